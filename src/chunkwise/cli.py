@@ -1,0 +1,111 @@
+"""The ``chunkwise`` command: finds the sub-command, runs it, and turns errors into one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from chunkwise.errors import ChunkwiseError
+
+__all__ = ["COMMANDS", "build_parser", "main"]
+
+#: Name and one-line summary of every command; its module is imported only when it is called,
+#: so that ``chunkwise --help`` answers at once.
+COMMANDS: dict[str, str] = {
+    "open": "check a store and write a small reference to it",
+    "inspect": "describe an image: a JSON summary and an HTML page with pictures",
+    "segment": "find objects by smoothing, threshold and connected components",
+    "measure": "measure the objects of a label image, one row an object",
+    "fetch": "cut a piece out of a store, as a dataset of its own",
+    "crate": "build or validate the RO-Crate that says what was done",
+}
+
+DESCRIPTION = """\
+Work on OME-Zarr images where they lie, block by block, with the same result as on the whole image.
+
+IMAGE is always a path, a URL, or a reference (the small JSON that 'chunkwise open' writes)."""
+
+
+def load_command(name: str) -> ModuleType:
+    """Import the module of a command."""
+    return importlib.import_module(f"chunkwise.commands.{name}")
+
+
+def build_parser(name: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser; with ``name``, only that command's options are filled in.
+
+    Parameters
+    ----------
+    name : str, optional
+        A key of :data:`COMMANDS`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="chunkwise",
+        description=DESCRIPTION,
+        epilog="'chunkwise COMMAND --help' says what a command does and what each option means.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for command, summary in COMMANDS.items():
+        sub = commands.add_parser(
+            command, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=command == name
+        )
+        if command == name:
+            module = load_command(command)
+            sub.description = module.__doc__
+            module.add_arguments(sub)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Ask the installed package only when somebody wants to know."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from chunkwise import __version__
+
+        print(f"chunkwise {__version__}")
+        parser.exit()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in arguments if word in COMMANDS), None)
+    parser = build_parser(name)
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        return int(load_command(args.command).run(args) or 0)
+    except ChunkwiseError as error:
+        _complain(args.command, " ".join(str(error).split()))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain(args.command, "interrupted; run the same command again to go on from where it stopped.")
+        return 130
+    except Exception as error:
+        if os.environ.get("CHUNKWISE_DEBUG"):
+            raise
+        _complain(
+            args.command,
+            f"something chunkwise did not foresee: {type(error).__name__}: {' '.join(str(error).split())} "
+            "Set CHUNKWISE_DEBUG=1 to see where, and please report it.",
+        )
+        return 70
+
+
+def _complain(command: str, sentence: str) -> None:
+    print(f"chunkwise {command}: error: {sentence}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""The errors that people see: one sentence that says what was wrong and what to do.
+
+Every error that a command can foresee is a :class:`ChunkwiseError`. ``cli.main`` prints its
+message on one line and exits with its code; nothing else is allowed to reach the terminal.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ChunkwiseError", "InputError", "PolicyError", "ResumableError"]
+
+
+class ChunkwiseError(Exception):
+    """An error with one sentence for the person who called, and an exit code."""
+
+    exit_code = 1
+
+
+class InputError(ChunkwiseError):
+    """The input or a parameter cannot be used; running again without a change fails again."""
+
+    exit_code = 2
+
+
+class PolicyError(ChunkwiseError):
+    """The site's policy does not allow the location."""
+
+    exit_code = 3
+
+
+class ResumableError(ChunkwiseError):
+    """The run stopped in the middle; the same command goes on from where it stopped."""
+
+    exit_code = 4
