@@ -1,0 +1,173 @@
+"""Locations, and the one function that decides whether a location may be opened.
+
+The policy, in full:
+
+* With a site file, a path or URL is opened only below a root that allows the access. Symbolic links
+  and ``..`` are resolved before the comparison, so that they do not get around it.
+* Without one, a path that a person typed is allowed; a location that was found inside a file
+  (a reference, metadata, a crate) only below the working directory; URLs are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from chunkwise.errors import InputError, PolicyError
+from chunkwise.site import Root, Site
+
+__all__ = ["Location", "resolve"]
+
+URL_SCHEMES = ("http", "https", "s3")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place that the policy allowed: an absolute path with links resolved, or a URL.
+
+    Made by :func:`resolve` and by :meth:`child`; never by hand from text that somebody gave.
+    """
+
+    address: str
+    root: str | None = None
+    """Name of the site's root it lies under; None where there is no site."""
+    boundary: str | None = None
+    """Path or URL that everything below has to stay under; None: no limit."""
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it is read over the network."""
+        return self.address.split("://", 1)[0] in URL_SCHEMES
+
+    @property
+    def name(self) -> str:
+        """The last part, such as ``image.ome.zarr``."""
+        return posixpath.basename(self.address.rstrip("/"))
+
+    @property
+    def relative(self) -> str:
+        """The part below the root, or the whole address where there is no root."""
+        if self.root is None or self.boundary is None:
+            return self.address
+        return self.address[len(self.boundary) :].lstrip("/") or "."
+
+    def child(self, path: str) -> Location:
+        """Go to a path inside this location, as metadata name it.
+
+        Raises
+        ------
+        PolicyError
+            If ``..`` or a symbolic link leads out of what the policy allows.
+        """
+        if path in ("", "."):
+            return self
+        if self.is_url:
+            joined = _normal_url(f"{self.address}/{path}")
+            if not _below(joined, self.address):
+                raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
+            return Location(joined, self.root, self.boundary)
+        plain = os.path.normpath(os.path.join(self.address, path))
+        if os.path.isabs(path) or not _below(plain, self.address):
+            raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
+        real = os.path.realpath(plain)
+        if self.boundary is not None and not _below(real, self.boundary):
+            raise PolicyError(
+                f"'{path}' inside {self.address} is a symbolic link to a place outside "
+                f"{self.boundary}, which is not allowed."
+            )
+        return Location(real, self.root, self.boundary)
+
+
+def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = True) -> Location:
+    """Decide whether a location may be used, and say where it really is.
+
+    Parameters
+    ----------
+    text : str
+        A path, a ``file://`` or other URL, or ``ROOT:path`` with the name of one of the site's roots.
+    site : Site or None
+        The administrator's file.
+    write : bool
+        Whether something is to be written there.
+    typed : bool
+        True where a person wrote the location on the command line; False where it was found inside a file.
+
+    Raises
+    ------
+    PolicyError
+        If the policy does not allow it.
+    InputError
+        If it is not a location at all.
+    """
+    if not text or "\0" in text:
+        raise InputError("The location is empty; give a path, a URL or a reference.")
+    scheme = text.split("://", 1)[0] if "://" in text else ""
+    if scheme == "file":
+        parts = urlsplit(text)
+        if parts.netloc not in ("", "localhost"):
+            raise InputError(f"{text} names another host; give a path on this machine.")
+        text, scheme = unquote(parts.path), ""
+    if scheme:
+        if scheme not in URL_SCHEMES:
+            raise InputError(f"{text} begins with '{scheme}://', which chunkwise cannot read; use https, http or s3.")
+        return _resolve_url(text, site, write)
+    return _resolve_path(text, site, write, typed)
+
+
+def _resolve_path(text: str, site: Site | None, write: bool, typed: bool) -> Location:
+    if site is None:
+        real = os.path.realpath(text)
+        here = os.path.realpath(os.getcwd())
+        if typed:
+            return Location(real)
+        if not _below(real, here):
+            raise PolicyError(
+                f"{text} was named inside a file and lies outside the working directory {here}; without a site "
+                "file only what you type yourself is opened there: give the path on the command line."
+            )
+        return Location(real, None, here)
+    head, _, rest = text.partition(":")
+    if rest and "/" not in head and head in site.roots:
+        root = site.roots[head]
+        if root.url is not None:
+            return _resolve_url(f"{root.url}/{rest}", site, write)
+        text = os.path.join(root.path or "", rest.lstrip("/"))
+    real = os.path.realpath(text)
+    candidates = [root for root in site.roots.values() if root.path is not None and _below(real, root.path)]
+    return _grant(text, real, candidates, site, write)
+
+
+def _resolve_url(text: str, site: Site | None, write: bool) -> Location:
+    if site is None:
+        raise PolicyError(f"{text} is a URL, and without a site file URLs are not opened; ask your administrator.")
+    parts = urlsplit(text)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise PolicyError("A URL may not carry a user name, a password, a query or a fragment.")
+    url = _normal_url(text)
+    candidates = [root for root in site.roots.values() if root.url is not None and _below(url, root.url)]
+    return _grant(text, url, candidates, site, write)
+
+
+def _grant(text: str, real: str, candidates: list[Root], site: Site, write: bool) -> Location:
+    allowed = [root for root in candidates if root.writable or not write]
+    if not allowed:
+        if candidates:
+            raise PolicyError(f"{text} lies under the root '{candidates[0].name}', which may be read but not written.")
+        roots = ", ".join(sorted(site.roots)) or "none"
+        raise PolicyError(f"{text} lies under none of this site's roots ({roots}); ask your administrator to add it.")
+    root = max(allowed, key=lambda root: len(root.path or root.url or ""))
+    return Location(real, root.name, root.path or root.url)
+
+
+def _normal_url(url: str) -> str:
+    """Resolve ``.`` and ``..`` (also percent-encoded), and lower the case of scheme and host."""
+    parts = urlsplit(url)
+    path = posixpath.normpath("/" + unquote(parts.path)).lstrip("/")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}/{'' if path == '.' else path}".rstrip("/")
+
+
+def _below(path: str, top: str) -> bool:
+    """Whether a normalised path or URL is ``top`` or lies under it."""
+    return path == top or path.startswith(top.rstrip("/") + "/")
