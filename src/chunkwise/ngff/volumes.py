@@ -1,0 +1,231 @@
+"""Volumes: the spatial array of one time point and one channel, which operations are defined on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chunkwise.errors import InputError
+from chunkwise.ngff.model import Axis, Image, Level
+from chunkwise.storage.arrays import Box, open_array
+from chunkwise.storage.location import Location
+
+__all__ = ["Selection", "VolumeSource", "parse_region", "parse_time", "select"]
+
+
+@dataclass(frozen=True)
+class VolumeSource:
+    """Where a worker reads voxels from: a cut of one level, seen as volumes over time.
+
+    Small and picklable; the array is opened by the process that reads.
+    """
+
+    array: Location
+    axes: str
+    """Of the stored array, such as ``tczyx``."""
+    channel: int
+    origin: tuple[int, ...]
+    """Where the cut begins, spatial axes only, in voxels of the level."""
+    shape: tuple[int, ...]
+    """Of one volume: the spatial axes of the cut."""
+    first_time: int
+    volumes: int
+    """Number of time points in the cut."""
+    dtype: str
+
+    def read(self, volume: int, box: Box) -> np.ndarray[Any, Any]:
+        """Read a box of one volume.
+
+        Parameters
+        ----------
+        volume : int
+            Index of the time point inside the cut.
+        box : tuple of slice
+            One slice a spatial axis, relative to the cut.
+
+        Returns
+        -------
+        ndarray
+            With the spatial axes only, C-contiguous, in native byte order.
+        """
+        full, spatial = [], 0
+        for axis in self.axes:
+            if axis == "t":
+                full.append(slice(self.first_time + volume, self.first_time + volume + 1))
+            elif axis == "c":
+                full.append(slice(self.channel, self.channel + 1))
+            else:
+                start = self.origin[spatial]
+                full.append(slice(start + box[spatial].start, start + box[spatial].stop))
+                spatial += 1
+        data = open_array(self.array).read(tuple(full))
+        drop = tuple(slice(None) if axis in "zyx" else 0 for axis in self.axes)
+        return np.ascontiguousarray(data[drop])
+
+    @property
+    def bounds(self) -> Box:
+        """The box of a whole volume."""
+        return tuple(slice(0, size) for size in self.shape)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What ``--level``, ``--channel``, ``--time`` and ``--region`` chose of an image."""
+
+    image: Image
+    level: Level
+    source: VolumeSource
+
+    @property
+    def spatial_scale(self) -> tuple[float, ...]:
+        """Units a voxel, spatial axes only."""
+        return tuple(s for s, axis in zip(self.level.scale, self.image.axes, strict=True) if axis.type == "space")
+
+    @property
+    def spatial_axes(self) -> tuple[Axis, ...]:
+        """The spatial axes, with their units."""
+        return tuple(axis for axis in self.image.axes if axis.type == "space")
+
+    @property
+    def translation(self) -> tuple[float, ...]:
+        """Of the cut, all axes of the image: the level's, moved by where the cut begins."""
+        begin = iter(self.source.origin)
+        moved = []
+        for axis, scale, offset in zip(self.image.axes, self.level.scale, self.level.translation, strict=True):
+            index = self.source.first_time if axis.name == "t" else 0 if axis.name == "c" else next(begin)
+            moved.append(offset + index * scale)
+        return tuple(moved)
+
+    @property
+    def cut_shape(self) -> tuple[int, ...]:
+        """Of the cut, all axes of the image, the channel axis with length 1."""
+        size = iter(self.source.shape)
+        sizes = {"t": self.source.volumes, "c": 1}
+        return tuple(sizes[axis.name] if axis.name in sizes else next(size) for axis in self.image.axes)
+
+
+def select(
+    image: Image,
+    level: int | str = 0,
+    channel: str | None = None,
+    time: str | None = None,
+    region: str | None = None,
+) -> Selection:
+    """Turn the options that every command shares into what to read.
+
+    Parameters
+    ----------
+    image : Image
+        An opened image or label image.
+    level : int or str
+        Index or path of the resolution; 0 is the full one.
+    channel : str, optional
+        Name or index; needed where the image has several.
+    time : str, optional
+        ``N`` or the half-open ``A:B``.
+    region : str, optional
+        ``z0:z1,y0:y1,x0:x1`` in voxels of the level, half-open; an empty bound means the image's edge.
+
+    Raises
+    ------
+    InputError
+        If what was asked for is not there, in part or at all.
+    """
+    chosen = _level(image, level)
+    sizes = dict(zip(image.axis_names, chosen.shape, strict=True))
+    first, last = parse_time(time, sizes.get("t", 1))
+    spatial = image.spatial
+    bounds = parse_region(region, spatial, tuple(sizes[axis] for axis in spatial))
+    source = VolumeSource(
+        array=image.location.child(chosen.path),
+        axes=image.axis_names,
+        channel=_channel(image, channel, sizes.get("c", 1)),
+        origin=tuple(start for start, _ in bounds),
+        shape=tuple(stop - start for start, stop in bounds),
+        first_time=first,
+        volumes=last - first,
+        dtype=chosen.dtype,
+    )
+    return Selection(image, chosen, source)
+
+
+def _level(image: Image, level: int | str) -> Level:
+    for index, candidate in enumerate(image.levels):
+        if str(level) in (str(index), candidate.path):
+            return candidate
+    known = ", ".join(f"{i} ({'x'.join(map(str, entry.shape))})" for i, entry in enumerate(image.levels))
+    raise InputError(f"{image.location.address} has no level {level}; it has {known}.")
+
+
+def _channel(image: Image, channel: str | None, count: int) -> int:
+    names = ", ".join(f"{entry.index} ({entry.name})" for entry in image.channels)
+    if channel is None:
+        if count > 1:
+            raise InputError(f"{image.location.address} has {count} channels; choose one with --channel: {names}.")
+        return 0
+    matches = [entry.index for entry in image.channels if entry.name == channel]
+    if len(matches) == 1:
+        return matches[0]
+    if len(matches) > 1:
+        raise InputError(f"Several channels are named '{channel}'; give --channel as a number: {names}.")
+    if channel.isdecimal() and int(channel) < count:
+        return int(channel)
+    raise InputError(f"{image.location.address} has no channel '{channel}'; it has {names or '0'}.")
+
+
+def parse_time(text: str | None, size: int) -> tuple[int, int]:
+    """Read ``N`` or ``A:B`` into a half-open range of time points.
+
+    Raises
+    ------
+    InputError
+        If it is malformed, empty, or not wholly inside the image.
+    """
+    if text is None:
+        return 0, size
+    try:
+        if ":" in text:
+            a, b = text.split(":")
+            start, stop = int(a or 0), int(b or size)
+        else:
+            start = int(text)
+            stop = start + 1
+    except ValueError:
+        raise InputError(f"--time '{text}' is neither a number nor a range such as 0:10.") from None
+    _check_range("--time", text, "t", start, stop, size)
+    return start, stop
+
+
+def parse_region(text: str | None, axes: str, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Read ``z0:z1,y0:y1,x0:x1`` into half-open bounds, one pair a spatial axis.
+
+    Raises
+    ------
+    InputError
+        If it is malformed, empty, or not wholly inside the image.
+    """
+    if text is None:
+        return tuple((0, size) for size in shape)
+    example = ",".join(f"{axis}0:{axis}1" for axis in axes)
+    parts = text.split(",")
+    if len(parts) != len(axes):
+        raise InputError(f"--region '{text}' has {len(parts)} ranges, but the image has the axes {axes}: {example}.")
+    bounds = []
+    for part, axis, size in zip(parts, axes, shape, strict=True):
+        try:
+            a, b = part.split(":")
+            start, stop = int(a or 0), int(b or size)
+        except ValueError:
+            raise InputError(f"--region '{text}' has '{part}' where a range such as 0:100 is needed.") from None
+        _check_range("--region", text, axis, start, stop, size)
+        bounds.append((start, stop))
+    return tuple(bounds)
+
+
+def _check_range(option: str, text: str, axis: str, start: int, stop: int, size: int) -> None:
+    if stop <= start:
+        raise InputError(f"{option} '{text}' selects nothing along {axis}: {start}:{stop} is empty.")
+    if start < 0 or stop > size:
+        raise InputError(f"{option} '{text}' is not wholly inside the image: {axis} goes from 0 to {size}.")

@@ -1,0 +1,146 @@
+"""Reading Zarr arrays where they lie.
+
+tensorstore reads everything it knows the codecs of; zarr-python reads the rest (Zarr v2 with lz4,
+lzma or filters). Nothing is cached between reads: a block reads its chunks once.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+
+from chunkwise.errors import InputError, PolicyError
+from chunkwise.storage.kv import kvstore_spec, read_key
+from chunkwise.storage.location import Location
+
+__all__ = ["ArrayReader", "Box", "open_array"]
+
+Box = tuple[slice, ...]
+
+
+class ArrayReader(Protocol):
+    """A readable array; ``read`` returns native byte order, absent chunks as the fill value."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: tuple[int, ...]
+    """What is read at once: the inner chunks of a sharded array."""
+
+    def read(self, box: Box) -> np.ndarray[Any, Any]:
+        """Read a box given by slices with start and stop, one an axis."""
+
+
+@lru_cache(maxsize=64)
+def open_array(location: Location) -> ArrayReader:
+    """Open the array at a location; a process opens each array once.
+
+    Raises
+    ------
+    InputError
+        If there is no array, or no codec for it.
+    """
+    version = 3 if read_key(location, "zarr.json") is not None else 2
+    if version == 2 and read_key(location, ".zarray") is None:
+        raise InputError(f"There is no Zarr array at {location.address}.")
+    import tensorstore as ts
+
+    spec = {"driver": "zarr3" if version == 3 else "zarr", "kvstore": kvstore_spec(location)}
+    try:
+        return _TensorstoreReader(location, ts.open(spec, open=True, read=True, context=_context()).result())
+    except (ValueError, NotImplementedError) as error:
+        if location.is_url:
+            raise InputError(_explain(location, error)) from None
+        return _ZarrReader(location, version)
+
+
+@lru_cache(maxsize=1)
+def _context() -> Any:
+    """One decoding thread: the unit of parallelism is the worker, which owns one core."""
+    import tensorstore as ts
+
+    return ts.Context(
+        {
+            "cache_pool": {"total_bytes_limit": 0},
+            "data_copy_concurrency": {"limit": 1},
+            "file_io_concurrency": {"limit": 4},
+        }
+    )
+
+
+class _TensorstoreReader:
+    def __init__(self, location: Location, array: Any) -> None:
+        self._location, self._array = location, array
+        self.shape = tuple(array.shape)
+        self.dtype = np.dtype(array.dtype.numpy_dtype)
+        self.chunks = tuple(array.chunk_layout.read_chunk.shape)
+
+    def read(self, box: Box) -> np.ndarray[Any, Any]:
+        _refuse_links(self._location, self._array, box)
+        try:
+            data = self._array[box].read().result()
+        except (ValueError, OSError, RuntimeError) as error:
+            raise InputError(_explain(self._location, error)) from None
+        return np.asarray(data)
+
+
+class _ZarrReader:
+    def __init__(self, location: Location, version: int) -> None:
+        import zarr
+
+        self._location = location
+        try:
+            self._array: Any = zarr.open_array(location.address, mode="r", zarr_format=version)  # type: ignore[arg-type]
+        except Exception as error:  # zarr and numcodecs raise many kinds
+            raise InputError(_explain(location, error)) from None
+        self.shape = tuple(self._array.shape)
+        self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
+        self.chunks = tuple(self._array.chunks)
+
+    def read(self, box: Box) -> np.ndarray[Any, Any]:
+        try:
+            data = self._array[box]
+        except Exception as error:
+            at = ",".join(f"{part.start}:{part.stop}" for part in box)
+            raise InputError(f"{_explain(self._location, error)} (in the box {at})") from None
+        return np.asarray(data).astype(self.dtype, copy=False)
+
+
+def _explain(location: Location, error: Exception) -> str:
+    """Keep the library's own words, which name the chunk, without its internal state."""
+    words = str(error).split(" [tensorstore_spec")[0].split(" [source locations")[0]
+    for prefix in ("FAILED_PRECONDITION: ", "NOT_FOUND: ", "INVALID_ARGUMENT: ", "DATA_LOSS: ", "UNKNOWN: "):
+        words = words.removeprefix(prefix)
+    return f"The array {location.address} cannot be read: {words.rstrip('.')}."
+
+
+def _refuse_links(location: Location, array: Any, box: Box) -> None:
+    """Refuse chunks that are, or lie behind, symbolic links out of the root.
+
+    Only where the site limits what may be read: a person's own shell has that person's rights.
+    """
+    if location.boundary is None or location.is_url:
+        return
+    codec = array.spec().to_json()
+    encoding = codec.get("metadata", {})
+    shape = array.chunk_layout.write_chunk.shape
+    ranges = [range(part.start // size, -(-part.stop // size)) for part, size in zip(box, shape, strict=True)]
+    if codec["driver"] == "zarr3":
+        key = encoding.get("chunk_key_encoding", {"name": "default"})
+        separator = key.get("configuration", {}).get("separator", "/" if key["name"] == "default" else ".")
+        prefix = "c" + separator if key["name"] == "default" else ""
+    else:
+        separator, prefix = encoding.get("dimension_separator", "."), ""
+    for index in product(*ranges):
+        path = os.path.join(location.address, prefix + separator.join(map(str, index)))
+        folder = _real_folder(os.path.dirname(path))
+        if not (folder + "/").startswith(location.boundary.rstrip("/") + "/") or os.path.islink(path):
+            raise PolicyError(f"The chunk {path} is a symbolic link out of the store, which this site does not allow.")
+
+
+@lru_cache(maxsize=65536)
+def _real_folder(path: str) -> str:
+    return os.path.realpath(path)
