@@ -1,0 +1,1 @@
+"""Run records, and the RO-Crates made of them."""

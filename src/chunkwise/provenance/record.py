@@ -1,0 +1,435 @@
+"""The run record: what happened in one run of one command, as a JSON dictionary of constant size.
+
+A record names what went in and what came out, every parameter (defaults included), the versions of
+the software, the times, and sums over the blocks; never the blocks themselves, never an environment
+variable, a token or a user's account name. References carry records from tool to tool, and
+:mod:`chunkwise.provenance.crate` turns a chain of them into an RO-Crate.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from chunkwise.errors import InputError
+from chunkwise.provenance.fields import (
+    Json,
+    check_time,
+    json_list,
+    json_object,
+    json_text,
+    optional_object,
+    optional_size,
+    optional_text,
+    plain,
+)
+from chunkwise.storage.location import Location
+
+__all__ = [
+    "KINDS",
+    "RECORD_VERSION",
+    "Recorder",
+    "Resource",
+    "RunRecord",
+    "identity_of",
+    "parse_record",
+    "software_versions",
+    "utc_now",
+]
+
+RECORD_VERSION: Final = 1
+KINDS: Final = (
+    "image",
+    "labels",
+    "table",
+    "picture",
+    "page",
+    "reference",
+    "crate",
+    "summary",
+)
+STATUSES: Final = ("completed", "failed")
+
+#: Packages whose version can change a result or explain one; those not installed are left out.
+PACKAGES: Final = (
+    "chunkwise",
+    "connected-components-3d",
+    "dask",
+    "distributed",
+    "numba",
+    "numpy",
+    "pillow",
+    "pyarrow",
+    "scikit-image",
+    "scipy",
+    "tensorstore",
+    "tifffile",
+    "zarr",
+)
+
+#: What a kind or a file's ending is called; the ending decides first.
+MEDIA_TYPES: Final = {
+    ".tsv": "text/tab-separated-values",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".zip": "application/zip",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    "image": "application/vnd.zarr",
+    "labels": "application/vnd.zarr",
+    "table": "text/tab-separated-values",
+    "picture": "image/png",
+    "page": "text/html",
+    "reference": "application/json",
+    "summary": "application/json",
+    "crate": "application/zip",
+}
+
+_NAMESPACE = uuid.UUID("6f2a7d0e-6b0c-5d0a-9c5e-0d9a4c1e7b52")
+_URN = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_COMMAND = re.compile(r"[a-z][a-z0-9-]{0,40}")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something a run read or wrote, described where it lies; it is never copied."""
+
+    name: str
+    """The parameter it was given for: ``image``, ``labels``, ``output``, ``table``, ..."""
+    kind: str
+    """One of :data:`KINDS`."""
+    location: str
+    """Path or URL; below the root where one is named."""
+    identity: str
+    """``urn:uuid:...``, the same in every record that speaks of these bytes."""
+    root: str | None = None
+    """Name of the site's root, if any."""
+    media_type: str = "application/octet-stream"
+    """The ``encodingFormat`` of the crate."""
+    fingerprint: dict[str, Json] | None = None
+    """``level``, ``algorithm`` and ``value``, all text."""
+    size: int | None = None
+    """Stored bytes."""
+    modified: str | None = None
+    """ISO 8601 with time zone."""
+    description: dict[str, Json] = field(default_factory=dict)
+    """Such as shape, axes, scale, units, dtype, levels."""
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the JSON form; what is not known is left out."""
+        return _without_nothing({item.name: getattr(self, item.name) for item in fields(self)})
+
+    @classmethod
+    def from_dict(cls, content: object) -> Resource:
+        """Read the JSON form.
+
+        Raises
+        ------
+        InputError
+            If a key is missing, unknown, or has a value of the wrong type.
+        """
+        what = "A resource in the run record"
+        entry = json_object(
+            content,
+            what,
+            required=("name", "kind", "location", "identity"),
+            known=_names(cls),
+        )
+        resource = cls(
+            name=json_text(entry, "name", what),
+            kind=json_text(entry, "kind", what),
+            location=json_text(entry, "location", what),
+            identity=json_text(entry, "identity", what),
+            root=optional_text(entry, "root", what),
+            media_type=json_text(entry, "media_type", what) if "media_type" in entry else cls.media_type,
+            fingerprint=optional_object(entry, "fingerprint", what),
+            size=optional_size(entry, "size", what),
+            modified=optional_text(entry, "modified", what),
+            description=optional_object(entry, "description", what) or {},
+        )
+        if resource.kind not in KINDS:
+            raise InputError(f"{what} has the kind '{resource.kind}', which has to be one of {', '.join(KINDS)}.")
+        if not _URN.fullmatch(resource.identity):
+            raise InputError(f"{what} has the identity '{resource.identity}', which has to be a urn:uuid.")
+        if resource.modified is not None:
+            check_time(resource.modified, what)
+        if resource.fingerprint is not None:
+            for key in ("level", "algorithm", "value"):
+                json_text(resource.fingerprint, key, "A fingerprint in the run record")
+        return resource
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of one command. Times are ISO 8601 with a time zone."""
+
+    id: str
+    """``urn:uuid:...``, unique to the run."""
+    command: str
+    parameters: dict[str, Json]
+    inputs: tuple[Resource, ...]
+    outputs: tuple[Resource, ...]
+    software: dict[str, str]
+    """Name to version; ``chunkwise`` and ``python`` first."""
+    start: str
+    end: str
+    status: str
+    """``completed`` or ``failed``."""
+    error: str | None = None
+    plan: dict[str, Json] | None = None
+    """Hash, shape, block, shard, halo, grid, number of blocks."""
+    blocks: dict[str, Json] | None = None
+    """Sums over the blocks (total, done, resumed, retried, failed) and the table's name and sha256."""
+    workers: tuple[dict[str, Json], ...] = ()
+    """Of each worker: name, peak resident bytes, CPU seconds, blocks."""
+    results: dict[str, Json] = field(default_factory=dict)
+    """Such as the threshold of every time point, and the number of objects."""
+    agent: dict[str, Json] | None = None
+    """Name and ORCID, where the person gave them."""
+    galaxy: dict[str, Json] | None = None
+    """Id and version of the Galaxy tool, where one ran it."""
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the JSON form; what is not known is left out."""
+        content: dict[str, Json] = {"chunkwise_record": RECORD_VERSION}
+        content |= {item.name: getattr(self, item.name) for item in fields(self)}
+        content["inputs"] = [resource.to_dict() for resource in self.inputs]
+        content["outputs"] = [resource.to_dict() for resource in self.outputs]
+        content["workers"] = list(self.workers)
+        return _without_nothing(content)
+
+    def to_json(self) -> str:
+        """Return the JSON text, the same for the same record."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, content: object) -> RunRecord:
+        """Read the JSON form.
+
+        Raises
+        ------
+        InputError
+            If it is not a run record, or one of a version that this chunkwise does not know.
+        """
+        what = "The run record"
+        if not isinstance(content, Mapping) or "chunkwise_record" not in content:
+            raise InputError("This is not a run record of chunkwise: the key 'chunkwise_record' is missing.")
+        if content["chunkwise_record"] != RECORD_VERSION:
+            raise InputError(
+                f"The run record has the version {content['chunkwise_record']!r}; this chunkwise reads version "
+                f"{RECORD_VERSION}, so use a newer chunkwise."
+            )
+        required = (
+            "id",
+            "command",
+            "parameters",
+            "inputs",
+            "outputs",
+            "software",
+            "start",
+            "end",
+            "status",
+        )
+        entry = json_object(content, what, required=required, known={"chunkwise_record", *_names(cls)})
+        software = optional_object(entry, "software", what) or {}
+        record = cls(
+            id=json_text(entry, "id", what),
+            command=json_text(entry, "command", what),
+            parameters=optional_object(entry, "parameters", what) or {},
+            inputs=tuple(Resource.from_dict(item) for item in json_list(entry, "inputs", what)),
+            outputs=tuple(Resource.from_dict(item) for item in json_list(entry, "outputs", what)),
+            software={name: json_text(software, name, f"{what}, software") for name in software},
+            start=json_text(entry, "start", what),
+            end=json_text(entry, "end", what),
+            status=json_text(entry, "status", what),
+            error=optional_text(entry, "error", what),
+            plan=optional_object(entry, "plan", what),
+            blocks=optional_object(entry, "blocks", what),
+            workers=tuple(json_object(item, f"{what}, workers,") for item in json_list(entry, "workers", what)),
+            results=optional_object(entry, "results", what) or {},
+            agent=optional_object(entry, "agent", what),
+            galaxy=optional_object(entry, "galaxy", what),
+        )
+        if not _URN.fullmatch(record.id):
+            raise InputError(f"{what} has the id '{record.id}', which has to be a urn:uuid.")
+        if not _COMMAND.fullmatch(record.command):
+            raise InputError(f"{what} has the command '{record.command[:40]}', which is no command of chunkwise.")
+        if record.status not in STATUSES:
+            raise InputError(f"{what} has the status '{record.status}', which has to be completed or failed.")
+        for time in (record.start, record.end):
+            check_time(time, what)
+        return record
+
+
+class Recorder:
+    """Collects a run record while a command works.
+
+    Parameters
+    ----------
+    command : str
+        Such as ``segment``.
+    parameters : mapping
+        Every parameter with its typed value, defaults included; JSON values only.
+
+    Examples
+    --------
+    >>> recorder = Recorder("measure", {"properties": ["area"]})
+    >>> _ = recorder.input("labels", "labels", "/data/labels.ome.zarr")
+    >>> recorder.result("objects", 20)
+    >>> recorder.finish().status
+    'completed'
+    """
+
+    def __init__(self, command: str, parameters: Mapping[str, Json]) -> None:
+        self.id = f"urn:uuid:{uuid.uuid4()}"
+        self.command = command
+        self.parameters: dict[str, Json] = plain(dict(parameters), "parameters")
+        self.start = utc_now()
+        self._inputs: list[Resource] = []
+        self._outputs: list[Resource] = []
+        self._results: dict[str, Json] = {}
+
+    def input(self, name: str, kind: str, location: Location | Path | str, **known: Any) -> Resource:
+        """Name something that the run reads; ``known`` are further fields of :class:`Resource`."""
+        self._inputs.append(_resource(name, kind, location, known))
+        return self._inputs[-1]
+
+    def output(self, name: str, kind: str, location: Location | Path | str, **known: Any) -> Resource:
+        """Name something that the run wrote; ``known`` are further fields of :class:`Resource`."""
+        self._outputs.append(_resource(name, kind, location, known))
+        return self._outputs[-1]
+
+    def result(self, key: str, value: Json) -> None:
+        """Note a finding of the run, such as a threshold; a JSON value."""
+        self._results[key] = plain(value, key)
+
+    def finish(
+        self,
+        status: str = "completed",
+        *,
+        error: str | None = None,
+        plan: Mapping[str, Json] | None = None,
+        blocks: Mapping[str, Json] | None = None,
+        workers: Sequence[Mapping[str, Json]] = (),
+    ) -> RunRecord:
+        """Note the time and return the record; it has passed the same checks as one read from a file."""
+        record = RunRecord(
+            id=self.id,
+            command=self.command,
+            parameters=self.parameters,
+            inputs=tuple(self._inputs),
+            outputs=tuple(self._outputs),
+            software=software_versions(),
+            start=self.start,
+            end=utc_now(),
+            status=status,
+            error=error,
+            plan=None if plan is None else plain(dict(plan), "plan"),
+            blocks=None if blocks is None else plain(dict(blocks), "blocks"),
+            workers=tuple(plain(dict(worker), "workers") for worker in workers),
+            results=self._results,
+            agent=_from_environment({"name": "CHUNKWISE_AGENT_NAME", "orcid": "CHUNKWISE_AGENT_ORCID"}),
+            galaxy=_from_environment(
+                {
+                    "id": "CHUNKWISE_GALAXY_TOOL_ID",
+                    "version": "CHUNKWISE_GALAXY_TOOL_VERSION",
+                }
+            ),
+        )
+        return RunRecord.from_dict(record.to_dict())
+
+
+def parse_record(text: str | bytes) -> RunRecord:
+    """Read a record from JSON text.
+
+    Raises
+    ------
+    InputError
+        If it is not JSON, or not a run record.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InputError("This is not JSON, so it is no run record.") from None
+    return RunRecord.from_dict(content)
+
+
+def identity_of(
+    location: str,
+    root: str | None = None,
+    fingerprint: Mapping[str, Json] | None = None,
+) -> str:
+    """Return a ``urn:uuid`` that is the same whenever the same data are named.
+
+    A fingerprint of level ``full`` covers every byte, so that it alone is the identity, wherever the
+    data lie. Anything weaker could be equal for different images and counts only together with the place.
+    """
+    key: list[Json] = []
+    if fingerprint is not None:
+        key = [fingerprint.get("algorithm"), fingerprint.get("value")]
+    if fingerprint is None or fingerprint.get("level") != "full":
+        key = [root, location, *key]
+    return f"urn:uuid:{uuid.uuid5(_NAMESPACE, json.dumps(key))}"
+
+
+def software_versions() -> dict[str, str]:
+    """Return name and version of everything installed that can bear on a result."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    first = {
+        "chunkwise": versions.pop("chunkwise", "unknown"),
+        "python": platform.python_version(),
+    }
+    return first | versions
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 in UTC with milliseconds, the form that the crate's profile asks for."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _resource(name: str, kind: str, location: Location | Path | str, known: dict[str, Any]) -> Resource:
+    if isinstance(location, Location):
+        known.setdefault("root", location.root)
+        location = location.relative
+    fingerprint = known.get("fingerprint")
+    if fingerprint is not None and fingerprint.get("level") == "none":
+        fingerprint = known["fingerprint"] = None
+    if known.get("media_type") is None:
+        by_kind = MEDIA_TYPES.get(kind, "application/octet-stream")
+        known["media_type"] = MEDIA_TYPES.get(Path(str(location)).suffix.lower(), by_kind)
+    if known.get("identity") is None:
+        known["identity"] = identity_of(str(location), known.get("root"), fingerprint)
+    for key in ("fingerprint", "description"):
+        if known.get(key) is not None:
+            known[key] = plain(dict(known[key]), key)
+    return Resource.from_dict(Resource(name=name, kind=kind, location=str(location), **known).to_dict())
+
+
+def _from_environment(variables: Mapping[str, str]) -> dict[str, Json] | None:
+    """Take over only what was set for chunkwise on purpose."""
+    found = {key: os.environ[variable] for key, variable in variables.items() if os.environ.get(variable)}
+    return found or None
+
+
+def _names(cls: type[Resource | RunRecord]) -> set[str]:
+    return {item.name for item in fields(cls)}
+
+
+def _without_nothing(content: dict[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in content.items() if value is not None}
