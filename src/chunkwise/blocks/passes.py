@@ -1,0 +1,260 @@
+"""Passes over blocks: batches of ids go to workers, with a bounded number in flight.
+
+Two shapes of pass are enough here. A *map* pass does something to every block and writes a journal
+line for each. A *reduce* pass makes a small summary of every block, merged on the worker for a
+batch and on the driver for a volume. (Merging labels is a map pass that compares faces, and
+``blocks.merge``.)
+"""
+
+from __future__ import annotations
+
+import functools
+import resource
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chunkwise.blocks.journal import Journal
+from chunkwise.blocks.progress import Progress
+from chunkwise.blocks.run import Run
+from chunkwise.errors import ChunkwiseError
+from chunkwise.storage.writer import StoredObject
+
+__all__ = ["BlockResult", "Executor", "Workers", "map_pass", "reduce_pass"]
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """What a map pass has to say of a block."""
+
+    objects: tuple[StoredObject, ...] = ()
+    data: Any = None
+
+
+class Executor(Protocol):
+    """Runs calls somewhere, and hands back results as they come."""
+
+    workers: int
+
+    def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call ``function(*call)`` for each call; results in the order in which they are ready."""
+
+
+@dataclass
+class Workers:
+    """What each worker used, for the run record: peak memory is the process' own high-water mark."""
+
+    peak_rss_bytes: dict[str, int] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    blocks: dict[str, int] = field(default_factory=dict)
+
+    def add(self, report: _Report) -> None:
+        """Take in the report of a batch."""
+        name = report.worker
+        self.peak_rss_bytes[name] = max(self.peak_rss_bytes.get(name, 0), report.peak_rss_bytes)
+        self.cpu_seconds[name] = max(self.cpu_seconds.get(name, 0.0), report.cpu_seconds)
+        self.blocks[name] = self.blocks.get(name, 0) + len(report.results)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a worker."""
+        return [
+            {
+                "worker": name,
+                "peak_rss_bytes": self.peak_rss_bytes[name],
+                "cpu_seconds": round(self.cpu_seconds[name], 3),
+                "blocks": self.blocks[name],
+            }
+            for name in sorted(self.blocks)
+        ]
+
+
+@dataclass(frozen=True)
+class _Report:
+    worker: str
+    peak_rss_bytes: int
+    cpu_seconds: float
+    results: list[tuple[int, Any]]
+    error: ChunkwiseError | None = None
+
+
+def map_pass(
+    executor: Executor,
+    run: Run,
+    name: str,
+    function: Callable[[Any, int], BlockResult],
+    context: Any,
+    count: int,
+    *,
+    voxels: int = 0,
+    workers: Workers | None = None,
+) -> dict[int, Any]:
+    """Do something to every block that is not done yet.
+
+    Parameters
+    ----------
+    executor : Executor
+        Where the work is done.
+    run : Run
+        Whose journal says what is done.
+    name : str
+        Of the pass, in the journal.
+    function : callable
+        Module-level ``function(context, block)``; must give the same objects whenever it is called.
+    context : object
+        Small and picklable.
+    count : int
+        Blocks are 0 .. count - 1.
+    voxels : int
+        Of all blocks together, for the progress line.
+    workers : Workers, optional
+        Takes in what the workers used.
+
+    Returns
+    -------
+    dict
+        Each block's ``data``.
+
+    Raises
+    ------
+    ChunkwiseError
+        Of the first block that failed; what is done stays done.
+    """
+    done = {block: entry.data for block, entry in run.done(name).items()}
+    left = [block for block in range(count) if block not in done]
+    progress = Progress(name, count, voxels, len(done))
+    calls = ((function, context, run, name, batch) for batch in _batches(left, executor.workers))
+    for report in executor.run(_map_batch, calls):
+        _take(report, workers)
+        done.update(report.results)
+        progress.advance(len(report.results))
+    return done
+
+
+def reduce_pass(
+    executor: Executor,
+    run: Run,
+    name: str,
+    function: Callable[[Any, int], Any],
+    combine: Callable[[Any, Any], Any],
+    context: Any,
+    groups: Sequence[Sequence[int]],
+    finish: Callable[[int, Any], Any],
+    *,
+    voxels: int = 0,
+    workers: Workers | None = None,
+) -> dict[int, Any]:
+    """Reduce every group of blocks to one value, which goes into the journal.
+
+    Parameters
+    ----------
+    function : callable
+        Module-level ``function(context, block) -> summary``.
+    combine : callable
+        Module-level, associative and commutative: ``combine(summary, summary) -> summary``.
+    groups : sequence of sequences of int
+        The blocks of each group, such as those of one volume.
+    finish : callable
+        ``finish(group, summary) -> value`` on the driver; the value has to be JSON.
+
+    Returns
+    -------
+    dict
+        Each group's value.
+    """
+    values = {group: entry.data for group, entry in run.done(name).items()}
+    total = sum(len(blocks) for blocks in groups)
+    before = sum(len(groups[group]) for group in values)
+    progress = Progress(name, total, voxels, before)
+    waiting = {group: len(blocks) for group, blocks in enumerate(groups) if group not in values}
+    summaries: dict[int, Any] = {}
+    size = _batch_size(total - before, executor.workers)
+    calls = (
+        (function, combine, context, run, group, groups[group][i : i + size])
+        for group in waiting
+        for i in range(0, len(groups[group]), size)
+    )
+    journal = Journal(run.journal, run.hash)
+    begin = time.time()
+    for report, group, summary in executor.run(_reduce_batch, calls):
+        _take(report, workers)
+        summaries[group] = combine(summaries[group], summary) if group in summaries else summary
+        waiting[group] -= len(report.results)
+        progress.advance(len(report.results))
+        if waiting[group] == 0:
+            values[group] = finish(group, summaries.pop(group))
+            journal.append(name, group, begin, time.time(), data=values[group])
+    journal.close()
+    return values
+
+
+def _take(report: _Report, workers: Workers | None) -> None:
+    if workers is not None:
+        workers.add(report)
+    if report.error is not None:
+        raise report.error
+
+
+def _batch_size(count: int, workers: int) -> int:
+    """Few tasks whatever the number of blocks, yet enough of them to share the work evenly."""
+    return max(1, min(256, count // (workers * 8)))
+
+
+def _batches(blocks: list[int], workers: int) -> Iterator[list[int]]:
+    size = _batch_size(len(blocks), workers)
+    for i in range(0, len(blocks), size):
+        yield blocks[i : i + size]
+
+
+@functools.lru_cache(maxsize=4)
+def _segment(folder: str, run: str) -> Journal:
+    return Journal(folder, run)
+
+
+def _map_batch(
+    function: Callable[[Any, int], BlockResult], context: Any, run: Run, name: str, blocks: list[int]
+) -> _Report:
+    journal = _segment(run.journal, run.hash)
+    results: list[tuple[int, Any]] = []
+    error: ChunkwiseError | None = None
+    for block in blocks:
+        begin = time.time()
+        try:
+            result = function(context, block)
+        except ChunkwiseError as caught:
+            journal.append(name, block, begin, time.time(), error=str(caught))
+            error = caught
+            break
+        journal.append(name, block, begin, time.time(), result.objects, result.data)
+        results.append((block, result.data))
+    return _report(journal.worker, results, error)
+
+
+def _reduce_batch(
+    function: Callable[[Any, int], Any],
+    combine: Callable[[Any, Any], Any],
+    context: Any,
+    run: Run,
+    group: int,
+    blocks: Sequence[int],
+) -> tuple[_Report, int, Any]:
+    worker = _segment(run.journal, run.hash).worker
+    try:
+        summary = functools.reduce(combine, (function(context, block) for block in blocks))
+    except ChunkwiseError as caught:
+        return _report(worker, [], caught), group, None
+    return _report(worker, [(block, None) for block in blocks]), group, summary
+
+
+def _report(worker: str, results: list[tuple[int, Any]], error: ChunkwiseError | None = None) -> _Report:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return _Report(worker, _peak_rss(), usage.ru_utime + usage.ru_stime, results, error)
+
+
+def _peak_rss() -> int:
+    """VmHWM of this process; ru_maxrss would carry over the parent's peak across exec."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0

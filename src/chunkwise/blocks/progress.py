@@ -1,0 +1,57 @@
+"""One line that says how far a pass is: blocks done, rate, time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Progress of one pass, on standard error.
+
+    On a terminal one line is rewritten; in a job's log a line is added every few seconds, and one
+    at the end.
+    """
+
+    #: Seconds between two lines of a log.
+    EVERY = 5.0
+
+    def __init__(self, name: str, total: int, voxels: int, skipped: int = 0) -> None:
+        self._name, self._total, self._voxels = name, total, voxels
+        self._done = self._skipped = skipped
+        self._begin = self._last = time.monotonic()
+        self._live = sys.stderr.isatty()
+        if skipped:
+            print(f"{name:<10} {skipped} of {total} blocks were done before", file=sys.stderr, flush=True)
+
+    def advance(self, blocks: int) -> None:
+        """Say that blocks are done."""
+        self._done += blocks
+        now = time.monotonic()
+        if self._done == self._total or now - self._last >= (0.2 if self._live else self.EVERY):
+            self._last = now
+            self._show(now)
+
+    def _show(self, now: float) -> None:
+        spent = max(now - self._begin, 1e-6)
+        fresh = self._done - self._skipped
+        rate = fresh / spent
+        speed = f"{rate * self._voxels / self._total / 1e6:6.1f} Mvoxel/s" if self._voxels else ""
+        left = (self._total - self._done) / rate if rate else 0.0
+        text = (
+            f"{self._name:<10} {self._done}/{self._total} blocks  {rate:6.1f} blocks/s  {speed}  "
+            + (f"left {_clock(left)}" if self._done < self._total else f"took {_clock(spent)}")
+        )
+        if self._live:
+            print(f"\r\x1b[K{text}", end="" if self._done < self._total else "\n", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+    return f"{whole // 60}:{whole % 60:02d}" if whole >= 10 else f"{seconds:.1f} s"

@@ -1,0 +1,139 @@
+"""A run: its plan, its directory, and what its journal says is done.
+
+The run directory holds::
+
+    plan.json      what is computed from what; constant size whatever the number of blocks
+    journal/       the one log, a segment a process
+    scratch/       what passes hand on to each other; removed when the run is complete
+
+The unfinished store grows beside the output, under ``OUTPUT.partial``, and is renamed when every
+block is done, so that nothing half-written is ever seen under the final name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+from chunkwise.blocks.journal import Entry, read_entries
+from chunkwise.errors import InputError
+from chunkwise.storage.writer import StoredObject, json_bytes, put_object
+
+__all__ = ["Plan", "Run"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is computed from what.
+
+    The hash covers the input's fingerprint, the parameters and the grid; neither workers nor the
+    place of the output, which do not change the bytes.
+    """
+
+    operation: str
+    inputs: dict[str, Any]
+    parameters: dict[str, Any]
+    layout: dict[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The content of ``plan.json``."""
+        return {
+            "chunkwise_plan": 1,
+            "operation": self.operation,
+            "inputs": self.inputs,
+            "parameters": self.parameters,
+            "layout": self.layout,
+        }
+
+    @property
+    def hash(self) -> str:
+        """Sha256 of the canonical document."""
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run in progress; small and picklable, handed to every worker."""
+
+    folder: str
+    store: str
+    """Of the unfinished output."""
+    hash: str
+
+    @classmethod
+    def start(cls, plan: Plan, folder: str, output: str) -> Run:
+        """Begin a run, or go on with one of the same plan.
+
+        Raises
+        ------
+        InputError
+            If the output exists, or the directory belongs to another run.
+        """
+        if os.path.lexists(output):
+            raise InputError(f"The output {output} exists; remove it or choose another name.")
+        run = cls(os.path.abspath(folder), os.path.abspath(output) + ".partial", plan.hash)
+        known = os.path.join(run.folder, "plan.json")
+        content = json_bytes(plan.document())
+        if os.path.exists(known):
+            with open(known, "rb") as file:
+                if file.read() != content:
+                    raise InputError(
+                        f"{run.folder} holds an unfinished run with another input or other parameters; "
+                        "remove it to begin anew, or give another --run-dir."
+                    )
+        else:
+            if os.path.isdir(run.folder) and os.listdir(run.folder):
+                raise InputError(f"The run directory {run.folder} exists and is not empty; give another --run-dir.")
+            if os.path.lexists(run.store):
+                raise InputError(f"{run.store} is left over from another run; remove it to begin anew.")
+            put_object(run.folder, "plan.json", content)
+        os.makedirs(run.store, exist_ok=True)
+        return run
+
+    @property
+    def journal(self) -> str:
+        """Folder of the journal."""
+        return os.path.join(self.folder, "journal")
+
+    def path(self, key: str) -> str:
+        """Where an object lies: keys that begin with ``scratch/`` in the run directory, others in the store."""
+        return os.path.join(self.folder if key.startswith("scratch/") else self.store, key)
+
+    def done(self, name: str) -> dict[int, Entry]:
+        """The blocks of a pass that are done: their line is there, and their objects have the hashes it names."""
+        entries = {
+            entry.block: entry
+            for entry in read_entries(self.journal, self.hash)
+            if entry.name == name and entry.status == "done"
+        }
+        return {block: entry for block, entry in entries.items() if all(map(self._is_whole, entry.objects))}
+
+    def _is_whole(self, item: StoredObject) -> bool:
+        try:
+            with open(self.path(item.key), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == item.sha256
+        except OSError:
+            return False
+
+    def finish(self, output: str) -> None:
+        """Give the store its final name, and remove what only passes needed.
+
+        Raises
+        ------
+        InputError
+            If something took the output's name in the meantime.
+        """
+        if os.path.lexists(output):
+            raise InputError(f"The output {output} appeared during the run; the result is kept in {self.store}.")
+        os.rename(self.store, output)
+        shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Remove every trace; for runs that would fail again."""
+        shutil.rmtree(self.store, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

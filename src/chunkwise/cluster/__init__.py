@@ -1,0 +1,1 @@
+"""Where passes run: in this process, or on Dask workers."""

@@ -1,0 +1,19 @@
+"""Runs everything in this process: for one block, where starting workers would cost more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+__all__ = ["InlineExecutor"]
+
+
+class InlineExecutor:
+    """One worker: this process."""
+
+    workers = 1
+
+    def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call ``function(*call)`` for each call, in order."""
+        for call in calls:
+            yield function(*call)

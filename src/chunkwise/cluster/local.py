@@ -1,0 +1,111 @@
+"""Dask workers on this machine: spawned, with TLS on loopback too, and without a dashboard.
+
+Any account of a shared node could connect to a plain TCP scheduler on 127.0.0.1 and run code as
+its owner; so the scheduler only talks to holders of a certificate that lives in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chunkwise.cluster.inline import InlineExecutor
+from chunkwise.cluster.resources import Resources
+from chunkwise.errors import ResumableError
+
+__all__ = ["open_executor"]
+
+#: Calls in flight for each worker: one at work, and the next ones at hand.
+IN_FLIGHT = 3
+
+
+class DaskExecutor:
+    """Hands calls to Dask workers, few at a time."""
+
+    def __init__(self, client: Any, workers: int) -> None:
+        self._client, self.workers = client, workers
+
+    def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call ``function(*call)`` for each call; results in the order in which they are ready.
+
+        Raises
+        ------
+        ResumableError
+            If workers die on a call again and again, mostly for want of memory.
+        """
+        from dask.distributed import as_completed
+        from distributed.scheduler import KilledWorker
+
+        source = iter(calls)
+        flying = as_completed()
+        for _ in range(self.workers * IN_FLIGHT):
+            if not self._send(flying, function, source):
+                break
+        for future in flying:
+            try:
+                result = future.result()
+            except KilledWorker:
+                raise ResumableError(
+                    "Workers died again and again on the same blocks, mostly for want of memory; give a smaller "
+                    "--block or a larger --memory and run the same command again to go on."
+                ) from None
+            self._send(flying, function, source)
+            yield result
+
+    def _send(self, flying: Any, function: Callable[..., Any], source: Iterator[tuple[Any, ...]]) -> bool:
+        call = next(source, None)
+        if call is None:
+            return False
+        flying.add(self._client.submit(function, *call, pure=False))
+        return True
+
+
+@contextmanager
+def open_executor(resources: Resources, tasks: int) -> Iterator[InlineExecutor | DaskExecutor]:
+    """Start workers, as many as there is work for; stop them at the end.
+
+    Parameters
+    ----------
+    resources : Resources
+        Number of workers, and memory of each.
+    tasks : int
+        Number of units of work; a single one runs in this process.
+    """
+    workers = min(resources.workers, tasks)
+    if workers <= 1 and tasks <= 1:
+        yield InlineExecutor()
+        return
+    import dask
+    from dask.distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    with (
+        dask.config.set(
+            {
+                "distributed.worker.multiprocessing-method": "spawn",
+                # Blocks are sized to fit; Dask shall neither spill nor pause, only end a worker that is over.
+                "distributed.worker.memory.target": False,
+                "distributed.worker.memory.spill": False,
+                "distributed.worker.memory.pause": False,
+                "distributed.worker.memory.terminate": 0.98,
+                "distributed.worker.use-file-locking": False,
+                "distributed.admin.log-format": "%(message)s",
+            }
+        ),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=resources.memory_per_worker,
+            processes=True,
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address=None,
+            host="127.0.0.1",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield DaskExecutor(client, workers)

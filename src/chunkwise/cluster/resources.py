@@ -1,0 +1,73 @@
+"""How many workers may run, and how much memory each may take."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from chunkwise.errors import InputError
+
+__all__ = ["Resources", "find_resources", "parse_bytes"]
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+#: What a worker takes unless told otherwise; half of it is enough for most operations.
+DEFAULT_MEMORY = 1 * 2**30
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Workers, and bytes of memory for each."""
+
+    workers: int
+    memory_per_worker: int
+
+
+def find_resources(workers: int | None = None, memory: int | None = None) -> Resources:
+    """Decide the number of workers and the memory of each.
+
+    Parameters
+    ----------
+    workers : int, optional
+        As asked for; else ``GALAXY_SLOTS``, ``SLURM_CPUS_PER_TASK``, or the cores this process may use.
+    memory : int, optional
+        Bytes for each worker, as asked for; else ``GALAXY_MEMORY_MB`` shared among them, else 1 GiB.
+
+    Raises
+    ------
+    InputError
+        If less than one worker, or a number that is none.
+    """
+    if workers is None:
+        workers = _whole("GALAXY_SLOTS") or _whole("SLURM_CPUS_PER_TASK") or len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise InputError(f"--workers {workers} is too few; give 1 or more.")
+    if memory is None:
+        shared = _whole("GALAXY_MEMORY_MB")
+        # The driver takes its own part.
+        memory = max(2**28, (shared * 2**20 - 2**28) // workers) if shared else DEFAULT_MEMORY
+    return Resources(workers, memory)
+
+
+def parse_bytes(text: str) -> int:
+    """Read ``2GiB``, ``500M`` or ``1000000`` as bytes.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    number = text.strip().lower().removesuffix("b")
+    digits = number.rstrip("kmgti")
+    try:
+        value = int(float(digits) * UNITS[number[len(digits) :].strip()])
+    except (KeyError, ValueError):
+        raise InputError(f"'{text}' is not a size in bytes; write it as 1GiB, 500M or 1000000.") from None
+    if value <= 0:
+        raise InputError(f"'{text}' is not a size in bytes; it has to be more than 0.")
+    return value
+
+
+def _whole(variable: str) -> int | None:
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None
