@@ -1,0 +1,122 @@
+"""Small checks on parsed JSON that the rules of every kind of metadata share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chunkwise.ngff.model import Finding
+
+__all__ = ["Remarks", "is_integer", "is_number"]
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number; true and false are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_integer(value: object) -> bool:
+    """Whether a JSON value is a whole number; ``1.0`` is one, as in JSON Schema."""
+    return is_number(value) and float(value) == int(value) if _finite(value) else False
+
+
+def _finite(value: object) -> bool:
+    return is_number(value) and abs(float(value)) != float("inf") and value == value  # type: ignore[arg-type]
+
+
+class Remarks:
+    """Collects findings, with checks that record one and say whether to go on."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def error(self, where: str, message: str) -> None:
+        """Record something that breaks the specification."""
+        self.findings.append(Finding("error", where, message))
+
+    def warning(self, where: str, message: str) -> None:
+        """Record something that the specification recommends against."""
+        self.findings.append(Finding("warning", where, message))
+
+    def is_object(self, value: object, where: str) -> bool:
+        """Check for a JSON object."""
+        return self._is(isinstance(value, dict), where, "an object")
+
+    def is_list(self, value: object, where: str, least: int = 0) -> bool:
+        """Check for a JSON array of at least ``least`` entries."""
+        if not self._is(isinstance(value, list), where, "a list"):
+            return False
+        assert isinstance(value, list)
+        if len(value) < least:
+            self.error(where, "has to have an entry" if least == 1 else f"has to have {least} entries")
+            return False
+        return True
+
+    def has(self, parent: dict[str, Any], key: str, where: str) -> bool:
+        """Check for a key that has to be there."""
+        if key not in parent:
+            self.error(_join(where, key), "is missing")
+            return False
+        return True
+
+    def recommends(self, parent: dict[str, Any], keys: Sequence[str], where: str) -> None:
+        """Warn of keys that the specification says should be there."""
+        for key in keys:
+            if key not in parent:
+                self.warning(_join(where, key), "is recommended and missing")
+
+    def text(self, parent: dict[str, Any], key: str, where: str) -> None:
+        """Check a key that, where there is one, is text."""
+        if key in parent:
+            self._is(isinstance(parent[key], str), _join(where, key), "text")
+
+    def number(self, parent: dict[str, Any], key: str, where: str) -> None:
+        """Check a key that, where there is one, is a number."""
+        if key in parent:
+            self._is(is_number(parent[key]), _join(where, key), "a number")
+
+    def integer(self, parent: dict[str, Any], key: str, where: str, least: int | None = None) -> bool:
+        """Check a key that, where there is one, is a whole number not below ``least``."""
+        if key not in parent:
+            return True
+        value = parent[key]
+        if not self._is(is_integer(value), _join(where, key), "a whole number"):
+            return False
+        if least is not None and value < least:
+            self.error(_join(where, key), f"is {value} and has to be at least {least}")
+            return False
+        return True
+
+    def version(self, parent: dict[str, Any], version: str, where: str) -> None:
+        """Check the version that a block of metadata says it follows."""
+        if "version" in parent and parent["version"] != version:
+            self.error(_join(where, "version"), f"is {parent['version']!r} and has to be {version!r}")
+
+    def distinct(self, values: list[Any], where: str) -> None:
+        """Check that no entry is there twice."""
+        seen: list[Any] = []
+        for index, value in enumerate(values):
+            frozen = _comparable(value)
+            if frozen in seen:
+                self.error(f"{where}[{index}]", "is the same as an earlier entry")
+            seen.append(frozen)
+
+    def _is(self, holds: bool, where: str, what: str) -> bool:
+        if not holds:
+            self.error(where, f"has to be {what}")
+        return holds
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _comparable(value: Any) -> Any:
+    """Make true differ from 1, as in JSON, while 1 and 1.0 stay equal."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, list):
+        return [_comparable(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _comparable(entry) for key, entry in value.items()}
+    return value
