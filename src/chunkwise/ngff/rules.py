@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from chunkwise.ngff.model import Finding
 
 __all__ = ["Remarks", "is_integer", "is_number"]
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a JSON value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_integer(value: object) -> bool:
     """Whether a JSON value is a whole number; ``1.0`` is one, as in JSON Schema."""
-    return is_number(value) and float(value) == int(value) if _finite(value) else False
-
-
-def _finite(value: object) -> bool:
-    return is_number(value) and abs(float(value)) != float("inf") and value == value  # type: ignore[arg-type]
+    return is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
 class Remarks:
@@ -48,7 +44,10 @@ class Remarks:
             return False
         assert isinstance(value, list)
         if len(value) < least:
-            self.error(where, "has to have an entry" if least == 1 else f"has to have {least} entries")
+            self.error(
+                where,
+                "has to have an entry" if least == 1 else f"has to have {least} entries",
+            )
             return False
         return True
 
@@ -90,7 +89,10 @@ class Remarks:
     def version(self, parent: dict[str, Any], version: str, where: str) -> None:
         """Check the version that a block of metadata says it follows."""
         if "version" in parent and parent["version"] != version:
-            self.error(_join(where, "version"), f"is {parent['version']!r} and has to be {version!r}")
+            self.error(
+                _join(where, "version"),
+                f"is {parent['version']!r} and has to be {version!r}",
+            )
 
     def distinct(self, values: list[Any], where: str) -> None:
         """Check that no entry is there twice."""

@@ -1,0 +1,154 @@
+"""Axes, normalised once; and the images that chunkwise does not work on, named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chunkwise.errors import InputError
+from chunkwise.ngff.model import Axis, Finding
+from chunkwise.ngff.units import standard_unit
+from chunkwise.ngff.zarr_json import ArrayInfo
+from chunkwise.storage.location import Location
+
+__all__ = ["normal_axes", "refuse_color_axes", "refuse_pixels"]
+
+ORDER = "tczyx"
+TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+#: How writers name the axis of red, green and blue.
+COLOR_AXES = ("rgb", "rgba", "color", "colour", "s", "sample", "samples")
+
+
+def normal_axes(location: Location, entries: list[dict[str, Any]], findings: list[Finding]) -> tuple[Axis, ...]:
+    """Turn validated axes into a part of ``tczyx``; what was adapted is added to the findings.
+
+    Raises
+    ------
+    InputError
+        If an axis, the order of the axes or a unit is none that chunkwise knows.
+    """
+    axes = []
+    for index, entry in enumerate(entries):
+        where = f"multiscales[0].axes[{index}]"
+        name = _normal_name(location, entry)
+        if name != entry["name"]:
+            findings.append(
+                Finding(
+                    "warning",
+                    f"{where}.name",
+                    f"is {entry['name']!r}, which is read as {name!r}",
+                )
+            )
+        axes.append(Axis(name, TYPES[name], _normal_unit(location, entry, name, where, findings)))
+    order = "".join(axis.name for axis in axes)
+    said = ", ".join(str(entry["name"]) for entry in entries)
+    if sorted(order, key=ORDER.index) != list(order) or len(set(order)) != len(order) or not order.endswith("yx"):
+        raise InputError(
+            f"{location.address} has the axes {said}; chunkwise knows t, c, z, y, x in this order, "
+            "of which only y and x have to be there."
+        )
+    return tuple(axes)
+
+
+def refuse_color_axes(location: Location, multiscales: Any) -> None:
+    """Refuse images whose last axis is the channel, in the words of their owner and before the specification's.
+
+    Raises
+    ------
+    InputError
+        If the pixels are interleaved colours. Malformed metadata are left to the validation.
+    """
+    try:
+        last = multiscales[0]["axes"][-1]
+        interleaved = last.get("type") == "channel" or str(last["name"]).lower() in (
+            "c",
+            *COLOR_AXES,
+        )
+    except (LookupError, TypeError, AttributeError):
+        return
+    if interleaved:
+        raise _rgb(location, f"its last axis '{last.get('name')}' holds the channels")
+
+
+def _normal_name(location: Location, entry: dict[str, Any]) -> str:
+    kind, name = entry.get("type"), str(entry["name"])
+    lower = name.lower()
+    if lower in COLOR_AXES:
+        raise _rgb(location, f"its axis '{name}' holds colours")
+    if kind in ("time", "channel"):
+        return str(kind)[0]
+    if kind in ("space", None) and lower in TYPES and (kind is None or TYPES[lower] == "space"):
+        return lower
+    what = f"the type '{kind}'" if kind is not None else "no type"
+    raise InputError(
+        f"{location.address} has an axis '{name}' of {what}; chunkwise knows t (time), c (channel) and z, y, x (space)."
+    )
+
+
+def _normal_unit(
+    location: Location,
+    entry: dict[str, Any],
+    name: str,
+    where: str,
+    findings: list[Finding],
+) -> str | None:
+    unit, kind = entry.get("unit"), TYPES[name]
+    if unit is None:
+        return None
+    if kind == "channel":
+        findings.append(
+            Finding(
+                "warning",
+                f"{where}.unit",
+                "is the unit of a channel axis, which has none",
+            )
+        )
+        return None
+    known = standard_unit(unit, kind) if isinstance(unit, str) else None
+    if known is None:
+        raise InputError(
+            f"{location.address} has the unit {unit!r} on its axis {name}, which is no unit of {kind} that "
+            "OME-Zarr knows (such as micrometer or second)."
+        )
+    return known
+
+
+def refuse_pixels(
+    location: Location,
+    entries: list[dict[str, Any]],
+    arrays: list[ArrayInfo],
+    is_labels: bool,
+) -> None:
+    """Refuse data types that chunkwise does not compute with.
+
+    Raises
+    ------
+    InputError
+        For RGB, complex, structured and other types that are not numbers, and for labels that are not integers.
+    """
+    for array in arrays:
+        if array.dtype.startswith("structured"):
+            if {"r", "g", "b"} <= set(array.dtype.lower().translate(str.maketrans("(,)", "   ")).split()):
+                raise _rgb(location, f"its voxels are {array.dtype}")
+            raise InputError(f"{location.address} has {array.dtype} voxels, which chunkwise does not work on.")
+        try:
+            kind: str = np.dtype(array.dtype).kind
+        except TypeError:
+            kind = "?"
+        if kind == "c":
+            raise InputError(
+                f"{location.address} has complex voxels ({array.dtype}), which chunkwise does not work on; "
+                "store the magnitude or the phase as an image of its own."
+            )
+        if kind not in "buif":
+            raise InputError(f"{location.address} has voxels of type {array.dtype}, which chunkwise does not work on.")
+        if is_labels and kind not in "ui":
+            raise InputError(f"{location.address} is a label image of type {array.dtype}; labels have to be integers.")
+
+
+def _rgb(location: Location, why: str) -> InputError:
+    return InputError(
+        f"{location.address} is an RGB image ({why}), which chunkwise does not work on; "
+        "store the colours as channels, on an axis c."
+    )

@@ -1,0 +1,171 @@
+"""Zarr's own metadata documents, v2 and v3: what is a group, what is an array, and how it is stored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chunkwise.errors import InputError
+from chunkwise.storage.kv import read_key
+from chunkwise.storage.location import Location
+
+__all__ = ["ArrayInfo", "Node", "read_node"]
+
+
+@dataclass(frozen=True)
+class ArrayInfo:
+    """How an array is stored."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    """NumPy's name without byte order; unknown types keep the text of the metadata."""
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    codecs: tuple[str, ...]
+    dimension_names: tuple[str | None, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """A group (``array`` is None) or an array of a Zarr hierarchy."""
+
+    location: Location
+    zarr_format: int
+    attributes: dict[str, Any]
+    array: ArrayInfo | None = None
+
+
+def read_node(location: Location) -> Node | None:
+    """Read what is at a location; None where there is no Zarr group or array.
+
+    Raises
+    ------
+    InputError
+        If a metadata document is damaged, or uses what chunkwise cannot read.
+    """
+    content = _read_json(location, "zarr.json")
+    if content is not None:
+        return _node_v3(location, content)
+    array = _read_json(location, ".zarray")
+    if array is None and read_key(location, ".zgroup") is None:
+        return None
+    attributes = _read_json(location, ".zattrs") or {}
+    return Node(location, 2, attributes, None if array is None else _array_v2(location, array))
+
+
+def _read_json(location: Location, name: str) -> dict[str, Any] | None:
+    content = read_key(location, name)
+    if content is None:
+        return None
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"The metadata {location.address}/{name} are damaged: {error}.") from None
+    if not isinstance(parsed, dict):
+        raise InputError(f"The metadata {location.address}/{name} are damaged: they are no JSON object.")
+    return parsed
+
+
+def _sizes(value: Any, least: int, what: str) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+        raise ValueError(f"{what} is not a list of whole numbers")
+    if any(size < least for size in value):
+        raise ValueError(f"{what} has a number below {least}")
+    return tuple(value)
+
+
+def _array_v2(location: Location, content: dict[str, Any]) -> ArrayInfo:
+    try:
+        shape, chunks = (
+            _sizes(content["shape"], 0, "shape"),
+            _sizes(content["chunks"], 1, "chunks"),
+        )
+        compressor, filters = content.get("compressor"), content.get("filters") or []
+        codecs = [str(entry["id"]) for entry in filters]
+        if compressor:
+            inner = compressor.get("cname")
+            codecs.append(f"{compressor['id']} ({inner})" if inner else str(compressor["id"]))
+        if len(shape) != len(chunks):
+            raise ValueError("shape and chunks differ in length")
+        return ArrayInfo(shape, _dtype_v2(content["dtype"]), chunks, None, tuple(codecs))
+    except KeyError as error:
+        raise InputError(f"The metadata {location.address}/.zarray are damaged: {error} is missing.") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"The metadata {location.address}/.zarray are damaged: {error}.") from None
+
+
+def _dtype_v2(value: Any) -> str:
+    """Give NumPy's name; a structured type is named by its fields."""
+    if isinstance(value, list):
+        return "structured (" + ", ".join(str(field[0]) for field in value) + ")"
+    if not isinstance(value, str):
+        raise TypeError("dtype is neither text nor a list of fields")
+    try:
+        return np.dtype(value).name
+    except TypeError:
+        return value
+
+
+def _node_v3(location: Location, content: dict[str, Any]) -> Node:
+    attributes = content.get("attributes", {})
+    try:
+        if content.get("zarr_format") != 3:
+            raise ValueError("zarr_format is not 3")
+        if not isinstance(attributes, dict):
+            raise TypeError("attributes is no object")
+        if content.get("node_type") == "group":
+            return Node(location, 3, attributes)
+        if content.get("node_type") != "array":
+            raise ValueError("node_type is neither group nor array")
+        return Node(location, 3, attributes, _array_v3(content))
+    except KeyError as error:
+        raise InputError(f"The metadata {location.address}/zarr.json are damaged: {error} is missing.") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"The metadata {location.address}/zarr.json are damaged: {error}.") from None
+
+
+def _array_v3(content: dict[str, Any]) -> ArrayInfo:
+    shape = _sizes(content["shape"], 0, "shape")
+    grid = content["chunk_grid"]
+    if grid["name"] != "regular":
+        raise ValueError(f"the chunk grid '{grid['name']}' is unknown to chunkwise")
+    chunks, shards = (
+        _sizes(grid["configuration"]["chunk_shape"], 1, "chunk_shape"),
+        None,
+    )
+    codecs = [_named(codec) for codec in content["codecs"]]
+    for name, configuration in codecs:
+        if name == "sharding_indexed":
+            shards, chunks = (
+                chunks,
+                _sizes(configuration["chunk_shape"], 1, "chunk_shape"),
+            )
+            codecs = [_named(codec) for codec in configuration["codecs"]]
+            break
+    if len(shape) != len(chunks) or (shards is not None and len(shards) != len(chunks)):
+        raise ValueError("shape and chunk_shape differ in length")
+    names = content.get("dimension_names")
+    if names is not None and (not isinstance(names, list) or len(names) != len(shape)):
+        raise ValueError("dimension_names and shape differ in length")
+    kind, _ = _named(content["data_type"])
+    return ArrayInfo(
+        shape,
+        kind,
+        chunks,
+        shards,
+        tuple(name for name, _ in codecs),
+        None if names is None else tuple(names),
+    )
+
+
+def _named(entry: Any) -> tuple[str, dict[str, Any]]:
+    """Read a name with or without a configuration, as v3 writes codecs and data types."""
+    if isinstance(entry, str):
+        return entry, {}
+    name = entry["name"]
+    if not isinstance(name, str):
+        raise TypeError("a name is not text")
+    return name, entry.get("configuration") or {}
