@@ -32,6 +32,7 @@ from chunkwise.provenance.fields import (
     optional_text,
     plain,
 )
+from chunkwise.provenance.software import HOME_PAGES
 from chunkwise.storage.location import Location
 
 __all__ = [
@@ -58,23 +59,6 @@ KINDS: Final = (
     "summary",
 )
 STATUSES: Final = ("completed", "failed")
-
-#: Packages whose version can change a result or explain one; those not installed are left out.
-PACKAGES: Final = (
-    "chunkwise",
-    "connected-components-3d",
-    "dask",
-    "distributed",
-    "numba",
-    "numpy",
-    "pillow",
-    "pyarrow",
-    "scikit-image",
-    "scipy",
-    "tensorstore",
-    "tifffile",
-    "zarr",
-)
 
 #: What a kind or a file's ending is called; the ending decides first.
 MEDIA_TYPES: Final = {
@@ -386,16 +370,12 @@ def identity_of(
 def software_versions() -> dict[str, str]:
     """Return name and version of everything installed that can bear on a result."""
     versions = {}
-    for name in PACKAGES:
+    for name in HOME_PAGES:
         try:
-            versions[name] = metadata.version(name)
+            versions[name] = platform.python_version() if name == "python" else metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    first = {
-        "chunkwise": versions.pop("chunkwise", "unknown"),
-        "python": platform.python_version(),
-    }
-    return first | versions
+    return versions
 
 
 def utc_now() -> str:

@@ -1,0 +1,268 @@
+"""Run records as entities of an RO-Crate: one action a record, one data entity a piece of data.
+
+The data stay where they are. An entity is named by the identity that the records give it, so that the
+output of one run and the input of the next are one entity, whatever their paths were.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote
+
+from chunkwise.provenance.fields import Json
+from chunkwise.provenance.record import Resource, RunRecord
+from chunkwise.provenance.software import home_page
+
+__all__ = ["NOT_STATED", "Graph", "add_action", "orcid_url", "person", "reference"]
+
+#: The entity that stands where nobody was named; see :func:`Graph.not_stated`.
+NOT_STATED: Final = "#not-stated"
+
+_ORCID = re.compile(r"(?:https?://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])")
+_STATUS = {
+    "completed": "http://schema.org/CompletedActionStatus",
+    "failed": "http://schema.org/FailedActionStatus",
+}
+
+
+class Graph:
+    """The entities of a crate by their identifier, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._entities: dict[str, dict[str, Json]] = {}
+
+    def add(self, identifier: str, kind: str, /, **properties: Json) -> str:
+        """Add an entity, or fill the gaps of the one that has this identifier; properties of None are left out."""
+        entity = self._entities.setdefault(identifier, {"@id": identifier, "@type": kind})
+        for name, value in properties.items():
+            if value is not None and value != []:
+                entity.setdefault(name, value)
+        return identifier
+
+    def __contains__(self, identifier: str) -> bool:
+        return identifier in self._entities
+
+    def __getitem__(self, identifier: str) -> dict[str, Json]:
+        return self._entities[identifier]
+
+    def entities(self) -> list[dict[str, Json]]:
+        """Return all entities."""
+        return list(self._entities.values())
+
+    def value(self, identifier: str, name: str, value: Json, /, **properties: Json) -> str:
+        """Add a named value; what is no plain number, text or truth value is written as JSON text."""
+        if value is None:
+            value = "not set"
+        elif isinstance(value, dict | list):
+            value = json.dumps(value, ensure_ascii=False)
+        return self.add(identifier, "PropertyValue", name=name, value=value, **properties)
+
+    def not_stated(self) -> str:
+        """Add the entity that says that a person or organisation was not named.
+
+        The profile asks for an agent, an author and a publisher. A made-up name would be a lie and a
+        missing one is invalid, so the crate says in words that nobody was named.
+        """
+        return self.add(
+            NOT_STATED,
+            "Organization",
+            name="Not stated",
+            description="Nobody was named when this was recorded.",
+            url="about:blank",
+        )
+
+
+def reference(identifiers: Sequence[str]) -> Json:
+    """Return links to entities; a single one is not put in a list, as RO-Crate 1.1 recommends."""
+    unique = list(dict.fromkeys(identifiers))
+    links = [{"@id": identifier} for identifier in unique]
+    return links[0] if len(links) == 1 else links
+
+
+def orcid_url(text: str | None) -> str | None:
+    """Return the address of an ORCID, or None where the text is none (its last character checks the others)."""
+    match = _ORCID.fullmatch((text or "").strip())
+    if match is None:
+        return None
+    digits = match.group(1).replace("-", "")
+    total = 0
+    for digit in digits[:-1]:
+        total = (total + int(digit)) * 2
+    check = (12 - total % 11) % 11
+    return f"https://orcid.org/{match.group(1)}" if digits[-1] == ("X" if check == 10 else str(check)) else None
+
+
+def person(graph: Graph, name: str | None, orcid: str | None, affiliation: str | None = None) -> str:
+    """Add a person, named by the ORCID where there is a valid one."""
+    if not name and orcid_url(orcid) is None:
+        return graph.not_stated()
+    identifier = orcid_url(orcid) or f"#person-{quote(str(name), safe='')}"
+    link = None if affiliation is None else reference([affiliation])
+    return graph.add(identifier, "Person", name=name or identifier, affiliation=link)
+
+
+def add_action(graph: Graph, record: RunRecord, step: str, record_file: str, tables: Sequence[str] = ()) -> str:
+    """Add one run: the action, its program, its data, its parameters and its findings.
+
+    Parameters
+    ----------
+    graph : Graph
+        Takes the entities.
+    record : RunRecord
+    step : str
+        Name of the run within the crate, such as ``segment-1``.
+    record_file : str
+        Where in the crate the whole record lies.
+    tables : sequence of str
+        Further files of the crate about this run, such as the table of its blocks.
+
+    Returns
+    -------
+    str
+        Identifier of the action.
+    """
+    inputs = [_data(graph, resource) for resource in record.inputs]
+    outputs = [_data(graph, resource) for resource in record.outputs]
+    parameters = [
+        graph.value(f"#{step}-parameter-{quote(name, safe='')}", name, value)
+        for name, value in record.parameters.items()
+    ]
+    findings = [
+        graph.value(f"#{step}-result-{quote(name, safe='')}", name, value) for name, value in record.results.items()
+    ]
+    usage = _resource_usage(graph, record, step)
+    agent = record.agent or {}
+    name, orcid = agent.get("name"), agent.get("orcid")
+    return graph.add(
+        f"#{step}",
+        "CreateAction",
+        name=f"chunkwise {record.command}",
+        description=_sentence(record),
+        identifier=record.id,
+        instrument=reference([_instrument(graph, record)]),
+        object=reference([*inputs, *parameters]),
+        result=reference([*outputs, *findings, *tables] or [record_file]),
+        startTime=_time(record.start),
+        endTime=_time(record.end),
+        actionStatus=_STATUS[record.status],
+        error=(record.error or "The run did not say why it failed.") if record.status == "failed" else None,
+        agent=reference([person(graph, None if name is None else str(name), None if orcid is None else str(orcid))]),
+        subjectOf=reference([record_file]),
+        resourceUsage=reference(usage) if usage else None,
+    )
+
+
+def _data(graph: Graph, resource: Resource) -> str:
+    """Add what was read or written: a Dataset where it is a store, a File otherwise."""
+    store = resource.kind in ("image", "labels")
+    identifier = f"#{resource.identity.removeprefix('urn:uuid:')}"
+    place = resource.location if resource.root is None else f"{resource.root}:{resource.location}"
+    facts: dict[str, Json] = {"kind": resource.kind, "location": place}
+    whole_file_hash = None
+    if resource.fingerprint is not None:
+        level, algorithm, value = (str(resource.fingerprint[key]) for key in ("level", "algorithm", "value"))
+        if not store and level == "full" and algorithm == "sha256":
+            whole_file_hash = value
+        else:
+            facts[f"fingerprint ({algorithm}, level {level})"] = value
+    facts |= resource.description
+    properties = [graph.value(f"{identifier}-{quote(name, safe='')}", name, value) for name, value in facts.items()]
+    return graph.add(
+        identifier,
+        "Dataset" if store else "File",
+        name=PurePosixPath(resource.location).name or place,
+        description=f"{resource.kind.capitalize()} at {place}; not part of this crate.",
+        identifier=resource.identity,
+        encodingFormat=resource.media_type,
+        contentUrl=_address(resource),
+        contentSize=None if resource.size is None else str(resource.size),
+        dateModified=resource.modified,
+        sha256=whole_file_hash,
+        additionalProperty=reference(properties),
+    )
+
+
+def _address(resource: Resource) -> str | None:
+    if resource.root is not None:
+        return None
+    if "://" in resource.location:
+        return resource.location
+    return f"file://{quote(resource.location)}" if resource.location.startswith("/") else None
+
+
+def _instrument(graph: Graph, record: RunRecord) -> str:
+    """Add chunkwise with the packages it ran on; other versions of these make it another entity."""
+    version = record.software.get("chunkwise", "unknown")
+    packages = []
+    for name, package_version in record.software.items():
+        if name != "chunkwise":
+            identifier = f"{home_page(name)}#{quote(name)}-{quote(package_version)}"
+            packages.append(identifier)
+            graph.add(
+                identifier, "SoftwareApplication", name=name, softwareVersion=package_version, url=home_page(name)
+            )
+    number = 1
+    while True:
+        identifier = f"{home_page('chunkwise')}#chunkwise-{quote(version)}" + (f"-{number}" if number > 1 else "")
+        requirements = reference(packages) if packages else None
+        if identifier not in graph or graph[identifier].get("softwareRequirements") == requirements:
+            break
+        number += 1
+    return graph.add(
+        identifier,
+        "SoftwareApplication",
+        name="chunkwise",
+        description="Galaxy tools for bioimages too big to move.",
+        softwareVersion=version,
+        url=home_page("chunkwise"),
+        softwareRequirements=requirements,
+    )
+
+
+def _resource_usage(graph: Graph, record: RunRecord, step: str) -> list[str]:
+    """Sum the workers up; each of them is in the record itself."""
+    if not record.workers:
+        return []
+    peaks = [worker["peak_rss_bytes"] for worker in record.workers if _is_number(worker.get("peak_rss_bytes"))]
+    seconds = [worker["cpu_seconds"] for worker in record.workers if _is_number(worker.get("cpu_seconds"))]
+    usage = [graph.value(f"#{step}-workers", "workers", len(record.workers))]
+    if peaks:
+        name = "largest memory of one worker (bytes)"
+        usage.append(graph.value(f"#{step}-memory", name, max(peaks), unitText="byte"))
+    if seconds:
+        name = "CPU time of all workers (seconds)"
+        usage.append(graph.value(f"#{step}-cpu", name, round(sum(seconds), 3), unitText="second"))
+    return usage
+
+
+def _time(text: str) -> str:
+    """Write a time with milliseconds and a numeric zone, the only form that the profile knows."""
+    return datetime.fromisoformat(text).isoformat(timespec="milliseconds")
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _sentence(record: RunRecord) -> str:
+    """Say in words what the run did."""
+    read = _names(record.inputs)
+    wrote = _names(record.outputs)
+    parts = [f"chunkwise {record.command} read {read or 'nothing'} and wrote {wrote or 'nothing'}"]
+    if record.status == "failed":
+        parts.append("it failed")
+    if record.blocks is not None and "total" in record.blocks:
+        parts.append(f"{record.blocks.get('done', '?')} of {record.blocks['total']} blocks were done")
+    if record.galaxy is not None:
+        tool = " ".join(str(record.galaxy[key]) for key in ("id", "version") if key in record.galaxy)
+        parts.append(f"it was run by the Galaxy tool {tool}")
+    return "; ".join(parts) + "."
+
+
+def _names(resources: Sequence[Resource]) -> str:
+    return ", ".join(PurePosixPath(resource.location).name or resource.location for resource in resources)

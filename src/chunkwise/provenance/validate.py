@@ -1,0 +1,208 @@
+"""Validation of RO-Crates against the run profiles, without a network.
+
+The rules are those of ``rocrate-validator``. It asks for JSON-LD contexts over the web, through a cache
+on disk; the cache is filled here from :mod:`chunkwise.provenance.contexts`, and the web is switched off.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chunkwise.errors import InputError
+from chunkwise.provenance.contexts import contexts
+
+__all__ = ["LEVELS", "PROFILES", "Issue", "choose_profile", "validate_crate"]
+
+METADATA_FILE: Final = "ro-crate-metadata.json"
+LEVELS: Final = ("required", "recommended", "optional")
+
+#: Beginning of what a crate says it conforms to, and the profile's name; the most special one first.
+PROFILES: Final = {
+    "https://w3id.org/ro/wfrun/provenance/": "provenance-run-crate",
+    "https://w3id.org/ro/wfrun/workflow/": "workflow-run-crate",
+    "https://w3id.org/ro/wfrun/process/": "process-run-crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/": "workflow-ro-crate",
+    "https://w3id.org/ro/crate/1.1": "ro-crate-1.1",
+}
+#: Fires on a workflow that lies in the crate itself, which the profile allows.
+_SKIPPED: Final = {"provenance-run-crate": ["process-run-crate-0.5_5.1"]}
+
+_LARGEST = 4 * 2**30  # bytes after unpacking; a crate of words is far below, a zip bomb far above
+_LARGEST_METADATA = 256 * 2**20
+_ACCEPTS = ("application/ld+json, application/json, */*;q=0.1", "application/ld+json, application/json", None)
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One rule that a crate breaks."""
+
+    level: str
+    """``required``, ``recommended`` or ``optional``."""
+    check: str
+    """Identifier of the rule, such as ``process-run-crate-0.5_3.1``."""
+    entity: str | None
+    """Identifier of the entity within the crate, where the rule speaks of one."""
+    message: str
+
+    def __str__(self) -> str:
+        where = f" {self.entity}:" if self.entity else ""
+        return f"{self.level}: {self.check}:{where} {' '.join(self.message.split())}"
+
+
+def validate_crate(crate: Path | str, *, profile: str | None = None, level: str = "recommended") -> list[Issue]:
+    """Validate a crate and return what is wrong with it, the gravest first.
+
+    Parameters
+    ----------
+    crate : path
+        A zip file, whatever its name ends in, or a folder.
+    profile : str, optional
+        A value of :data:`PROFILES`; by default what the crate says it conforms to.
+    level : str
+        ``required``, ``recommended`` or ``optional``; includes the levels before it.
+
+    Raises
+    ------
+    InputError
+        If there is no crate to be read, or the profile or level is unknown.
+    """
+    if level not in LEVELS:
+        raise InputError(f"There is no level '{level}'; choose one of {', '.join(LEVELS)}.")
+    if profile is not None and profile not in PROFILES.values():
+        raise InputError(f"There is no profile '{profile}'; choose one of {', '.join(PROFILES.values())}.")
+    crate = Path(crate)
+    with tempfile.TemporaryDirectory(prefix="chunkwise-crate-") as scratch:
+        folder = crate
+        if not crate.is_dir():
+            folder = Path(scratch) / "crate"
+            _unpack(crate, folder)
+        profile = profile or choose_profile(_metadata(folder, crate))
+        return _run_validator(folder, profile, level, Path(scratch) / "contexts")
+
+
+def choose_profile(metadata: Any) -> str:
+    """Return the most special profile that the crate's metadata say it conforms to."""
+    graph = metadata.get("@graph", []) if isinstance(metadata, dict) else []
+    named: list[str] = []
+    for entity in graph if isinstance(graph, list) else []:
+        if isinstance(entity, dict) and entity.get("@id") in ("./", METADATA_FILE):
+            links = entity.get("conformsTo", [])
+            for link in links if isinstance(links, list) else [links]:
+                named.append(str(link.get("@id")) if isinstance(link, dict) else str(link))
+    for beginning, profile in PROFILES.items():
+        if any(name.startswith(beginning) for name in named):
+            return profile
+    return "ro-crate-1.1"
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip; names that lead out of the folder are cut by zipfile, links are never made."""
+    if not archive.exists():
+        raise InputError(f"There is no file {archive}; give a crate as a zip file or a folder.")
+    try:
+        with zipfile.ZipFile(archive) as content:
+            if sum(entry.file_size for entry in content.infolist()) > _LARGEST:
+                raise InputError(f"{archive} unpacks to more than {_LARGEST // 2**30} GiB; unpack it, give the folder.")
+            content.extractall(folder)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
+        raise InputError(f"{archive} is not a zip file that can be read; give a crate as a zip or a folder.") from None
+    except OSError as error:
+        raise InputError(f"{archive} cannot be unpacked: {error.strerror or error}.") from None
+
+
+def _metadata(folder: Path, crate: Path) -> Any:
+    file = folder / METADATA_FILE
+    if not file.is_file():
+        raise InputError(f"{crate} is not an RO-Crate: it has no {METADATA_FILE}.")
+    if file.stat().st_size > _LARGEST_METADATA:
+        raise InputError(f"The {METADATA_FILE} of {crate} is larger than {_LARGEST_METADATA // 2**20} MiB.")
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError, OSError):
+        raise InputError(f"The {METADATA_FILE} of {crate} is not JSON.") from None
+
+
+def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[Issue]:
+    with _quietly():
+        from rocrate_validator import services
+        from rocrate_validator.models import Severity
+        from rocrate_validator.utils.http import HttpRequester
+
+        _fill_cache(cache)
+        settings = services.ValidationSettings(
+            rocrate_uri=str(folder.resolve()),
+            profile_identifier=profile,
+            requirement_severity=Severity[level.upper()],
+            skip_checks=_SKIPPED.get(profile, []),
+            offline=True,
+            cache_path=cache,
+        )
+        try:
+            found = services.validate(settings).get_issues(min_severity=Severity[level.upper()])
+        finally:
+            HttpRequester.reset()
+    here = folder.resolve().as_uri() + "/"
+    issues = {
+        Issue(
+            level=str(issue.severity.name).lower(),
+            check=str(issue.identifier),
+            entity=_short(issue.violatingEntity, here),
+            message=str(issue.message),
+        )
+        for issue in found
+    }
+    return sorted(issues, key=lambda issue: (LEVELS.index(issue.level), issue.check, issue.entity or "", issue.message))
+
+
+def _short(entity: str | None, here: str) -> str | None:
+    """Name an entity as the crate does, not by the folder it was unpacked to."""
+    if entity is None:
+        return None
+    return entity.removeprefix(here) or "./"
+
+
+def _fill_cache(cache: Path) -> None:
+    """Put the contexts where the validator looks for what it once fetched."""
+    import requests
+    from requests_cache import CachedSession
+    from urllib3.response import HTTPResponse
+
+    documents = contexts()
+
+    class FromMemory(requests.adapters.HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+            answer = HTTPResponse(
+                body=io.BytesIO(documents[str(request.url)]),
+                headers={"Content-Type": "application/ld+json"},
+                status=200,
+                preload_content=False,
+            )
+            return self.build_response(request, answer)
+
+    with CachedSession(cache_name=str(cache), backend="sqlite", expire_after=-1) as session:
+        session.mount("https://", FromMemory())
+        for address in documents:
+            for accept in _ACCEPTS:
+                session.get(address, headers={"Accept": accept} if accept else None)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the validator's own log and progress off the terminal; what it finds is returned."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            yield
+    finally:
+        logging.disable(before)

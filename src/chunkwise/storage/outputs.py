@@ -1,0 +1,73 @@
+"""Small output files, such as a crate, a table or a picture: all of it under the final name, or nothing.
+
+Stores of many shards are written elsewhere, by the one writer.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from chunkwise.errors import ChunkwiseError, InputError
+
+__all__ = ["check_output_file", "write_atomically"]
+
+
+def check_output_file(path: Path | str) -> Path:
+    """Say early whether a file may be written: its folder is there, and nothing would be lost.
+
+    An empty file may be replaced, because Galaxy makes one for every output before the tool starts.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or not writable, or the name is taken.
+    """
+    path = Path(path)
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"The folder {folder} does not exist, so {path.name} cannot be written there; make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"The folder {folder} cannot be written to, so {path.name} needs another place.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file.")
+    if path.exists() and path.stat().st_size > 0:
+        raise InputError(f"{path} exists already and is not overwritten; give another name or remove it.")
+    return path
+
+
+def write_atomically(path: Path | str, content: bytes) -> None:
+    """Write a file so that its name appears only when every byte is on the disk.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_output_file`.
+    ChunkwiseError
+        If the disk is full or fails; nothing is left behind.
+    """
+    path = check_output_file(path)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _usual_mode())  # mkstemp's own mode would hide the file from other people
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ChunkwiseError(f"{path} could not be written: {error.strerror or error}.") from None
+    finally:
+        if temporary is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def _usual_mode() -> int:
+    """Return the mode that a plainly opened file gets; the mask can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
