@@ -230,13 +230,15 @@ def _resource_usage(graph: Graph, record: RunRecord, step: str) -> list[str]:
         return []
     peaks = [worker["peak_rss_bytes"] for worker in record.workers if _is_number(worker.get("peak_rss_bytes"))]
     seconds = [worker["cpu_seconds"] for worker in record.workers if _is_number(worker.get("cpu_seconds"))]
-    usage = [graph.value(f"#{step}-workers", "workers", len(record.workers))]
+    sums: list[tuple[str, str, Json, str]] = [("workers", "workers", len(record.workers), "NUM")]
     if peaks:
-        name = "largest memory of one worker (bytes)"
-        usage.append(graph.value(f"#{step}-memory", name, max(peaks), unitText="byte"))
+        sums.append(("peak_rss_bytes", "largest memory of one worker (bytes)", max(peaks), "BYTE"))
     if seconds:
-        name = "CPU time of all workers (seconds)"
-        usage.append(graph.value(f"#{step}-cpu", name, round(sum(seconds), 3), unitText="second"))
+        sums.append(("cpu_seconds", "CPU time of all workers (seconds)", round(sum(seconds), 3), "SEC"))
+    usage = [
+        graph.value(f"#{step}-usage-{key}", name, value, propertyID=key, unitCode=f"https://qudt.org/vocab/unit/{unit}")
+        for key, name, value, unit in sums
+    ]
     return usage
 
 

@@ -11,7 +11,9 @@ import json
 import logging
 import os
 import tempfile
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from typing import Any, Final
 from chunkwise.errors import InputError
 from chunkwise.provenance.contexts import contexts
 
-__all__ = ["LEVELS", "PROFILES", "Issue", "choose_profile", "validate_crate"]
+__all__ = ["LEVELS", "PROFILES", "Issue", "profile_of", "validate_crate"]
 
 METADATA_FILE: Final = "ro-crate-metadata.json"
 LEVELS: Final = ("required", "recommended", "optional")
@@ -39,6 +41,7 @@ _SKIPPED: Final = {"provenance-run-crate": ["process-run-crate-0.5_5.1"]}
 
 _LARGEST = 4 * 2**30  # bytes after unpacking; a crate of words is far below, a zip bomb far above
 _LARGEST_METADATA = 256 * 2**20
+_UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _ACCEPTS = ("application/ld+json, application/json, */*;q=0.1", "application/ld+json, application/json", None)
 
 
@@ -81,17 +84,32 @@ def validate_crate(crate: Path | str, *, profile: str | None = None, level: str 
     if profile is not None and profile not in PROFILES.values():
         raise InputError(f"There is no profile '{profile}'; choose one of {', '.join(PROFILES.values())}.")
     crate = Path(crate)
+    profile = profile or profile_of(crate)
     with tempfile.TemporaryDirectory(prefix="chunkwise-crate-") as scratch:
         folder = crate
         if not crate.is_dir():
             folder = Path(scratch) / "crate"
             _unpack(crate, folder)
-        profile = profile or choose_profile(_metadata(folder, crate))
         return _run_validator(folder, profile, level, Path(scratch) / "contexts")
 
 
-def choose_profile(metadata: Any) -> str:
-    """Return the most special profile that the crate's metadata say it conforms to."""
+def profile_of(crate: Path | str) -> str:
+    """Return the most special profile that a crate says it conforms to.
+
+    Raises
+    ------
+    InputError
+        If there is no crate to be read.
+    """
+    crate = Path(crate)
+    try:
+        metadata = json.loads(_read_metadata(crate))
+    except (ValueError, RecursionError):
+        raise InputError(f"The {METADATA_FILE} of {crate} is not JSON.") from None
+    return _choose_profile(metadata)
+
+
+def _choose_profile(metadata: Any) -> str:
     graph = metadata.get("@graph", []) if isinstance(metadata, dict) else []
     named: list[str] = []
     for entity in graph if isinstance(graph, list) else []:
@@ -105,38 +123,46 @@ def choose_profile(metadata: Any) -> str:
     return "ro-crate-1.1"
 
 
+def _read_metadata(crate: Path) -> bytes:
+    if not crate.exists():
+        raise InputError(f"There is no file or folder {crate}; give a crate as a zip file or a folder.")
+    try:
+        if crate.is_dir():
+            size = (crate / METADATA_FILE).stat().st_size
+            if size <= _LARGEST_METADATA:
+                return (crate / METADATA_FILE).read_bytes()
+        else:
+            with zipfile.ZipFile(crate) as archive:
+                size = archive.getinfo(METADATA_FILE).file_size
+                if size <= _LARGEST_METADATA:
+                    return archive.read(METADATA_FILE)
+    except (KeyError, FileNotFoundError):
+        raise InputError(f"{crate} is not an RO-Crate: it has no {METADATA_FILE} at its top.") from None
+    except _UNREADABLE_ZIP:
+        raise InputError(f"{crate} is not a zip file that can be read; give a crate as a zip or a folder.") from None
+    except OSError as error:
+        raise InputError(f"{crate} cannot be read: {error.strerror or error}.") from None
+    raise InputError(f"The {METADATA_FILE} of {crate} is larger than {_LARGEST_METADATA // 2**20} MiB.")
+
+
 def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip; names that lead out of the folder are cut by zipfile, links are never made."""
-    if not archive.exists():
-        raise InputError(f"There is no file {archive}; give a crate as a zip file or a folder.")
+    """Unpack a zip; zipfile cuts names that lead out of the folder, and makes no links."""
     try:
         with zipfile.ZipFile(archive) as content:
             if sum(entry.file_size for entry in content.infolist()) > _LARGEST:
                 raise InputError(f"{archive} unpacks to more than {_LARGEST // 2**30} GiB; unpack it, give the folder.")
             content.extractall(folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
+    except _UNREADABLE_ZIP:
         raise InputError(f"{archive} is not a zip file that can be read; give a crate as a zip or a folder.") from None
     except OSError as error:
         raise InputError(f"{archive} cannot be unpacked: {error.strerror or error}.") from None
 
 
-def _metadata(folder: Path, crate: Path) -> Any:
-    file = folder / METADATA_FILE
-    if not file.is_file():
-        raise InputError(f"{crate} is not an RO-Crate: it has no {METADATA_FILE}.")
-    if file.stat().st_size > _LARGEST_METADATA:
-        raise InputError(f"The {METADATA_FILE} of {crate} is larger than {_LARGEST_METADATA // 2**20} MiB.")
-    try:
-        return json.loads(file.read_bytes())
-    except (ValueError, RecursionError, OSError):
-        raise InputError(f"The {METADATA_FILE} of {crate} is not JSON.") from None
-
-
 def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[Issue]:
     with _quietly():
-        from rocrate_validator import services
-        from rocrate_validator.models import Severity
-        from rocrate_validator.utils.http import HttpRequester
+        from rocrate_validator import services  # type: ignore[import-untyped]
+        from rocrate_validator.models import Severity  # type: ignore[import-untyped]
+        from rocrate_validator.utils.http import HttpRequester  # type: ignore[import-untyped]
 
         _fill_cache(cache)
         settings = services.ValidationSettings(
@@ -198,11 +224,17 @@ def _fill_cache(cache: Path) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep the validator's own log and progress off the terminal; what it finds is returned."""
+    """Keep the validator's log, progress and warnings off the terminal; what it finds is returned."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        with (
+            open(os.devnull, "w") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)

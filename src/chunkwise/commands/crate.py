@@ -1,0 +1,118 @@
+"""Say what was done, in a form that people can read and programs can check.
+
+Every chunkwise command keeps a record of its run: the image it read, every setting, the versions of
+the programs, the times, what it wrote. 'crate build' puts the records of your analysis together into one
+small file, an RO-Crate, to be kept beside the results, deposited with a publication or sent to a colleague.
+It holds a page to read (ro-crate-preview.html) and no image data. 'crate validate' checks such a file
+against the rules of the RO-Crate community, without a network.
+
+  chunkwise crate build --from labels.json objects.json --output crate.zip --license CC-BY-4.0
+  chunkwise crate validate crate.zip
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_arguments", "run"]
+
+BUILD = """\
+Put run records together into one RO-Crate (a small zip file).
+
+The data themselves are neither opened nor copied: the crate says where they lay, how large they were and
+how to recognise them."""
+
+VALIDATE = """\
+Check a crate against the run profile that it says it follows, without a network.
+
+Prints one line for every rule that is broken. The exit code is 0 for a valid crate, 1 for one that breaks
+a rule, 2 for something that is no crate."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the two actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+
+    build = actions.add_parser(
+        "build",
+        help="build a crate from run records",
+        description=BUILD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    build.add_argument(
+        "--from",
+        dest="sources",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="references, run records or crates that chunkwise wrote; a run that is in several of them counts once",
+    )
+    build.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
+    about = build.add_argument_group(
+        "about the crate", "All of this may be left out; the crate then says that it was not stated."
+    )
+    about.add_argument("--name", help="a title, such as 'Nuclei of plate 7'")
+    about.add_argument("--description", help="a sentence or two on what was analysed and why")
+    about.add_argument("--license", help="how others may use this description: CC-BY-4.0, a web address, or a sentence")
+    about.add_argument("--author-name", metavar="NAME", help="who made the analysis")
+    about.add_argument("--author-orcid", metavar="ORCID", help="their ORCID, such as 0000-0002-1825-0097")
+    about.add_argument("--organization", metavar="NAME", help="where they work; also named as the publisher")
+    about.add_argument("--organization-url", metavar="URL", help="its web address, a ROR address at best")
+
+    validate = actions.add_parser(
+        "validate",
+        help="check a crate against its profile",
+        description=VALIDATE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    validate.add_argument("crate", metavar="CRATE", type=Path, help="a crate: a zip file or a folder")
+    validate.add_argument(
+        "--level",
+        choices=("required", "recommended", "optional"),
+        default="recommended",
+        help="how strict to be: what a crate must have, should have, may have (default: recommended)",
+    )
+    validate.add_argument("--profile", help="the profile to hold it to (default: the one that the crate names)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked, and return the exit code."""
+    return _build(args) if args.action == "build" else _validate(args)
+
+
+def _build(args: argparse.Namespace) -> int:
+    from chunkwise.provenance.collect import read_records
+    from chunkwise.provenance.crate import CrateDetails, build_crate, in_order
+
+    records = in_order([record for source in args.sources for record in read_records(source)])
+    details = CrateDetails(
+        name=args.name,
+        description=args.description,
+        license=args.license,
+        author_name=args.author_name,
+        author_orcid=args.author_orcid,
+        organization=args.organization,
+        organization_url=args.organization_url,
+    )
+    build_crate(records, args.output, details=details)
+    runs = "1 run" if len(records) == 1 else f"{len(records)} runs"
+    print(f"{args.output}: {runs} ({', '.join(record.command for record in records)})")
+    return 0
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from chunkwise.provenance.validate import profile_of, validate_crate
+
+    profile = args.profile or profile_of(args.crate)
+    issues = validate_crate(args.crate, profile=profile, level=args.level)
+    for issue in issues:
+        print(issue)
+    if issues:
+        count = "1 rule is" if len(issues) == 1 else f"{len(issues)} rules are"
+        print(f"{args.crate}: not valid, {count} broken ({profile}, {args.level})")
+        return 1
+    print(f"{args.crate}: valid ({profile}, {args.level})")
+    return 0

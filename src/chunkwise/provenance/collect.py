@@ -1,0 +1,77 @@
+"""Finding run records in what people have in their hands: a record, a reference, a crate.
+
+Only JSON is read. What the records name, the stores above all, is never opened.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from chunkwise.errors import InputError
+from chunkwise.provenance.fields import Json
+from chunkwise.provenance.record import RunRecord
+
+__all__ = ["read_records"]
+
+_LARGEST: Final = 64 * 2**20  # bytes; a record is of constant size, a few kilobytes
+_RECORD_IN_CRATE = re.compile(r"records/[^/]+\.json")
+
+
+def read_records(file: Path | str) -> list[RunRecord]:
+    """Return the run records of a record file, a reference or a crate, in the order in which they lie there.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is none of these, or holds no record.
+    """
+    file = Path(file)
+    try:
+        if file.is_dir():
+            raise InputError(f"{file} is a folder; give the reference or run record (JSON) that a command wrote.")
+        contents: list[Json] | None
+        if zipfile.is_zipfile(file):
+            contents = _from_crate(file)
+        elif file.stat().st_size > _LARGEST:
+            raise InputError(f"{file} is too large to be a reference, a run record or a crate.")
+        else:
+            contents = _from_json(json.loads(file.read_bytes()))
+    except FileNotFoundError:
+        raise InputError(f"There is no file {file}; give the reference or run record that a command wrote.") from None
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        if isinstance(error, RecursionError):
+            raise InputError(f"{file} is nested too deep to be a reference or a run record.") from None
+        raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    except ValueError:
+        raise InputError(f"{file} is not JSON; give a reference or a run record that a command wrote.") from None
+    if contents is None:
+        raise InputError(f"{file} is neither a reference nor a run record nor a crate of chunkwise.")
+    if not contents:
+        raise InputError(f"{file} holds no run record: no run has been recorded in it.")
+    try:
+        return [RunRecord.from_dict(content) for content in contents]
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def _from_json(content: Json) -> list[Json] | None:
+    if not isinstance(content, dict):
+        return None
+    if "chunkwise_record" in content:
+        return [content]
+    if "chunkwise_reference" in content:
+        records = content.get("records", [])
+        return records if isinstance(records, list) else None
+    return None
+
+
+def _from_crate(file: Path) -> list[Json]:
+    with zipfile.ZipFile(file) as archive:
+        entries = [entry for entry in archive.infolist() if _RECORD_IN_CRATE.fullmatch(entry.filename)]
+        if sum(entry.file_size for entry in entries) > _LARGEST:
+            raise InputError(f"The run records in {file} are too large.")
+        return [json.loads(archive.read(entry)) for entry in sorted(entries, key=lambda entry: entry.filename)]
