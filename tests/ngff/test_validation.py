@@ -44,12 +44,7 @@ def _suite_cases() -> Iterator[Any]:
             suite = json.loads(file.read_text())
             for test in suite["tests"]:
                 name = test.get("formerly") or test.get("description")
-                yield pytest.param(
-                    version,
-                    suite["schema"]["id"],
-                    test,
-                    id=f"{version}-{file.stem}-{name}",
-                )
+                yield pytest.param(version, suite["schema"]["id"], test, id=f"{version}-{file.stem}-{name}")
 
 
 def _example_cases() -> Iterator[Any]:
@@ -95,14 +90,8 @@ IMAGE: dict[str, Any] = {
                 {"name": "x", "type": "space", "unit": "micrometer"},
             ],
             "datasets": [
-                {
-                    "path": "0",
-                    "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 0.5, 0.5]}],
-                },
-                {
-                    "path": "1",
-                    "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1.0, 1.0]}],
-                },
+                {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 0.5, 0.5]}]},
+                {"path": "1", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1.0, 1.0]}]},
             ],
         }
     ]
@@ -116,12 +105,7 @@ PLATE: dict[str, Any] = {
         "wells": [{"path": "B/1", "rowIndex": 1, "columnIndex": 0}],
     }
 }
-LABEL: dict[str, Any] = {
-    "image-label": {
-        "version": "0.4",
-        "colors": [{"label-value": 1, "rgba": [1, 2, 3, 255]}],
-    }
-}
+LABEL: dict[str, Any] = {"image-label": {"version": "0.4", "colors": [{"label-value": 1, "rgba": [1, 2, 3, 255]}]}}
 WELL: dict[str, Any] = {"well": {"version": "0.4", "images": [{"path": "0", "acquisition": 0}]}}
 WHOLE = {
     "image": IMAGE,
@@ -175,114 +159,36 @@ def test_whole_metadata_have_no_remarks(kind: str, version: str) -> None:
         ("image", (M, 0, "axes", 2, "name"), "x", "multiscales[0].axes[3].name"),
         ("image", (M, 0, "axes", 2, "type"), 3, "multiscales[0].axes[2].type"),
         ("image", (M, 0, "axes", 2, "unit"), None, "multiscales[0].axes[2].unit"),
-        (
-            "image",
-            (M, 0, "axes", 0),
-            {"name": "z", "type": "space"},
-            "multiscales[0].axes[1]",
-        ),
-        (
-            "image",
-            (M, 0, "axes"),
-            [*IMAGE[M][0]["axes"], {"name": "z", "type": "space"}] * 2,
-            "multiscales[0].axes",
-        ),
+        ("image", (M, 0, "axes", 0), {"name": "z", "type": "space"}, "multiscales[0].axes[1]"),
+        ("image", (M, 0, "axes"), [*IMAGE[M][0]["axes"], {"name": "z", "type": "space"}] * 2, "multiscales[0].axes"),
         ("image", (M, 0, "datasets"), "0", "multiscales[0].datasets"),
         ("image", D, 0, "multiscales[0].datasets[0]"),
         ("image", (*D, "path"), "1", "multiscales[0].datasets[1].path"),
-        (
-            "image",
-            (M, 0, "coordinateTransformations"),
-            [],
-            "multiscales[0].coordinateTransformations",
-        ),
-        (
-            "image",
-            (*T, 0, "scale"),
-            [1, 1, 1],
-            "multiscales[0].datasets[0].coordinateTransformations[0].scale",
-        ),
-        (
-            "image",
-            (*T, 0, "scale"),
-            [1, 1, "1", 1],
-            "multiscales[0].datasets[0].coordinateTransformations[0].scale",
-        ),
-        (
-            "image",
-            (*T, 0, "scale"),
-            [1, 1, True, 1],
-            "multiscales[0].datasets[0].coordinateTransformations[0].scale",
-        ),
-        (
-            "image",
-            (*T, 0),
-            {"type": "identity"},
-            "multiscales[0].datasets[0].coordinateTransformations[0].type",
-        ),
+        ("image", (M, 0, "coordinateTransformations"), [], "multiscales[0].coordinateTransformations"),
+        ("image", (*T, 0, "scale"), [1, 1, 1], "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
+        ("image", (*T, 0, "scale"), [1, 1, "1", 1], "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
+        ("image", (*T, 0, "scale"), [1, 1, True, 1], "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
+        ("image", (*T, 0), {"type": "identity"}, "multiscales[0].datasets[0].coordinateTransformations[0].type"),
         (
             "image",
             (*T, 0),
             {"type": "scale", "path": "s"},
             "multiscales[0].datasets[0].coordinateTransformations[0].scale",
         ),
-        (
-            "image",
-            T,
-            [
-                {"type": "translation", "translation": [0] * 4},
-                {"type": "scale", "scale": [1] * 4},
-            ],
-            None,
-        ),
+        ("image", T, [{"type": "translation", "translation": [0] * 4}, {"type": "scale", "scale": [1] * 4}], None),
         ("image", ("omero",), {}, "omero.channels"),
         ("image", ("omero",), {"channels": {}}, "omero.channels"),
         ("image", ("omero",), {"channels": [1]}, "omero.channels[0]"),
-        (
-            "image",
-            ("omero",),
-            {"channels": [{"window": {}, "color": "ff"}]},
-            "omero.channels[0].window.start",
-        ),
-        (
-            "image",
-            ("omero",),
-            {"channels": [{"active": 1}]},
-            "omero.channels[0].active",
-        ),
+        ("image", ("omero",), {"channels": [{"window": {}, "color": "ff"}]}, "omero.channels[0].window.start"),
+        ("image", ("omero",), {"channels": [{"active": 1}]}, "omero.channels[0].active"),
         ("label", ("image-label",), [], "image-label"),
         ("label", ("image-label", "colors"), {}, "image-label.colors"),
-        (
-            "label",
-            ("image-label", "colors", 0, "label-value"),
-            "1",
-            "image-label.colors[0].label-value",
-        ),
-        (
-            "label",
-            ("image-label", "colors", 0, "rgba"),
-            [0, 0, 0],
-            "image-label.colors[0].rgba",
-        ),
-        (
-            "label",
-            ("image-label", "colors", 0, "rgba"),
-            [0, 0, 0, 256],
-            "image-label.colors[0].rgba",
-        ),
-        (
-            "label",
-            ("image-label", "colors", 0, "rgba"),
-            [0, 0, 0, 0.5],
-            "image-label.colors[0].rgba",
-        ),
+        ("label", ("image-label", "colors", 0, "label-value"), "1", "image-label.colors[0].label-value"),
+        ("label", ("image-label", "colors", 0, "rgba"), [0, 0, 0], "image-label.colors[0].rgba"),
+        ("label", ("image-label", "colors", 0, "rgba"), [0, 0, 0, 256], "image-label.colors[0].rgba"),
+        ("label", ("image-label", "colors", 0, "rgba"), [0, 0, 0, 0.5], "image-label.colors[0].rgba"),
         ("label", ("image-label", "properties"), [], "image-label.properties"),
-        (
-            "label",
-            ("image-label", "properties"),
-            [{"label-value": 1.5}],
-            "image-label.properties[0].label-value",
-        ),
+        ("label", ("image-label", "properties"), [{"label-value": 1.5}], "image-label.properties[0].label-value"),
         ("label", ("image-label", "source"), "../..", "image-label.source"),
         ("label", ("image-label", "source"), {"image": 1}, "image-label.source.image"),
         ("plate", ("plate",), [], "plate"),
@@ -290,70 +196,30 @@ def test_whole_metadata_have_no_remarks(kind: str, version: str) -> None:
         ("plate", ("plate", "field_count"), 0, "plate.field_count"),
         ("plate", ("plate", "rows"), REMOVE, "plate.rows"),
         ("plate", ("plate", "columns"), REMOVE, "plate.columns"),
-        (
-            "plate",
-            ("plate", "columns"),
-            [{"name": "1"}, {"name": "1"}],
-            "plate.columns[1]",
-        ),
+        ("plate", ("plate", "columns"), [{"name": "1"}, {"name": "1"}], "plate.columns[1]"),
         ("plate", ("plate", "columns", 0, "name"), "1-2", "plate.columns[0].name"),
         ("plate", ("plate", "columns", 0, "name"), "1\n", "plate.columns[0].name"),
-        (
-            "plate",
-            ("plate", "wells", 0, "columnIndex"),
-            REMOVE,
-            "plate.wells[0].columnIndex",
-        ),
+        ("plate", ("plate", "wells", 0, "columnIndex"), REMOVE, "plate.wells[0].columnIndex"),
         ("plate", ("plate", "wells", 0, "rowIndex"), -1, "plate.wells[0].rowIndex"),
         ("plate", ("plate", "wells", 0, "rowIndex"), "1", "plate.wells[0].rowIndex"),
         ("plate", ("plate", "wells", 0, "rowIndex"), 2, "plate.wells[0]"),
         ("plate", ("plate", "wells"), PLATE["plate"]["wells"] * 2, "plate.wells[1]"),
-        (
-            "plate",
-            ("plate", "acquisitions"),
-            [{"name": "x"}],
-            "plate.acquisitions[0].id",
-        ),
-        (
-            "plate",
-            ("plate", "acquisitions"),
-            [{"id": 1}, {"id": 1}],
-            "plate.acquisitions[1].id",
-        ),
+        ("plate", ("plate", "acquisitions"), [{"name": "x"}], "plate.acquisitions[0].id"),
+        ("plate", ("plate", "acquisitions"), [{"id": 1}, {"id": 1}], "plate.acquisitions[1].id"),
         (
             "plate",
             ("plate", "acquisitions"),
             [{"id": 1, "maximumfieldcount": 0}],
             "plate.acquisitions[0].maximumfieldcount",
         ),
-        (
-            "plate",
-            ("plate", "acquisitions"),
-            [{"id": 1, "endtime": -1}],
-            "plate.acquisitions[0].endtime",
-        ),
-        (
-            "plate",
-            ("plate", "acquisitions"),
-            [{"id": 1, "name": 1}],
-            "plate.acquisitions[0].name",
-        ),
-        (
-            "plate",
-            ("plate", "acquisitions"),
-            [{"id": 1, "description": 1}],
-            "plate.acquisitions[0].description",
-        ),
+        ("plate", ("plate", "acquisitions"), [{"id": 1, "endtime": -1}], "plate.acquisitions[0].endtime"),
+        ("plate", ("plate", "acquisitions"), [{"id": 1, "name": 1}], "plate.acquisitions[0].name"),
+        ("plate", ("plate", "acquisitions"), [{"id": 1, "description": 1}], "plate.acquisitions[0].description"),
         ("well", ("well",), 1, "well"),
         ("well", ("well", "images"), REMOVE, "well.images"),
         ("well", ("well", "images", 0, "path"), REMOVE, "well.images[0].path"),
         ("well", ("well", "images", 0, "path"), "a/b", "well.images[0].path"),
-        (
-            "well",
-            ("well", "images", 0, "acquisition"),
-            "0",
-            "well.images[0].acquisition",
-        ),
+        ("well", ("well", "images", 0, "acquisition"), "0", "well.images[0].acquisition"),
         ("bioformats2raw", ("bioformats2raw.layout",), 2, "bioformats2raw.layout"),
         ("bioformats2raw", ("bioformats2raw.layout",), "3", "bioformats2raw.layout"),
         ("series", ("series",), "0", "series"),
@@ -379,22 +245,13 @@ def test_the_other_version_is_an_error(version: str) -> None:
 
 @pytest.mark.parametrize("kind", WHOLE)
 def test_05_needs_the_ome_block_and_its_version(kind: str) -> None:
-    for attributes in (
-        WHOLE[kind],
-        {"ome": WHOLE[kind]},
-        {"ome": []},
-        [],
-        {"ome": {"version": "0.5"}},
-    ):
+    for attributes in (WHOLE[kind], {"ome": WHOLE[kind]}, {"ome": []}, [], {"ome": {"version": "0.5"}}):
         assert any(finding.severity == "error" for finding in validate(attributes, kind, "0.5"))
 
 
 def test_channels_need_window_and_color_in_04_only() -> None:
     omero = {**IMAGE, "omero": {"channels": [{"label": "DAPI"}]}}
-    assert {f.where for f in validate(omero, "image", "0.4")} == {
-        "omero.channels[0].color",
-        "omero.channels[0].window",
-    }
+    assert {f.where for f in validate(omero, "image", "0.4")} == {"omero.channels[0].color", "omero.channels[0].window"}
     assert validate(_as_version(omero, "0.5"), "image", "0.5") == ()
 
 

@@ -33,13 +33,7 @@ def normal_axes(location: Location, entries: list[dict[str, Any]], findings: lis
         where = f"multiscales[0].axes[{index}]"
         name = _normal_name(location, entry)
         if name != entry["name"]:
-            findings.append(
-                Finding(
-                    "warning",
-                    f"{where}.name",
-                    f"is {entry['name']!r}, which is read as {name!r}",
-                )
-            )
+            findings.append(Finding("warning", f"{where}.name", f"is {entry['name']!r}, which is read as {name!r}"))
         axes.append(Axis(name, TYPES[name], _normal_unit(location, entry, name, where, findings)))
     order = "".join(axis.name for axis in axes)
     said = ", ".join(str(entry["name"]) for entry in entries)
@@ -61,10 +55,7 @@ def refuse_color_axes(location: Location, multiscales: Any) -> None:
     """
     try:
         last = multiscales[0]["axes"][-1]
-        interleaved = last.get("type") == "channel" or str(last["name"]).lower() in (
-            "c",
-            *COLOR_AXES,
-        )
+        interleaved = last.get("type") == "channel" or str(last["name"]).lower() in ("c", *COLOR_AXES)
     except (LookupError, TypeError, AttributeError):
         return
     if interleaved:
@@ -87,23 +78,13 @@ def _normal_name(location: Location, entry: dict[str, Any]) -> str:
 
 
 def _normal_unit(
-    location: Location,
-    entry: dict[str, Any],
-    name: str,
-    where: str,
-    findings: list[Finding],
+    location: Location, entry: dict[str, Any], name: str, where: str, findings: list[Finding]
 ) -> str | None:
     unit, kind = entry.get("unit"), TYPES[name]
     if unit is None:
         return None
     if kind == "channel":
-        findings.append(
-            Finding(
-                "warning",
-                f"{where}.unit",
-                "is the unit of a channel axis, which has none",
-            )
-        )
+        findings.append(Finding("warning", f"{where}.unit", "is the unit of a channel axis, which has none"))
         return None
     known = standard_unit(unit, kind) if isinstance(unit, str) else None
     if known is None:
@@ -114,12 +95,7 @@ def _normal_unit(
     return known
 
 
-def refuse_pixels(
-    location: Location,
-    entries: list[dict[str, Any]],
-    arrays: list[ArrayInfo],
-    is_labels: bool,
-) -> None:
+def refuse_pixels(location: Location, entries: list[dict[str, Any]], arrays: list[ArrayInfo], is_labels: bool) -> None:
     """Refuse data types that chunkwise does not compute with.
 
     Raises

@@ -12,17 +12,7 @@ from typing import Any
 
 from chunkwise.errors import InputError
 from chunkwise.ngff.axes import normal_axes, refuse_color_axes, refuse_pixels
-from chunkwise.ngff.model import (
-    Axis,
-    Channel,
-    Collection,
-    Finding,
-    Image,
-    Level,
-    Plate,
-    Store,
-    Well,
-)
+from chunkwise.ngff.model import Axis, Channel, Collection, Finding, Image, Level, Plate, Store, Well
 from chunkwise.ngff.validation import VERSIONS, ome_block, validate
 from chunkwise.ngff.zarr_json import Node, read_node
 from chunkwise.storage.location import Location
@@ -177,23 +167,12 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
     if "image-label" in block:
         findings += _checked(location, version, validate(node.attributes, "label", version))
     if len(block["multiscales"]) > 1:
-        findings.append(
-            Finding(
-                "warning",
-                "multiscales",
-                "has several entries; chunkwise uses the first",
-            )
-        )
+        findings.append(Finding("warning", "multiscales", "has several entries; chunkwise uses the first"))
     multiscale = block["multiscales"][0]
     axes = normal_axes(location, multiscale["axes"], findings)
     nodes = [_read_level(location, entry["path"]) for entry in multiscale["datasets"]]
     shapes = [level.array.shape for level in nodes if level.array is not None]
-    refuse_pixels(
-        location,
-        multiscale["axes"],
-        [level.array for level in nodes if level.array is not None],
-        is_labels,
-    )
+    refuse_pixels(location, multiscale["axes"], [level.array for level in nodes if level.array is not None], is_labels)
     _check_shapes(location, version, axes, shapes, findings)
     outer = multiscale.get("coordinateTransformations")
     levels = []
@@ -231,52 +210,26 @@ def _level(node: Node, path: str, scale: tuple[float, ...], translation: tuple[f
     assert node.array is not None
     array = node.array
     return Level(
-        path,
-        array.shape,
-        array.dtype,
-        array.chunks,
-        array.shards,
-        array.codecs,
-        scale,
-        translation,
-        node.zarr_format,
+        path, array.shape, array.dtype, array.chunks, array.shards, array.codecs, scale, translation, node.zarr_format
     )
 
 
 def _check_shapes(
-    location: Location,
-    version: str,
-    axes: tuple[Axis, ...],
-    shapes: list[tuple[int, ...]],
-    findings: list[Finding],
+    location: Location, version: str, axes: tuple[Axis, ...], shapes: list[tuple[int, ...]], findings: list[Finding]
 ) -> None:
     for index, shape in enumerate(shapes):
         where = f"multiscales[0].datasets[{index}]"
         if len(shape) != len(axes):
-            fault = Finding(
-                "error",
-                where,
-                f"is an array of {len(shape)} dimensions for {len(axes)} axes",
-            )
+            fault = Finding("error", where, f"is an array of {len(shape)} dimensions for {len(axes)} axes")
             raise _broken(location, version, (fault,))
         if 0 in shape:
             raise InputError(f"{location.address} has no voxels: its level {index} has the shape {_times(shape)}.")
         if index and any(here > before for here, before in zip(shape, shapes[index - 1], strict=True)):
-            fault = Finding(
-                "error",
-                where,
-                "is larger than the level before it; levels go from fine to coarse",
-            )
+            fault = Finding("error", where, "is larger than the level before it; levels go from fine to coarse")
             raise _broken(location, version, (fault,))
         for axis, size, first in zip(axes, shape, shapes[0], strict=True):
             if axis.type != "space" and size != first:
-                findings.append(
-                    Finding(
-                        "warning",
-                        where,
-                        f"has {size} along {axis.name}, the first level {first}",
-                    )
-                )
+                findings.append(Finding("warning", where, f"has {size} along {axis.name}, the first level {first}"))
 
 
 def _times(shape: tuple[int, ...]) -> str:
@@ -296,11 +249,7 @@ def _compose(inner: Any, outer: Any, count: int) -> tuple[tuple[float, ...], tup
 
 
 def _positive(
-    location: Location,
-    axes: tuple[Axis, ...],
-    scale: tuple[float, ...],
-    where: str,
-    findings: list[Finding],
+    location: Location, axes: tuple[Axis, ...], scale: tuple[float, ...], where: str, findings: list[Finding]
 ) -> tuple[float, ...]:
     """Refuse voxels without a size; a time step of 0 is how some writers say 'unknown'."""
     result = []
@@ -311,25 +260,14 @@ def _positive(
                     f"{location.address} gives its {where} the scale {value} along {axis.name}, "
                     "which has to be greater than 0."
                 )
-            findings.append(
-                Finding(
-                    "warning",
-                    where,
-                    f"has the scale {value} along {axis.name}, which is read as 1",
-                )
-            )
+            findings.append(Finding("warning", where, f"has the scale {value} along {axis.name}, which is read as 1"))
             value = 1.0
         result.append(value)
     return tuple(result)
 
 
 def _check_dimension_names(
-    location: Location,
-    version: str,
-    level: Node,
-    axes: list[dict[str, Any]],
-    where: str,
-    findings: list[Finding],
+    location: Location, version: str, level: Node, axes: list[dict[str, Any]], where: str, findings: list[Finding]
 ) -> None:
     if version != "0.5" or level.array is None:
         return
@@ -338,11 +276,7 @@ def _check_dimension_names(
         findings.append(Finding("warning", where, "has no dimension_names, which OME-Zarr 0.5 asks for"))
     elif names != expected:
         said = ", ".join(map(str, names))
-        fault = Finding(
-            "error",
-            where,
-            f"has the dimension_names {said} for the axes {', '.join(expected)}",
-        )
+        fault = Finding("error", where, f"has the dimension_names {said} for the axes {', '.join(expected)}")
         raise _broken(location, version, (fault,))
 
 
@@ -352,13 +286,7 @@ def _channels(
     count = next((size for axis, size in zip(axes, shape, strict=True) if axis.name == "c"), 1)
     entries = omero["channels"] if omero else []
     if omero and len(entries) != count:
-        findings.append(
-            Finding(
-                "warning",
-                "omero.channels",
-                f"describes {len(entries)} channels of {count}",
-            )
-        )
+        findings.append(Finding("warning", "omero.channels", f"describes {len(entries)} channels of {count}"))
     channels = []
     for index in range(count):
         entry = entries[index] if index < len(entries) else {}
@@ -428,11 +356,7 @@ def _open_collection(node: Node, version: str) -> Collection:
     described = read_node(location.child("OME"))
     block = ome_block(described.attributes, version) if described is not None else None
     if described is not None and isinstance(block, dict) and "series" in block:
-        findings += _checked(
-            described.location,
-            version,
-            validate(described.attributes, "series", version),
-        )
+        findings += _checked(described.location, version, validate(described.attributes, "series", version))
         series = tuple(block["series"])
     else:
         numbers: list[str] = []

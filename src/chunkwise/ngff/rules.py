@@ -44,10 +44,7 @@ class Remarks:
             return False
         assert isinstance(value, list)
         if len(value) < least:
-            self.error(
-                where,
-                "has to have an entry" if least == 1 else f"has to have {least} entries",
-            )
+            self.error(where, "has to have an entry" if least == 1 else f"has to have {least} entries")
             return False
         return True
 
@@ -89,10 +86,7 @@ class Remarks:
     def version(self, parent: dict[str, Any], version: str, where: str) -> None:
         """Check the version that a block of metadata says it follows."""
         if "version" in parent and parent["version"] != version:
-            self.error(
-                _join(where, "version"),
-                f"is {parent['version']!r} and has to be {version!r}",
-            )
+            self.error(_join(where, "version"), f"is {parent['version']!r} and has to be {version!r}")
 
     def distinct(self, values: list[Any], where: str) -> None:
         """Check that no entry is there twice."""

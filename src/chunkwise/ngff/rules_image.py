@@ -37,12 +37,7 @@ def _check_multiscale(remarks: Remarks, entry: Any, where: str, version: str) ->
     if remarks.has(entry, "axes", where):
         count = _check_axes(remarks, entry["axes"], f"{where}.axes")
     if "coordinateTransformations" in entry:
-        _check_transformations(
-            remarks,
-            entry["coordinateTransformations"],
-            f"{where}.coordinateTransformations",
-            count,
-        )
+        _check_transformations(remarks, entry["coordinateTransformations"], f"{where}.coordinateTransformations", count)
     if not remarks.has(entry, "datasets", where) or not remarks.is_list(entry["datasets"], f"{where}.datasets", 1):
         return
     paths = []
@@ -54,17 +49,11 @@ def _check_multiscale(remarks: Remarks, entry: Any, where: str, version: str) ->
             remarks.text(dataset, "path", here)
             if isinstance(dataset["path"], str):
                 if dataset["path"] in paths:
-                    remarks.error(
-                        f"{here}.path",
-                        f"names the level {dataset['path']!r} a second time",
-                    )
+                    remarks.error(f"{here}.path", f"names the level {dataset['path']!r} a second time")
                 paths.append(dataset["path"])
         if remarks.has(dataset, "coordinateTransformations", here):
             _check_transformations(
-                remarks,
-                dataset["coordinateTransformations"],
-                f"{here}.coordinateTransformations",
-                count,
+                remarks, dataset["coordinateTransformations"], f"{here}.coordinateTransformations", count
             )
 
 
@@ -97,17 +86,11 @@ def _check_axes(remarks: Remarks, axes: Any, where: str) -> int | None:
         if isinstance(kind, str):
             position = ORDER.get(kind, 1)
             if position < place:
-                remarks.error(
-                    here,
-                    f"is of type {kind!r} and comes too late: time, then channel, then space",
-                )
+                remarks.error(here, f"is of type {kind!r} and comes too late: time, then channel, then space")
             place = max(place, position)
             unit = axis.get("unit")
             if isinstance(unit, str) and kind in ("space", "time") and standard_unit(unit, kind) != unit:
-                remarks.warning(
-                    f"{here}.unit",
-                    f"is {unit!r}, which is not among the units of the specification",
-                )
+                remarks.warning(f"{here}.unit", f"is {unit!r}, which is not among the units of the specification")
     if not 2 <= space <= 3:
         remarks.error(where, f"has {space} axes of type 'space' and has to have 2 or 3")
     return len(axes)

@@ -80,12 +80,7 @@ def _check_names(remarks: Remarks, plate: dict[str, Any], key: str) -> list[str]
 
 
 def _check_plate_well(
-    remarks: Remarks,
-    well: Any,
-    where: str,
-    rows: list[str] | None,
-    columns: list[str] | None,
-    version: str,
+    remarks: Remarks, well: Any, where: str, rows: list[str] | None, columns: list[str] | None, version: str
 ) -> None:
     if not remarks.is_object(well, where):
         return
@@ -98,19 +93,13 @@ def _check_plate_well(
     ]
     path = well.get("path")
     if "path" in well and (not isinstance(path, str) or not WELL_PATH.match(path)):
-        remarks.error(
-            f"{where}.path",
-            f"is {path!r} and has to be a row's name, '/' and a column's name",
-        )
+        remarks.error(f"{where}.path", f"is {path!r} and has to be a row's name, '/' and a column's name")
         return
     if rows is None or columns is None or not all(whole):
         return
     row, column = int(well["rowIndex"]), int(well["columnIndex"])
     if row >= len(rows) or column >= len(columns):
-        remarks.error(
-            where,
-            f"points at row {row} and column {column} of {len(rows)} rows and {len(columns)} columns",
-        )
+        remarks.error(where, f"points at row {row} and column {column} of {len(rows)} rows and {len(columns)} columns")
         return
     expected = f"{rows[row]}/{columns[column]}"
     if path == expected:
@@ -144,10 +133,7 @@ def check_well(remarks: Remarks, block: dict[str, Any], version: str) -> None:
             continue
         remarks.integer(entry, "acquisition", here)
         if remarks.has(entry, "path", here) and not (isinstance(entry["path"], str) and NAME.match(entry["path"])):
-            remarks.error(
-                f"{here}.path",
-                f"is {entry['path']!r} and has to consist of letters and digits",
-            )
+            remarks.error(f"{here}.path", f"is {entry['path']!r} and has to consist of letters and digits")
 
 
 def check_bioformats2raw(remarks: Remarks, block: dict[str, Any], version: str) -> None:

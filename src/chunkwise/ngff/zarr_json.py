@@ -79,10 +79,7 @@ def _sizes(value: Any, least: int, what: str) -> tuple[int, ...]:
 
 def _array_v2(location: Location, content: dict[str, Any]) -> ArrayInfo:
     try:
-        shape, chunks = (
-            _sizes(content["shape"], 0, "shape"),
-            _sizes(content["chunks"], 1, "chunks"),
-        )
+        shape, chunks = (_sizes(content["shape"], 0, "shape"), _sizes(content["chunks"], 1, "chunks"))
         compressor, filters = content.get("compressor"), content.get("filters") or []
         codecs = [str(entry["id"]) for entry in filters]
         if compressor:
@@ -132,17 +129,11 @@ def _array_v3(content: dict[str, Any]) -> ArrayInfo:
     grid = content["chunk_grid"]
     if grid["name"] != "regular":
         raise ValueError(f"the chunk grid '{grid['name']}' is unknown to chunkwise")
-    chunks, shards = (
-        _sizes(grid["configuration"]["chunk_shape"], 1, "chunk_shape"),
-        None,
-    )
+    chunks, shards = (_sizes(grid["configuration"]["chunk_shape"], 1, "chunk_shape"), None)
     codecs = [_named(codec) for codec in content["codecs"]]
     for name, configuration in codecs:
         if name == "sharding_indexed":
-            shards, chunks = (
-                chunks,
-                _sizes(configuration["chunk_shape"], 1, "chunk_shape"),
-            )
+            shards, chunks = (chunks, _sizes(configuration["chunk_shape"], 1, "chunk_shape"))
             codecs = [_named(codec) for codec in configuration["codecs"]]
             break
     if len(shape) != len(chunks) or (shards is not None and len(shards) != len(chunks)):
@@ -152,12 +143,7 @@ def _array_v3(content: dict[str, Any]) -> ArrayInfo:
         raise ValueError("dimension_names and shape differ in length")
     kind, _ = _named(content["data_type"])
     return ArrayInfo(
-        shape,
-        kind,
-        chunks,
-        shards,
-        tuple(name for name, _ in codecs),
-        None if names is None else tuple(names),
+        shape, kind, chunks, shards, tuple(name for name, _ in codecs), None if names is None else tuple(names)
     )
 
 
