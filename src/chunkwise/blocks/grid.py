@@ -93,8 +93,7 @@ class Grid:
         """The voxels of a unit."""
         position = np.unravel_index(unit, self.units_shape)
         return tuple(
-            slice(int(i) * u, min((int(i) + 1) * u, n))
-            for i, u, n in zip(position, self.unit, self.shape, strict=True)
+            slice(int(i) * u, min((int(i) + 1) * u, n)) for i, u, n in zip(position, self.unit, self.shape, strict=True)
         )
 
     def blocks_of_unit(self, unit: int) -> Iterator[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["Numbering", "face", "number_components", "touching_pairs"]
+__all__ = ["Numbering", "component_roots", "face", "number_components", "touching_pairs"]
 
 Array = np.ndarray[Any, Any]
 
@@ -106,7 +106,7 @@ def number_components(
     keep_from : int
         Components of fewer voxels are dropped.
     """
-    roots = _roots(pairs, len(sizes))
+    roots = component_roots(pairs, len(sizes))
     total, first = _totals(roots, sizes, firsts)
     kept = np.flatnonzero((roots == np.arange(len(sizes))) & (total >= keep_from))
     kept = kept[np.lexsort((first[kept], volumes[kept]))]
@@ -117,9 +117,26 @@ def number_components(
     return Numbering(np.concatenate((np.zeros(1, np.uint64), final[roots])), counts)
 
 
+def component_roots(pairs: Array, count: int) -> Array:
+    """Join labels by union-find.
+
+    Parameters
+    ----------
+    pairs : ndarray of int64, shape (m, 2)
+        Labels 1..count that belong together.
+    count : int
+        Number of labels.
+
+    Returns
+    -------
+    ndarray of int64, shape (count,)
+        Index (label - 1) of the smallest label of each label's component.
+    """
+    return np.asarray(_roots(np.ascontiguousarray(pairs, np.int64), count))
+
+
 @numba.njit(cache=True)
 def _roots(pairs, n):  # type: ignore[no-untyped-def]
-    """Root of each label, 0-based; the smallest label of a component is its root."""
     parent = np.arange(n)
     for k in range(pairs.shape[0]):
         a, b = pairs[k, 0] - 1, pairs[k, 1] - 1

@@ -40,9 +40,8 @@ class Progress:
         rate = fresh / spent
         speed = f"{rate * self._voxels / self._total / 1e6:6.1f} Mvoxel/s" if self._voxels else ""
         left = (self._total - self._done) / rate if rate else 0.0
-        text = (
-            f"{self._name:<10} {self._done}/{self._total} blocks  {rate:6.1f} blocks/s  {speed}  "
-            + (f"left {_clock(left)}" if self._done < self._total else f"took {_clock(spent)}")
+        text = f"{self._name:<10} {self._done}/{self._total} blocks  {rate:6.1f} blocks/s  {speed}  " + (
+            f"left {_clock(left)}" if self._done < self._total else f"took {_clock(spent)}"
         )
         if self._live:
             print(f"\r\x1b[K{text}", end="" if self._done < self._total else "\n", file=sys.stderr, flush=True)

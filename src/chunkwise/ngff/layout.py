@@ -1,0 +1,211 @@
+"""How an output store is laid out: shards, levels of the pyramid, metadata documents.
+
+All of it is a pure function of shape, dtype and axes (and of ``--shard``), never of blocks,
+workers, time or version: the same result always has the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.errors import InputError
+from chunkwise.ngff.model import Axis
+from chunkwise.storage.arrays import Box
+from chunkwise.storage.writer import ArrayLayout, StoredObject, json_bytes, put_object
+
+__all__ = ["OutputImage", "shard_of", "write_documents"]
+
+#: Voxels of a shard: few files, and a worker can hold several in a gigabyte.
+SHARD_VOXELS = 2**24
+CHUNK_3D = 64
+CHUNK_2D = 512
+
+#: The pyramid ends where the longest spatial axis is no longer than this.
+SMALLEST_LEVEL = 256
+
+
+def shard_of(shape: tuple[int, ...], requested: tuple[int, ...] | None = None) -> tuple[tuple[int, ...], ...]:
+    """Choose chunks and shards of a volume.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the volume: spatial axes only.
+    requested : tuple of int, optional
+        Shard as asked for by ``--shard``; chunks then divide it.
+
+    Returns
+    -------
+    chunks, shards : tuple of int
+        Spatial axes only.
+
+    Raises
+    ------
+    InputError
+        If the requested shard does not fit the axes.
+    """
+    if requested is not None:
+        if len(requested) != len(shape) or min(requested) < 1:
+            raise InputError(f"--shard needs {len(shape)} sizes of 1 or more, one for each spatial axis.")
+        preferred = CHUNK_2D if len(shape) == 2 else CHUNK_3D
+        return tuple(_divisor(size, preferred) for size in requested), requested
+    edge = CHUNK_2D if len(shape) == 2 else CHUNK_3D
+    # A thin axis gets a thin chunk, and the others grow until the chunk has its usual number of voxels.
+    chunks = [min(edge, _power_above(size)) for size in shape]
+    for axis in reversed(range(len(shape))):
+        while prod(chunks) * 2 <= edge ** len(shape) and chunks[axis] < min(_power_above(shape[axis]), 512):
+            chunks[axis] *= 2
+    shards = list(chunks)
+    grown = True
+    while grown:
+        grown = False
+        # The smallest edge grows first, the last axis last, so that shards are as cubic as the volume allows.
+        for axis in sorted(range(len(shape)), key=lambda axis: shards[axis]):
+            if shards[axis] < shape[axis] and prod(shards) * 2 <= SHARD_VOXELS:
+                shards[axis] *= 2
+                grown = True
+                break
+    return tuple(chunks), tuple(shards)
+
+
+def _power_above(size: int) -> int:
+    return 1 << max(0, size - 1).bit_length()
+
+
+def _divisor(size: int, preferred: int) -> int:
+    """The largest divisor of a shard's edge that is no larger than the preferred chunk's."""
+    return next(d for d in range(min(size, preferred), 0, -1) if size % d == 0)
+
+
+@dataclass(frozen=True)
+class OutputImage:
+    """A multiscale image or label image to be written.
+
+    Tuples follow ``axes``, the axes of the source; the channel axis has length 1.
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    labels: bool
+    shard: tuple[int, ...] | None = None
+    """As asked for, spatial axes only."""
+    omero: dict[str, Any] | None = None
+
+    def _is_space(self) -> tuple[bool, ...]:
+        return tuple(axis.type == "space" for axis in self.axes)
+
+    def volume_shape(self, level: int) -> tuple[int, ...]:
+        """Spatial shape of a level: every second voxel of the one before, along axes that still are long."""
+        shape = tuple(n for n, space in zip(self.shape, self._is_space(), strict=True) if space)
+        for _ in range(level):
+            shape = tuple(-(-n // f) for n, f in zip(shape, self.factors(shape), strict=True))
+        return shape
+
+    @staticmethod
+    def factors(shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Downsampling from a level of this spatial shape to the next: 2, but thin axes keep their voxels."""
+        longest = max(shape)
+        return tuple(2 if n > SMALLEST_LEVEL or n * 4 > longest else 1 for n in shape)
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels, the full one included."""
+        count = 1
+        while max(self.volume_shape(count - 1)) > SMALLEST_LEVEL:
+            count += 1
+        return count
+
+    @property
+    def n_volumes(self) -> int:
+        """Number of time points."""
+        return next((n for n, axis in zip(self.shape, self.axes, strict=True) if axis.name == "t"), 1)
+
+    @property
+    def first_spatial(self) -> int:
+        """Position of the first spatial axis."""
+        return self._is_space().index(True)
+
+    def place_box(self, volume: int, box: Box) -> Box:
+        """Where a box of a volume lies in the arrays, all axes."""
+        others = tuple(slice(volume, volume + 1) if axis.name == "t" else slice(0, 1) for axis in self.axes)
+        return self._spread(box, others)
+
+    def place(self, volume: int, box: Box, data: np.ndarray[Any, Any]) -> tuple[Box, np.ndarray[Any, Any]]:
+        """The same, with the voxels given the array's axes."""
+        full = self.place_box(volume, box)
+        return full, data.reshape(tuple(part.stop - part.start for part in full))
+
+    def layout(self, level: int) -> ArrayLayout:
+        """Layout of a level's array, all axes."""
+        volume = self.volume_shape(level)
+        chunks, shards = shard_of(volume, self.shard)
+        return ArrayLayout(
+            self._spread(volume, self.shape),
+            self.dtype,
+            self._spread(chunks, (1,) * len(self.shape)),
+            self._spread(shards, (1,) * len(self.shape)),
+            tuple(axis.name for axis in self.axes),
+        )
+
+    def _spread(self, spatial: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Put values of the spatial axes among those of all axes."""
+        values = iter(spatial)
+        return tuple(next(values) if space else other for space, other in zip(self._is_space(), others, strict=True))
+
+    def document(self) -> dict[str, Any]:
+        """The group's ``zarr.json``."""
+        datasets = []
+        for level in range(self.n_levels):
+            full, now = self.volume_shape(0), self.volume_shape(level)
+            factor = [1] * len(full)
+            shape = full
+            for _ in range(level):
+                factor = [f * g for f, g in zip(factor, self.factors(shape), strict=True)]
+                shape = tuple(-(-n // f) for n, f in zip(shape, self.factors(shape), strict=True))
+            assert shape == now
+            ones = (1,) * len(self.axes)
+            scale = [s * f for s, f in zip(self.scale, self._spread(tuple(factor), ones), strict=True)]
+            # Nearest keeps voxel 0 where it was, so every level has the same translation.
+            transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+            if any(self.translation):
+                transformations.append({"type": "translation", "translation": list(self.translation)})
+            datasets.append({"path": str(level), "coordinateTransformations": transformations})
+        axes = []
+        for axis in self.axes:
+            entry = {"name": axis.name, "type": axis.type}
+            if axis.unit is not None:
+                entry["unit"] = axis.unit
+            axes.append(entry)
+        ome: dict[str, Any] = {
+            "version": "0.5",
+            "multiscales": [
+                {
+                    "name": self.name,
+                    "axes": axes,
+                    "datasets": datasets,
+                    "type": "nearest",
+                    "metadata": {"description": "every second voxel of the level before"},
+                }
+            ],
+        }
+        if self.labels:
+            ome["image-label"] = {}
+        if self.omero is not None:
+            ome["omero"] = self.omero
+        return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+
+
+def write_documents(folder: str, image: OutputImage) -> list[StoredObject]:
+    """Write the metadata documents of a store; the voxels are written by passes."""
+    written = [put_object(folder, "zarr.json", json_bytes(image.document()))]
+    for level in range(image.n_levels):
+        written.append(put_object(folder, f"{level}/zarr.json", json_bytes(image.layout(level).document())))
+    return written

@@ -1,0 +1,76 @@
+"""Connected components of one block, and what the merge needs to know of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+__all__ = ["label", "sizes_and_firsts"]
+
+Array = np.ndarray[Any, Any]
+
+
+def label(mask: Array, connectivity: int) -> Array:
+    """Label the connected components of a mask, in no promised order.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        2-D or 3-D.
+    connectivity : int
+        As in ``skimage.measure.label``: 1 .. ndim.
+
+    Returns
+    -------
+    ndarray of uint32
+        0 is background; labels are 1..n without gaps.
+    """
+    import cc3d
+
+    neighbours = {(2, 1): 4, (2, 2): 8, (3, 1): 6, (3, 2): 18, (3, 3): 26}[mask.ndim, connectivity]
+    if not mask.any():
+        return np.zeros(mask.shape, np.uint32)
+    return np.asarray(cc3d.connected_components(mask, connectivity=neighbours, out_dtype=np.uint32))
+
+
+def sizes_and_firsts(labels: Array, origin: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Count the voxels of each label, and find its first one.
+
+    Parameters
+    ----------
+    labels : ndarray of uint32
+        Of a block; 1..n without gaps.
+    origin : tuple of int
+        Where the block begins in its volume.
+    shape : tuple of int
+        Of the volume.
+
+    Returns
+    -------
+    sizes, firsts : ndarray of int64, shape (n,)
+        Number of voxels, and raster index in the volume of the first one.
+    """
+    # 2-D volumes are 3-D ones of one slice, so that one kernel serves both.
+    lead = 3 - labels.ndim
+    block = labels.reshape((1,) * lead + labels.shape)
+    z, y, x = (0,) * lead + origin
+    _, ny, nx = (1,) * lead + shape
+    return _count(block, int(block.max(initial=0)), z, y, x, ny, nx)  # type: ignore[no-any-return]
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(labels, n, z0, y0, x0, ny, nx):  # type: ignore[no-untyped-def]
+    sizes = np.zeros(n, np.int64)
+    firsts = np.zeros(n, np.int64)
+    for z in range(labels.shape[0]):
+        for y in range(labels.shape[1]):
+            base = ((z0 + z) * ny + y0 + y) * nx + x0
+            for x in range(labels.shape[2]):
+                value = labels[z, y, x]
+                if value:
+                    if sizes[value - 1] == 0:
+                        firsts[value - 1] = base + x
+                    sizes[value - 1] += 1
+    return sizes, firsts

@@ -1,0 +1,251 @@
+"""The chain of reduce passes that finds the threshold of every volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.passes import Executor, Workers, reduce_pass
+from chunkwise.blocks.run import Run
+from chunkwise.errors import InputError
+from chunkwise.ops.smooth import SmoothedVolumes
+from chunkwise.ops.threshold import (
+    EXACT_SPAN,
+    Histogram,
+    count_values,
+    decode,
+    encode,
+    threshold_of_bins,
+    threshold_of_values,
+)
+
+__all__ = ["find_thresholds"]
+
+Array = np.ndarray[Any, Any]
+
+#: As scikit-image's default for images of floats.
+BINS = 256
+
+#: Distinct values of a float volume that are still counted one by one (8 MiB).
+MAX_DISTINCT = 2**20
+
+#: Iterations of li before it is taken as not converging.
+MAX_ITERATIONS = 1000
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What the workers of one reduce pass are handed."""
+
+    volumes: SmoothedVolumes
+    parameters: dict[int, Any] = field(default_factory=dict)
+    """Of each volume: the range of its bins, or the threshold being tried."""
+
+
+def find_thresholds(method: str, volumes: SmoothedVolumes, executor: Executor, run: Run, workers: Workers) -> list[Any]:
+    """Find the threshold of every volume by one method.
+
+    Parameters
+    ----------
+    method : str
+        One of ``ops.threshold.METHODS``.
+
+    Returns
+    -------
+    list of numpy scalar
+        One a volume; scikit-image's on the whole smoothed volume (see ``ops.threshold`` for how equal).
+
+    Raises
+    ------
+    InputError
+        If a volume has none.
+    """
+    chain = _Chain(method, volumes, executor, run, workers)
+    dtype = np.dtype(volumes.source.dtype)
+    if dtype.kind in "iu":
+        if dtype.itemsize <= 2:
+            return chain.exact()
+        extents = chain.extents()
+        if all(high - low < EXACT_SPAN for low, high in extents):
+            return chain.exact()
+    else:
+        extents = chain.extents()
+    if method == "mean":
+        return chain.mean()
+    if method == "li":
+        return chain.li()
+    return chain.binned(extents)
+
+
+@dataclass(frozen=True)
+class _Chain:
+    method: str
+    volumes: SmoothedVolumes
+    executor: Executor
+    run: Run
+    workers: Workers
+
+    def reduce(
+        self,
+        name: str,
+        function: Callable[[_Pass, int], Any],
+        combine: Callable[[Any, Any], Any],
+        finish: Callable[[int, Any], Any],
+        parameters: dict[int, Any] | None = None,
+    ) -> list[Any]:
+        values = reduce_pass(
+            self.executor,
+            self.run,
+            name,
+            function,
+            combine,
+            _Pass(self.volumes, parameters or {}),
+            self.volumes.blocks_by_volume(),
+            finish,
+            voxels=self.volumes.voxels,
+            workers=self.workers,
+        )
+        return [values[volume] for volume in range(self.volumes.source.volumes)]
+
+    def exact(self) -> list[Any]:
+        def finish(_: int, histogram: Histogram) -> Any:
+            return encode(threshold_of_values(self.method, histogram, self.volumes.source.dtype))
+
+        return [decode(value) for value in self.reduce("histogram", _count, _add, finish)]
+
+    def extents(self) -> list[tuple[Any, Any]]:
+        def finish(volume: int, extent: tuple[Any, Any]) -> Any:
+            if not np.isfinite(extent[0]) or not np.isfinite(extent[1]):
+                raise InputError(
+                    f"No threshold was found by '{self.method}': the smoothed volume of time point {volume} holds "
+                    "values that are not finite; give --threshold as a number."
+                )
+            return [encode(value) for value in extent]
+
+        return [(decode(low), decode(high)) for low, high in self.reduce("extent", _extent, _widen, finish)]
+
+    def mean(self) -> list[Any]:
+        def finish(_: int, sums: tuple[int, float]) -> Any:
+            return encode(np.float64(sums[1] / sums[0]))
+
+        return [decode(value) for value in self.reduce("mean", _sum, _add_pair, finish)]
+
+    def binned(self, extents: list[tuple[Any, Any]]) -> list[Any]:
+        def finish(volume: int, counts: Array) -> Any:
+            low, high = extents[volume]
+            if low == high:
+                return encode(low)
+            edges = np.histogram_bin_edges(np.array([low, high]), BINS, (low, high))
+            return encode(threshold_of_bins(self.method, counts, (edges[:-1] + edges[1:]) / 2.0))
+
+        ranges = dict(enumerate(extents))
+        return [decode(value) for value in self.reduce("bins", _bin, _add, finish, ranges)]
+
+    def li(self) -> list[Any]:
+        """Li by the volume's distinct values where these are few, else by a pass an iteration."""
+
+        def finish(_: int, distinct: tuple[Array, Array] | None) -> Any:
+            if distinct is None:
+                return None
+            values, counts = distinct
+            if len(values) == 1:
+                return encode(np.float64(values[0]))
+            gap = float(np.min(np.diff(values))) / 2
+            shifted = values.astype(np.float64) - float(values[0])
+            current, following = -2 * gap, float((shifted * counts).sum() / counts.sum())
+            while abs(following - current) > gap:
+                current = following
+                above = shifted > current
+                means = [float((shifted[s] * counts[s]).sum() / counts[s].sum()) for s in (above, ~above)]
+                if means[1] == 0:
+                    break
+                following = _li_step(*means)
+            return encode(np.float64(following + float(values[0])))
+
+        found = self.reduce("distinct", _distinct, _unite, finish)
+        if all(value is not None for value in found):
+            return [decode(value) for value in found]
+        return self._li_by_passes()
+
+    def _li_by_passes(self) -> list[Any]:
+        lows = [float(low) for low, _ in self.extents()]
+        spans = [float(high) - float(low) for low, high in self.extents()]
+        tried = [float(value) - low for value, low in zip(self.mean(), lows, strict=True)]
+        for iteration in range(MAX_ITERATIONS):
+            absolute = {volume: low + t for volume, (low, t) in enumerate(zip(lows, tried, strict=True))}
+            sums = self.reduce(f"li-{iteration}", _split_sum, _add_lists, lambda _, value: value, absolute)
+            following = []
+            for low, t, (n_above, above, n_below, below) in zip(lows, tried, sums, strict=True):
+                means = (above / n_above - low, below / n_below - low) if n_above and n_below else (0.0, 0.0)
+                following.append(_li_step(*means) if means[1] > 0 else t)
+            moved = [abs(a - b) for a, b in zip(following, tried, strict=True)]
+            tried = following
+            if all(m <= 1e-9 * span for m, span in zip(moved, spans, strict=True)):
+                return [np.float64(low + t) for low, t in zip(lows, tried, strict=True)]
+        raise InputError("No threshold was found by 'li', which did not converge; choose another method or a number.")
+
+
+def _li_step(mean_above: float, mean_below: float) -> float:
+    return float((mean_below - mean_above) / (np.log(mean_below) - np.log(mean_above)))
+
+
+def _count(work: _Pass, number: int) -> Histogram:
+    return count_values(work.volumes.read(number))
+
+
+def _extent(work: _Pass, number: int) -> tuple[Any, Any]:
+    block = work.volumes.read(number)
+    return block.min(), block.max()
+
+
+def _sum(work: _Pass, number: int) -> tuple[int, float]:
+    block = work.volumes.read(number)
+    return block.size, float(block.sum(dtype=np.float64))
+
+
+def _bin(work: _Pass, number: int) -> Array:
+    volume, _ = work.volumes.place(number)
+    return np.histogram(work.volumes.read(number), BINS, work.parameters[volume])[0]
+
+
+def _distinct(work: _Pass, number: int) -> tuple[Array, Array] | None:
+    values, counts = np.unique(work.volumes.read(number), return_counts=True)
+    return (values, counts) if len(values) <= MAX_DISTINCT else None
+
+
+def _split_sum(work: _Pass, number: int) -> list[float]:
+    volume, _ = work.volumes.place(number)
+    block = work.volumes.read(number)
+    above = block > work.parameters[volume]
+    n, total = int(above.sum()), float(block.sum(dtype=np.float64, where=above))
+    return [n, total, block.size - n, float(block.sum(dtype=np.float64, where=~above))]
+
+
+def _add(a: Any, b: Any) -> Any:
+    return a + b
+
+
+def _add_pair(a: tuple[int, float], b: tuple[int, float]) -> tuple[int, float]:
+    return a[0] + b[0], a[1] + b[1]
+
+
+def _add_lists(a: list[float], b: list[float]) -> list[float]:
+    return [x + y for x, y in zip(a, b, strict=True)]
+
+
+def _widen(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
+    # np.minimum keeps NaN, which min() would lose depending on the order.
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
+
+
+def _unite(a: tuple[Array, Array] | None, b: tuple[Array, Array] | None) -> tuple[Array, Array] | None:
+    if a is None or b is None:
+        return None
+    values, inverse = np.unique(np.concatenate((a[0], b[0])), return_inverse=True)
+    if len(values) > MAX_DISTINCT:
+        return None
+    counts = np.bincount(inverse, weights=np.concatenate((a[1], b[1]))).astype(np.int64)
+    return values, counts
