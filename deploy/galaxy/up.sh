@@ -1,0 +1,76 @@
+#!/bin/bash
+# Start a real Galaxy with our tools, on loopback; do nothing where it already runs.
+# Everything it makes lies in .galaxy/ of the checkout. Needs .venv (make setup); no conda, no containers.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+[ -x "$ROOT/.venv/bin/chunkwise" ] && [ -x "$UV" ] || { echo "up.sh: .venv is missing; run 'make setup' first." >&2; exit 2; }
+mkdir -p "$RUN"
+exec 9>"$RUN/lock"
+flock 9
+
+# The two environments must stay apart: planemo brings its own galaxy-tool-util. Locked files say what is in them.
+base=$("$ROOT/.venv/bin/python" -c 'import sys; print(sys._base_executable)')
+environment() {
+    local target=$1 lock=$HERE/$2.lock started=$SECONDS
+    cmp -s "$lock" "$target/installed.lock" && return 0
+    rm -rf "$target"
+    "$UV" venv -q --no-project --python "$base" "$target"
+    "$UV" pip sync -q --python "$target/bin/python" "$lock"
+    cp "$lock" "$target/installed.lock"
+    say "$2 installed in $((SECONDS - started)) s"
+}
+environment "$PLANEMO" planemo
+environment "$GALAXY" galaxy
+
+# Configuration: the files of config/ with the places filled in; the same files are what an administrator would adapt.
+[ -s "$RUN/secret" ] || (umask 077 && head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$RUN/secret")
+[ -s "$RUN/port" ] || "$base" "$HERE/free_port.py" 8790 > "$RUN/port"
+PORT=$(cat "$RUN/port")
+URL=http://127.0.0.1:$PORT
+mkdir -p "$RUN/config.new" "$RUN/data" "$RUN/workspace" "$RUN/images"
+rm -f "$RUN/config.new"/*
+for file in "$HERE"/config/*; do
+    sed -e "s|@ROOT@|$ROOT|g" -e "s|@RUN@|$RUN|g" -e "s|@URL@|$URL|g" -e "s|@SECRET@|$(cat "$RUN/secret")|g" \
+        "$file" > "$RUN/config.new/$(basename "$file")"
+done
+# The facility's storage, as a user sees it: the sample images.
+rm -rf "$RUN/images" && mkdir "$RUN/images" && cp -r "$ROOT"/test-data/*.zarr "$RUN/images/" 2>/dev/null || true
+
+if alive gunicorn && alive celery && diff -rq "$RUN/config.new" "$RUN/config" >/dev/null \
+    && curl -sf -m 20 "$URL/api/version" >/dev/null; then
+    rm -rf "$RUN/config.new"
+    # Wrappers may have been edited since: have Galaxy read them again.
+    curl -sf -m 60 -X PUT -H "x-api-key: $(cat "$RUN/admin.key")" "$URL/api/configuration/toolbox" >/dev/null
+    say "runs already: $URL"
+    exit 0
+fi
+stop celery
+stop gunicorn
+rm -rf "$RUN/config" && mv "$RUN/config.new" "$RUN/config"
+if curl -s -m 2 -o /dev/null "$URL"; then
+    echo "up.sh: something else answers at $URL; stop it, or remove $RUN/port so that another port is chosen." >&2
+    exit 2
+fi
+
+started=$SECONDS
+export GALAXY_CONFIG_FILE=$RUN/config/galaxy.yml
+launch() { # name, command...: in a process group of its own, without our lock
+    local name=$1; shift
+    (cd "$RUN" && exec env VIRTUAL_ENV="$GALAXY" PATH="$GALAXY/bin:$PATH" PYTHONPATH="$HERE/rules" \
+        setsid "$@" > "$RUN/$name.log" 2>&1 < /dev/null 9>&-) &
+    echo $! > "$RUN/$name.pid"
+}
+# What gravity would start; gravity itself refuses to run as root.
+launch gunicorn "$GALAXY/bin/python" "$GALAXY/bin/gunicorn" 'galaxy.webapps.galaxy.fast_factory:factory()' \
+    --timeout 300 --worker-class galaxy.webapps.galaxy.workers.Worker --bind "127.0.0.1:$PORT" --workers 1 \
+    --config python:galaxy.web_stack.gunicorn_config --no-control-socket
+for _ in $(seq 600); do
+    curl -sf -m 2 "$URL/api/version" >/dev/null && break
+    alive gunicorn || { tail -30 "$RUN/gunicorn.log" >&2; echo "up.sh: Galaxy did not start; see $RUN/gunicorn.log" >&2; exit 1; }
+    sleep 0.5
+done
+# After Galaxy, which makes the database that both use.
+launch celery "$GALAXY/bin/python" "$GALAXY/bin/celery" --app galaxy.celery worker --concurrency 2 --loglevel INFO \
+    --pool threads --queues celery,galaxy.internal,galaxy.external
+"$base" "$HERE/users.py" "$URL" "$RUN"
+say "up in $((SECONDS - started)) s: $URL (admin@example.org, password in deploy/galaxy/users.py)"

@@ -1,0 +1,59 @@
+"""Make the users of the test Galaxy and write their API keys: ``users.py URL FOLDER``.
+
+The server listens on loopback only and holds sample data only, so the password may stand here.
+"""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+PASSWORD = "a-password-for-tests"
+USERS = ("admin", "analyst", "site")
+"""``site`` works with a site file (rules/chunkwise_rules), the others without."""
+
+
+def call(url: str, key: str, path: str, body: dict[str, str] | None = None, method: str = "GET") -> object:
+    """Speak to Galaxy's API; answers its JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data=data, method=method)
+    request.add_header("x-api-key", key)
+    request.add_header("content-type", "application/json")
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        return json.load(answer)
+
+
+def main(url: str, folder: Path) -> None:
+    """Make every user that is not there yet."""
+    bootstrap = (folder / "secret").read_text()
+    for name in USERS:
+        file = folder / f"{name}.key"
+        if file.exists() and works(url, file.read_text()):
+            continue
+        email = f"{name}@example.org"
+        known = call(url, bootstrap, f"/api/users?f_email={email}")
+        user = known[0] if isinstance(known, list) and known else None
+        if user is None:
+            body = {"username": name, "email": email, "password": PASSWORD}
+            user = call(url, bootstrap, "/api/users", body, "POST")
+        key = call(url, bootstrap, f"/api/users/{user['id']}/api_key", {}, "POST")
+        file.touch(mode=0o600)
+        file.write_text(str(key))
+
+
+def works(url: str, key: str) -> bool:
+    """Whether a key that was written earlier still belongs to a user of this database."""
+    for _ in range(3):
+        try:
+            call(url, key, "/api/users/current")
+            return True
+        except urllib.error.HTTPError:
+            return False
+        except OSError:
+            time.sleep(1)
+    return False
+
+
+main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,173 @@
+"""Make the test images of the Galaxy tools: ``python test-data/make.py`` writes them beside this file.
+
+The photograph of coins comes with scikit-image and is a real picture; the cells are drawn, so that their
+number is known. Everything is seeded: the same library versions give the same files. Each store is written
+with zarr-python, not with chunkwise, so that a fault of ours cannot hide on both sides of a test.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage import data, filters, measure
+from zarr.codecs import ZstdCodec
+
+HERE = Path(__file__).resolve().parent
+KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+UNITS = {"time": "second", "space": "micrometer"}
+SCALE = {"t": 60.0, "c": 1.0, "z": 2.0, "y": 0.5, "x": 0.5}
+Array = NDArray[Any]
+
+
+def axes_of(names: str) -> list[dict[str, str]]:
+    """OME-Zarr axes, such as ``tczyx``."""
+    axes = []
+    for name in names:
+        axis = {"name": name, "type": KINDS[name]}
+        if KINDS[name] in UNITS:
+            axis["unit"] = UNITS[KINDS[name]]
+        axes.append(axis)
+    return axes
+
+
+def multiscale(name: str, names: str, levels: int) -> dict[str, Any]:
+    """The multiscale metadata; every level halves y and x."""
+    datasets = []
+    for level in range(levels):
+        scale = [SCALE[axis] * (2**level if axis in "yx" else 1) for axis in names]
+        datasets.append(
+            {
+                "path": str(level),
+                "coordinateTransformations": [{"type": "scale", "scale": scale}],
+            }
+        )
+    return {"name": name, "axes": axes_of(names), "datasets": datasets}
+
+
+def write(
+    name: str,
+    pixels: Array,
+    names: str,
+    extra: dict[str, Any] | None = None,
+    *,
+    version: str = "0.5",
+    levels: int = 1,
+) -> None:
+    """Write one OME-Zarr; ``extra`` goes beside the multiscale (omero, image-label)."""
+    folder = HERE / f"{name}.ome.zarr"
+    shutil.rmtree(folder, ignore_errors=True)
+    form: Literal[2, 3] = 3 if version == "0.5" else 2
+    group = zarr.open_group(str(folder), mode="w", zarr_format=form)
+    block = multiscale(name, names, levels)
+    if version == "0.5":
+        group.attrs["ome"] = {
+            "version": version,
+            "multiscales": [block],
+            **(extra or {}),
+        }
+    else:
+        group.attrs["multiscales"] = [{"version": version, **block}]
+        for key, value in (extra or {}).items():
+            group.attrs[key] = value
+    for level in range(levels):
+        part = pixels[..., :: 2**level, :: 2**level]
+        chunks = tuple(
+            1 if axis in "tc" else min(size, 64)
+            for axis, size in zip(names, part.shape, strict=True)
+        )
+        options: dict[str, Any] = {"chunks": chunks, "name": str(level)}
+        if form == 3:
+            options["dimension_names"] = list(names)
+            options["compressors"] = [ZstdCodec(level=5)]
+            # One shard an array: few files, as the tools' own output.
+            whole = tuple(
+                -(-size // chunk) * chunk
+                for size, chunk in zip(part.shape, chunks, strict=True)
+            )
+            options["shards"] = whole
+        else:
+            options["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
+        array = group.create_array(shape=part.shape, dtype=part.dtype, **options)
+        array[...] = part
+
+
+def cells(count: int, seed: int) -> Array:
+    """Draw bright balls on noise into 8 x 48 x 64 voxels, none touching another; uint16."""
+    shape = (8, 48, 64)
+    random = np.random.default_rng(seed)
+    volume = np.zeros(shape)
+    placed: list[NDArray[np.int64]] = []
+    while len(placed) < count:
+        centre = random.integers((2, 6, 6), (6, 42, 58))
+        if all(np.hypot(*(centre - other)[1:]) > 14 for other in placed):
+            placed.append(centre)
+            z, y, x = np.ogrid[:8, :48, :64]
+            distance = (
+                ((z - centre[0]) / 2.0) ** 2
+                + ((y - centre[1]) / 5.0) ** 2
+                + ((x - centre[2]) / 5.0) ** 2
+            )
+            volume[distance <= 1] = 1000 + 200 * len(placed)
+    noisy = ndimage.gaussian_filter(volume, 0.7) + random.normal(200, 20, shape)
+    return noisy.clip(0, 65535).astype(np.uint16)
+
+
+def channel(label: str, color: str, end: int) -> dict[str, Any]:
+    """One channel of the omero block."""
+    window = {"min": 0, "max": 65535, "start": 100, "end": end}
+    return {"label": label, "color": color, "window": window, "active": True}
+
+
+def main() -> None:
+    """Write every store."""
+    coins = data.coins()
+    write("coins_2d", coins, "yx", levels=2)
+
+    smooth = ndimage.gaussian_filter(coins, 1)
+    mask = ndimage.binary_fill_holes(smooth > filters.threshold_otsu(smooth))
+    objects = measure.label(mask, connectivity=2)
+    sizes = np.bincount(objects.ravel())
+    keep = np.flatnonzero(sizes >= 50)[1:]
+    labels = np.zeros_like(objects, dtype=np.uint32)
+    for number, old in enumerate(keep, start=1):
+        labels[objects == old] = number
+    write(
+        "coins_2d_labels",
+        labels,
+        "yx",
+        {"image-label": {"source": {"image": "../../"}}},
+        levels=2,
+    )
+
+    nuclei = np.stack([cells(5, seed=1), cells(6, seed=2)])
+    other = np.stack([cells(3, seed=3), cells(3, seed=4)])
+    omero = {
+        "channels": [channel("DAPI", "0000FF", 2500), channel("GFP", "00FF00", 2000)]
+    }
+    write("cells_tczyx", np.stack([nuclei, other], axis=1), "tczyx", {"omero": omero})
+    write("cells_zyx_v04", nuclei[0], "zyx", version="0.4", levels=2)
+
+    plain = HERE / "plain.zarr"
+    shutil.rmtree(plain, ignore_errors=True)
+    group = zarr.open_group(str(plain), mode="w", zarr_format=3)
+    group.create_array(name="numbers", data=np.arange(16, dtype=np.int32))
+
+    for name, pixels in {
+        "coins_2d": coins,
+        "cells_zyx_v04": nuclei[0],
+        "t1": nuclei[1],
+    }.items():
+        smooth = ndimage.gaussian_filter(pixels, 1)
+        found = measure.label(smooth > filters.threshold_otsu(smooth))
+        print(f"{name}: {found.max()} objects with the defaults")
+    print(f"coins_2d_labels: {labels.max()} objects")
+
+
+if __name__ == "__main__":
+    main()

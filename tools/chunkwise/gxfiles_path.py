@@ -1,0 +1,32 @@
+"""Say where a ``gxfiles://`` URI lies on disk: ``gxfiles_path.py FILE_SOURCES_JSON URI``.
+
+Galaxy hands a deferred dataset over as a URI of one of its file sources. Sources of type posix are folders
+that the job can read itself, so that the image needs no copy. The path never leaves the source's folder,
+neither by ``..`` nor by a symbolic link. Runs without chunkwise: only the standard library.
+"""
+
+import json
+import os
+import sys
+from urllib.parse import unquote, urlsplit
+
+
+def locate(sources: list[dict], uri: str) -> str:
+    """Return the path of a URI, or end with one sentence."""
+    parts = urlsplit(uri)
+    source = next((one for one in sources if one.get("id") == parts.netloc), None)
+    if source is None:
+        sys.exit(f"error: {uri} belongs to no file source that you may use; choose the image again.")
+    root = source.get("root")
+    if source.get("type") != "posix" or not root:
+        sys.exit(f"error: {uri} does not lie on this Galaxy's own storage; import it, or use an https or s3 address.")
+    root = os.path.realpath(root)
+    path = os.path.realpath(os.path.join(root, unquote(parts.path).lstrip("/")))
+    if not path.startswith(root.rstrip("/") + "/"):
+        sys.exit(f"error: {uri} leads out of its file source, which is not allowed.")
+    return path
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as file:
+        print(locate(json.load(file)["file_sources"], sys.argv[2]))
