@@ -2,6 +2,7 @@
 
 The run directory holds::
 
+    record.json    the run record, written last
     plan.json      what is computed from what; constant size whatever the number of blocks
     journal/       the one log, a segment a process
     scratch/       what passes hand on to each other; removed when the run is complete
@@ -12,6 +13,7 @@ block is done, so that nothing half-written is ever seen under the final name.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -23,7 +25,10 @@ from chunkwise.blocks.journal import Entry, read_entries
 from chunkwise.errors import InputError
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["Plan", "Run"]
+__all__ = ["RECORD", "Plan", "Run"]
+
+#: The run record in the run directory; that it is there says that the run is complete.
+RECORD = "record.json"
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,19 @@ class Run:
     hash: str
 
     @classmethod
-    def start(cls, plan: Plan, folder: str, output: str) -> Run:
+    def start(cls, plan: Plan, folder: str, output: str, partial: str) -> Run:
         """Begin a run, or go on with one of the same plan.
+
+        Parameters
+        ----------
+        plan : Plan
+            What to do.
+        folder : str
+            The run directory.
+        output : str
+            Final name of the store.
+        partial : str
+            Where the store grows until then, on the same file system.
 
         Raises
         ------
@@ -76,7 +92,10 @@ class Run:
         """
         if os.path.lexists(output):
             raise InputError(f"The output {output} exists; remove it or choose another name.")
-        run = cls(os.path.abspath(folder), os.path.abspath(output) + ".partial", plan.hash)
+        run = cls(os.path.abspath(folder), os.path.abspath(partial), plan.hash)
+        if os.path.exists(os.path.join(run.folder, RECORD)):
+            # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
+            shutil.rmtree(run.folder)
         known = os.path.join(run.folder, "plan.json")
         content = json_bytes(plan.document())
         if os.path.exists(known):
@@ -112,6 +131,51 @@ class Run:
             if entry.name == name and entry.status == "done"
         }
         return {block: entry for block, entry in entries.items() if all(map(self._is_whole, entry.objects))}
+
+    def entries(self) -> list[Entry]:
+        """Every line of the journal, by pass and block as they began."""
+        return sorted(read_entries(self.journal, self.hash), key=lambda entry: (entry.start, entry.name, entry.block))
+
+    def stored_objects(self) -> list[StoredObject]:
+        """The objects of the store that the journal names; the last line of a block counts."""
+        last = {(entry.name, entry.block): entry for entry in self.entries() if entry.status == "done"}
+        objects = [item for entry in last.values() for item in entry.objects]
+        return sorted((i for i in objects if not i.key.startswith("scratch/")), key=lambda item: item.key)
+
+    def summary(self) -> dict[str, Any]:
+        """Sums over the journal for the run record: blocks done, tried again, failed."""
+        entries = self.entries()
+        done = [entry for entry in entries if entry.status == "done"]
+        distinct = len({(entry.name, entry.block) for entry in done})
+        return {
+            "total": distinct,
+            "done": distinct,
+            "retried": len(done) - distinct,
+            "failed": len(entries) - len(done),
+        }
+
+    def block_table(self) -> bytes:
+        """The journal as a gzipped table, one row a line, for the crate."""
+        columns = ("pass", "block", "status", "worker", "start", "end", "objects", "sha256", "bytes", "error")
+        rows = ["\t".join(columns)]
+        for entry in self.entries():
+            rows.append(
+                "\t".join(
+                    (
+                        entry.name,
+                        str(entry.block),
+                        entry.status,
+                        entry.worker,
+                        f"{entry.start:.6f}",
+                        f"{entry.end:.6f}",
+                        ",".join(item.key for item in entry.objects),
+                        ",".join(item.sha256 for item in entry.objects),
+                        str(sum(item.size for item in entry.objects)),
+                        (entry.error or "").replace("\t", " ").replace("\n", " "),
+                    )
+                )
+            )
+        return gzip.compress(("\n".join(rows) + "\n").encode(), mtime=0)
 
     def _is_whole(self, item: StoredObject) -> bool:
         try:

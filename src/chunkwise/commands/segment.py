@@ -1,0 +1,161 @@
+"""Find objects: smooth the image, take a threshold, and label what is connected.
+
+The image is read where it lies, block by block, and the result is the same as on the whole image,
+voxel for voxel: objects that cross the borders of blocks are one object, and the threshold is that
+of the whole volume. Every time point is a volume of its own, with its own threshold and its objects
+numbered from 1. The result is a label image (OME-Zarr 0.5): 0 is background, n is object n.
+
+  chunkwise segment nuclei.ome.zarr --output labels.ome.zarr --channel DAPI --fill-holes --min-size 50
+
+A run that was stopped goes on where it stopped when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from chunkwise.commands.options import add_image, add_resources, add_selection, add_store_output, parameters_of
+from chunkwise.errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+METHODS = ("otsu", "li", "triangle", "yen", "isodata", "mean")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_image(parser)
+    add_selection(parser)
+    group = parser.add_argument_group("what an object is")
+    group.add_argument(
+        "--sigma", type=float, default=1.0, metavar="S", help="smoothing, in voxels; 0 for none (default: 1)"
+    )
+    group.add_argument(
+        "--threshold",
+        type=_threshold,
+        default="otsu",
+        metavar="|".join(METHODS) + "|NUMBER",
+        help="how the threshold is found, from the whole smoothed volume; or its value (default: otsu)",
+    )
+    group.add_argument(
+        "--foreground",
+        choices=("bright", "dark"),
+        default="bright",
+        help="objects are brighter than the threshold, or not brighter (default: bright)",
+    )
+    group.add_argument(
+        "--connectivity",
+        type=int,
+        metavar="N",
+        help="along how many axes at once a step may go inside one object: 1 joins voxels that share a face, "
+        "the number of axes also those that share a corner (default: the number of axes)",
+    )
+    group.add_argument("--fill-holes", action="store_true", help="fill holes that are enclosed on every side")
+    group.add_argument(
+        "--min-size", type=int, default=0, metavar="N", help="drop objects of fewer than N voxels (default: keep all)"
+    )
+    add_store_output(parser, "label image")
+    parser.add_argument("--overlay", metavar="OVERLAY.png", help="write a picture of the image with the outlines on it")
+    add_resources(parser)
+
+
+def _threshold(text: str) -> str | float:
+    if text in METHODS:
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor one of {', '.join(METHODS)}") from None
+    if value != value:
+        raise argparse.ArgumentTypeError("the threshold has to be a number")
+    return int(value) if value.is_integer() else value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment an image; see the module's text."""
+    from chunkwise.blocks.grid import Grid
+    from chunkwise.blocks.passes import Workers
+    from chunkwise.cluster.local import open_executor
+    from chunkwise.cluster.resources import find_resources
+    from chunkwise.commands.stores import StoreWriter, check_small_outputs
+    from chunkwise.ngff.layout import OutputImage, shard_of
+    from chunkwise.ngff.volumes import select
+    from chunkwise.ops.segment import SegmentParameters, segment
+    from chunkwise.ops.smooth import SmoothedVolumes
+    from chunkwise.reference import open_image_input
+    from chunkwise.site import load_site
+
+    site = load_site()
+    opened = open_image_input(args.image, site)
+    selection = select(opened.image, args.level, args.channel, args.time, args.region)
+    source = selection.source
+    connectivity = _check_parameters(args, selection)
+    check_small_outputs(args, "reference", "crate", "record", "overlay")
+    chunks, shard = shard_of(source.shape, args.shard)
+    block = args.block or shard
+    if len(block) != len(source.shape):
+        raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
+    grid = Grid.fit(source.shape, shard, block)
+    resources = find_resources(args.workers, args.memory)
+    parameters = SegmentParameters(args.threshold, args.foreground, connectivity, args.fill_holes, args.min_size)
+
+    def make_output(dtype: str) -> OutputImage:
+        return OutputImage(
+            name=writer.name,
+            axes=opened.image.axes,
+            shape=selection.cut_shape,
+            dtype=dtype,
+            scale=selection.level.scale,
+            translation=selection.translation,
+            labels=True,
+            shard=args.shard,
+        )
+
+    recorded = parameters_of(args) | {"connectivity": connectivity, "block": list(grid.block), "shard": list(shard)}
+    writer = StoreWriter("segment", args, site, opened, selection, recorded, grid, default_name="labels")
+    workers = Workers()
+    volumes = SmoothedVolumes(source, grid, args.sigma)
+    with writer.writing() as under_way, open_executor(resources, volumes.n_blocks) as executor:
+        result = segment(volumes, parameters, make_output, executor, under_way, workers)
+        writer.complete(result.output)
+    writer.recorder.result("thresholds", [_plain(value) for value in result.thresholds])
+    writer.recorder.result("objects", result.counts)
+    if args.overlay:
+        from chunkwise.report.overlay import write_overlay
+
+        write_overlay(args.overlay, selection, writer.location, result.output)
+        writer.recorder.output("overlay", "picture", args.overlay)
+    writer.report(result.output, workers)
+    total = sum(result.counts)
+    print(f"{total} object{'s' if total != 1 else ''} in {writer.location.address}")
+    for time, (threshold, count) in enumerate(zip(result.thresholds, result.counts, strict=True)):
+        where = f"time point {source.first_time + time}: " if source.volumes > 1 else ""
+        print(f"  {where}threshold {_plain(threshold):g}, {count} objects")
+    return 0
+
+
+def _check_parameters(args: argparse.Namespace, selection: Any) -> int:
+    """Refuse what makes no sense before anything is written; gives the connectivity."""
+    import numpy as np
+
+    ndim = len(selection.source.shape)
+    connectivity = ndim if args.connectivity is None else args.connectivity
+    if not 1 <= connectivity <= ndim:
+        raise InputError(f"--connectivity {connectivity} has to lie between 1 and {ndim}, the number of axes.")
+    if not 0 <= args.sigma < 1e4:
+        raise InputError(f"--sigma {args.sigma} has to be 0 or more voxels, and reasonably small.")
+    if args.min_size < 0:
+        raise InputError(f"--min-size {args.min_size} has to be 0 or more voxels.")
+    dtype = np.dtype(selection.source.dtype)
+    if dtype.kind == "b" or dtype == np.float16:
+        raise InputError(
+            f"{os.path.basename(selection.image.location.address)} holds {dtype.name} voxels, which cannot be "
+            "smoothed; integers, float32 and float64 can."
+        )
+    return connectivity
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

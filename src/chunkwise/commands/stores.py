@@ -1,0 +1,212 @@
+"""What every command that makes a store does around its operation: places, record, reference, crate."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.passes import Workers
+from chunkwise.blocks.run import RECORD, Plan, Run
+from chunkwise.errors import InputError
+from chunkwise.ngff.layout import OutputImage, write_documents
+from chunkwise.ngff.read import open_image
+from chunkwise.ngff.volumes import Selection
+from chunkwise.provenance.record import Recorder
+from chunkwise.reference import OpenedInput, describe, make_reference
+from chunkwise.site import Site
+from chunkwise.storage.fingerprint import fingerprint, manifest_digest
+from chunkwise.storage.kv import read_key
+from chunkwise.storage.location import Location, resolve
+from chunkwise.storage.outputs import check_output_file, write_atomically
+from chunkwise.storage.writer import StoredObject, json_bytes, put_object
+
+__all__ = ["StoreWriter", "check_small_outputs"]
+
+
+def check_small_outputs(args: argparse.Namespace, *names: str) -> None:
+    """Refuse output files that cannot be written, before hours of work."""
+    for name in names:
+        path = getattr(args, name, None)
+        if path:
+            check_output_file(path)
+
+
+class StoreWriter:
+    """Places the store that a command makes, and says afterwards what was done.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    args : argparse.Namespace
+        With the options of ``commands.options.add_store_output``.
+    opened : OpenedInput
+        The input.
+    selection : Selection
+        What of it is read.
+    parameters : dict
+        Of the run record; together with the grid they make the plan.
+    grid : Grid
+        Of the blocks.
+    default_name : str
+        The multiscale's name.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        args: argparse.Namespace,
+        site: Site | None,
+        opened: OpenedInput,
+        selection: Selection,
+        parameters: dict[str, Any],
+        grid: Grid,
+        default_name: str,
+    ) -> None:
+        self.name = default_name
+        self._args, self._opened, self._grid = args, opened, grid
+        self.location, partial = _place(args, site, opened)
+        source = selection.source
+        self._input_print = fingerprint(opened.image.location, "none", ("", selection.level.path))
+        spread = {"workers", "memory", "block", "shard"}
+        self._plan = Plan(
+            operation=command,
+            inputs={"array": source.array.address, "fingerprint": self._input_print},
+            parameters={key: value for key, value in parameters.items() if key not in spread},
+            layout={
+                "shape": list(source.shape),
+                "volumes": source.volumes,
+                "unit": list(grid.unit),
+                "block": list(grid.block),
+                "shard": parameters["shard"],
+            },
+        )
+        self._run_dir = args.run_dir or f"{partial.removesuffix('.partial')}.run"
+        self._partial = partial
+        self._objects: list[StoredObject] = []
+        self.recorder = Recorder(command, parameters)
+        self.recorder.input(
+            "image",
+            opened.image.kind,
+            opened.image.location,
+            media_type="application/vnd+zarr",
+            fingerprint=opened.reference.fingerprint if opened.reference else self._input_print,
+            description=describe(opened.image),
+        )
+
+    @contextmanager
+    def writing(self) -> Iterator[Run]:
+        """Begin the run, or go on with it; what would fail again leaves nothing behind."""
+        self._run = Run.start(self._plan, self._run_dir, self.location.address, self._partial)
+        try:
+            yield self._run
+        except InputError:
+            self._run.abandon()
+            raise
+
+    def complete(self, output: OutputImage) -> None:
+        """Write the metadata, and give the store its final name."""
+        documents = write_documents(self._run.store, output)
+        self._objects = documents + self._run.stored_objects()
+        self._run.finish(self.location.address)
+        if self._args.into_source:
+            _list_label(self._opened.image.location, self._args.into_source)
+
+    def report(self, output: OutputImage, workers: Workers) -> None:
+        """Write record, reference and crate."""
+        args, made = self._args, open_image(self.location)
+        digest = manifest_digest((item.key, item.sha256) for item in self._objects)
+        mark = {"level": "full", "algorithm": "sha256-manifest", "value": digest}
+        self.recorder.output(
+            "output",
+            made.kind,
+            self.location,
+            media_type="application/vnd+zarr",
+            fingerprint=mark,
+            size=sum(item.size for item in self._objects),
+            description=describe(made),
+        )
+        grid = self._grid
+        table, table_name = self._run.block_table(), f"blocks-{len(self._opened.records) + 1}.tsv.gz"
+        record = self.recorder.finish(
+            plan={
+                "hash": self._plan.hash,
+                "shape": list(grid.shape),
+                "block": list(grid.block),
+                "unit": list(grid.unit),
+                "shard": self._plan.layout["shard"],
+                "blocks": grid.n_blocks * output.n_volumes,
+            },
+            blocks=self._run.summary() | {"table": table_name, "sha256": hashlib.sha256(table).hexdigest()},
+            workers=workers.rows(),
+        )
+        content = record.to_dict()
+        write_atomically(os.path.join(self._run_dir, RECORD), json_bytes(content))
+        if args.record:
+            write_atomically(args.record, json_bytes(content))
+        records = (*self._opened.records, content)
+        if args.reference:
+            reference = make_reference(made, mark, records)
+            write_atomically(args.reference, reference.to_json().encode())
+        if args.crate:
+            from chunkwise.provenance.crate import build_crate
+            from chunkwise.provenance.record import RunRecord
+
+            build_crate(
+                [RunRecord.from_dict(entry) for entry in records],
+                args.crate,
+                attachments={table_name: table},
+            )
+
+
+def _place(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> tuple[Location, str]:
+    """Where the store goes, under the policy, and where it grows until it is whole."""
+    if args.into_source:
+        source = opened.image.location
+        _check_name("--into-source", args.into_source)
+        if opened.image.version != "0.5":
+            raise InputError(
+                f"{source.address} is OME-Zarr {opened.image.version}, and labels are written as 0.5; use --output."
+            )
+        top = resolve(source.address, site, write=True)
+        target = f"{top.address}/labels/{args.into_source}"
+        return Location(target, top.root, top.boundary), f"{top.address}.labels-{args.into_source}.partial"
+    if args.to_workspace:
+        _check_name("--to-workspace", args.to_workspace)
+        if site is None or site.workspace is None:
+            raise InputError("--to-workspace needs a site file that names a workspace; use --output, or ask for one.")
+        location = resolve(f"{site.workspace}:{args.to_workspace}", site, write=True)
+    else:
+        location = resolve(args.output, site, write=True)
+        folder = os.path.dirname(location.address)
+        if not os.path.isdir(folder):
+            raise InputError(f"The folder {folder} does not exist; make it first.")
+    if os.path.lexists(location.address):
+        raise InputError(f"The output {location.address} exists; remove it or choose another name.")
+    return location, f"{location.address}.partial"
+
+
+def _check_name(option: str, name: str) -> None:
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    if not (plain.isascii() and plain.isalnum()) or name.startswith("."):
+        raise InputError(f"{option} '{name}' may only have letters, digits, '-', '_' and '.', and no dot at the front.")
+
+
+def _list_label(source: Location, name: str) -> None:
+    """Add a label image to the list in ``labels/zarr.json``."""
+    content = read_key(source, "labels/zarr.json")
+    document = (
+        json.loads(content)
+        if content
+        else {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.5", "labels": []}}}
+    )
+    names = document["attributes"].setdefault("ome", {"version": "0.5"}).setdefault("labels", [])
+    if name not in names:
+        names.append(name)
+        put_object(source.address, "labels/zarr.json", json_bytes(document))
