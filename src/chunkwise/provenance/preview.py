@@ -45,13 +45,13 @@ def _made_by(records: Sequence[RunRecord]) -> dict[str, int]:
 
 def _plain(value: Json) -> str:
     if value is None:
-        return "–"
+        return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.10g}"
     if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
-        return ", ".join(_plain(item) for item in value)
+        return ", ".join(_plain(item) for item in value if item != "")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -59,8 +59,8 @@ def _place(resource: Resource) -> str:
     return resource.location if resource.root is None else f"{resource.root}:{resource.location}"
 
 
-def _size(count: int | None) -> str:
-    if count is None:
+def _size(count: Json) -> str:
+    if isinstance(count, bool) or not isinstance(count, int | float):
         return "–"
     amount, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
     while amount >= 1024 and len(units) > 1:

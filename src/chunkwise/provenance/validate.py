@@ -34,6 +34,7 @@ PROFILES: Final = {
     "https://w3id.org/ro/wfrun/workflow/": "workflow-run-crate",
     "https://w3id.org/ro/wfrun/process/": "process-run-crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/": "workflow-ro-crate",
+    "https://w3id.org/ro/crate/1.3": "ro-crate-1.3",
     "https://w3id.org/ro/crate/1.1": "ro-crate-1.1",
 }
 #: Fires on a workflow that lies in the crate itself, which the profile allows.
@@ -84,7 +85,8 @@ def validate_crate(crate: Path | str, *, profile: str | None = None, level: str 
     if profile is not None and profile not in PROFILES.values():
         raise InputError(f"There is no profile '{profile}'; choose one of {', '.join(PROFILES.values())}.")
     crate = Path(crate)
-    profile = profile or profile_of(crate)
+    named = profile_of(crate)
+    profile = profile or named
     with tempfile.TemporaryDirectory(prefix="chunkwise-crate-") as scratch:
         folder = crate
         if not crate.is_dir():
@@ -106,14 +108,16 @@ def profile_of(crate: Path | str) -> str:
         metadata = json.loads(_read_metadata(crate))
     except (ValueError, RecursionError):
         raise InputError(f"The {METADATA_FILE} of {crate} is not JSON.") from None
-    return _choose_profile(metadata)
+    graph = metadata.get("@graph") if isinstance(metadata, dict) else None
+    if not isinstance(graph, list) or not all(isinstance(entity, dict) for entity in graph):
+        raise InputError(f"The {METADATA_FILE} of {crate} is not that of an RO-Crate: it has no '@graph' of entities.")
+    return _choose_profile(graph)
 
 
-def _choose_profile(metadata: Any) -> str:
-    graph = metadata.get("@graph", []) if isinstance(metadata, dict) else []
+def _choose_profile(graph: list[dict[str, Any]]) -> str:
     named: list[str] = []
-    for entity in graph if isinstance(graph, list) else []:
-        if isinstance(entity, dict) and entity.get("@id") in ("./", METADATA_FILE):
+    for entity in graph:
+        if entity.get("@id") in ("./", METADATA_FILE):
             links = entity.get("conformsTo", [])
             for link in links if isinstance(links, list) else [links]:
                 named.append(str(link.get("@id")) if isinstance(link, dict) else str(link))
@@ -162,7 +166,7 @@ def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[
     with _quietly():
         from rocrate_validator import services  # type: ignore[import-untyped]
         from rocrate_validator.models import Severity  # type: ignore[import-untyped]
-        from rocrate_validator.utils.http import HttpRequester  # type: ignore[import-untyped]
+        from rocrate_validator.utils.http import HttpRequester, find_offline_cache_miss  # type: ignore[import-untyped]
 
         _fill_cache(cache)
         settings = services.ValidationSettings(
@@ -175,6 +179,13 @@ def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[
         )
         try:
             found = services.validate(settings).get_issues(min_severity=Severity[level.upper()])
+        except Exception as error:  # it has no bound on what it raises for a crate that is far from one
+            missing = find_offline_cache_miss(error)
+            if missing is not None:
+                reason = f"it uses the terms of {missing.url}, which chunkwise does not have and does not download"
+            else:
+                reason = f"the validator gave up: {type(error).__name__}: {error}"
+            raise InputError(f"The crate cannot be judged: {reason}.") from error
         finally:
             HttpRequester.reset()
     here = folder.resolve().as_uri() + "/"
