@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import re
 import tempfile
 import warnings
 import zipfile
@@ -43,6 +44,7 @@ _SKIPPED: Final = {"provenance-run-crate": ["process-run-crate-0.5_5.1"]}
 _LARGEST = 4 * 2**30  # bytes after unpacking; a crate of words is far below, a zip bomb far above
 _LARGEST_METADATA = 256 * 2**20
 _UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_REPR = re.compile(r"""^\(["'](.*)["'], <.*>\)$""", re.DOTALL)  # the validator prints an exception's innards
 _ACCEPTS = ("application/ld+json, application/json, */*;q=0.1", "application/ld+json, application/json", None)
 
 
@@ -194,7 +196,7 @@ def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[
             level=str(issue.severity.name).lower(),
             check=str(issue.identifier),
             entity=_short(issue.violatingEntity, here),
-            message=str(issue.message),
+            message=_REPR.sub(r"\1", str(issue.message)),
         )
         for issue in found
     }
