@@ -77,9 +77,9 @@ def archive(file: Path, **content: bytes) -> Path:
 def test_what_is_no_crate_gets_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file or folder"):
         validate_crate(tmp_path / "absent.zip")
-    with pytest.raises(InputError, match="has no ro-crate-metadata.json"):
+    with pytest.raises(InputError, match=r"has no ro-crate-metadata\.json"):
         validate_crate(tmp_path)
-    with pytest.raises(InputError, match="has no ro-crate-metadata.json"):
+    with pytest.raises(InputError, match=r"has no ro-crate-metadata\.json"):
         validate_crate(archive(tmp_path / "a.zip", other=b""))
     with pytest.raises(InputError, match="is not JSON"):
         validate_crate(archive(tmp_path / "b.zip", **{METADATA_FILE: b"{"}))
@@ -93,13 +93,21 @@ def test_what_is_no_crate_gets_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{}", b'{"@context": "x", "@graph": [1]}', b"null", b'{"@graph": {}}'])
-def test_json_that_is_no_crate_is_invalid_or_refused_but_never_a_crash(tmp_path: Path, content: bytes) -> None:
+def test_json_that_is_no_crate_gets_a_sentence(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InputError, match="not that of an RO-Crate"):
+        validate_crate(archive(tmp_path / "a.zip", **{METADATA_FILE: content}))
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"@context": 7}, {"@context": "nowhere"}, {"@context": {}, "@graph": [{"@id": 3}, {"@type": []}]}]
+)
+def test_a_broken_crate_is_invalid_or_refused_but_never_a_crash(tmp_path: Path, content: dict[str, Any]) -> None:
+    broken = archive(tmp_path / "a.zip", **{METADATA_FILE: json.dumps({"@graph": [], **content}).encode()})
     try:
-        issues = validate_crate(archive(tmp_path / "a.zip", **{METADATA_FILE: content}))
+        outcome: Any = validate_crate(broken)
     except InputError as error:
-        assert "crate" in str(error)
-    else:
-        assert issues
+        outcome = str(error)
+    assert outcome
 
 
 def test_a_context_that_is_not_installed_is_an_issue(chain: list[RunRecord], tmp_path: Path) -> None:

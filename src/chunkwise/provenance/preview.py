@@ -61,7 +61,7 @@ def _place(resource: Resource) -> str:
 
 def _size(count: Json) -> str:
     if isinstance(count, bool) or not isinstance(count, int | float):
-        return "–"
+        return "not known"
     amount, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
     while amount >= 1024 and len(units) > 1:
         amount, units = amount / 1024, units[1:]

@@ -166,9 +166,9 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[Issue]:
     with _quietly():
-        from rocrate_validator import services  # type: ignore[import-untyped]
-        from rocrate_validator.models import Severity  # type: ignore[import-untyped]
-        from rocrate_validator.utils.http import HttpRequester, find_offline_cache_miss  # type: ignore[import-untyped]
+        from rocrate_validator import services
+        from rocrate_validator.models import Severity
+        from rocrate_validator.utils.http import HttpRequester, find_offline_cache_miss
 
         _fill_cache(cache)
         settings = services.ValidationSettings(
