@@ -8,6 +8,8 @@ from chunkwise.provenance.record import Recorder, RunRecord
 
 FULL = {"level": "full", "algorithm": "sha256", "value": "ab" * 32}
 
+AXES = [{"name": "c", "unit": None}, {"name": "y", "unit": "micrometer"}, {"name": "x", "unit": "micrometer"}]
+
 
 @pytest.fixture
 def chain() -> list[RunRecord]:
@@ -18,7 +20,13 @@ def chain() -> list[RunRecord]:
         "/nowhere/cells.ome.zarr",
         size=12_345_678,
         fingerprint={"level": "metadata", "algorithm": "sha256", "value": "cd" * 32},
-        description={"shape": [2, 512, 512], "axes": "cyx", "scale": [1.0, 0.25, 0.25], "dtype": "uint16"},
+        description={
+            "shape": [2, 512, 512],
+            "axes": AXES,
+            "scale": [1.0, 0.25, 0.25],
+            "dtype": "uint16",
+            "levels": [{"path": "0"}, {"path": "1"}],
+        },
     )
     segment.output("output", "labels", "/nowhere/labels of mine.ome.zarr", size=23_456, fingerprint=FULL)
     segment.output("overlay", "picture", "/nowhere/overlay.png", size=999)

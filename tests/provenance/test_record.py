@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,27 @@ def test_a_location_below_a_root_is_recorded_without_the_root_s_path() -> None:
     location = Location("/facility/images/day 1/a.ome.zarr", "images", "/facility/images")
     resource = Recorder("segment", {}).input("image", "image", location)
     assert (resource.root, resource.location) == ("images", "day 1/a.ome.zarr")
+
+
+def test_a_relative_path_is_recorded_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Recorder("open", {}).input("image", "image", "a.ome.zarr").location == str(tmp_path / "a.ome.zarr")
+    url = "https://images.example.org/a.ome.zarr"
+    assert Recorder("open", {}).input("image", "image", url).location == url
+
+
+def test_an_output_file_is_described_once_it_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "objects.tsv"
+    file.touch()
+    assert Recorder("measure", {}).output("output", "table", file).fingerprint is None
+    file.write_bytes(b"label\n1\n")
+    resource = Recorder("measure", {}).output("output", "table", file)
+    assert resource.size == 8
+    assert resource.fingerprint is not None
+    assert resource.fingerprint["value"] == hashlib.sha256(b"label\n1\n").hexdigest()
+    copy = tmp_path / "galaxy_dataset.dat"
+    copy.write_bytes(b"label\n1\n")
+    assert Recorder("fetch", {}).output("output", "table", copy).identity == resource.identity
 
 
 def test_identity_follows_the_bytes_only_where_all_were_read() -> None:

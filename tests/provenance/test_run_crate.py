@@ -130,6 +130,12 @@ def test_the_crate_says_what_was_done(chain: list[RunRecord]) -> None:
     assert image["contentSize"] == "12345678"
 
 
+def test_data_inside_a_store_are_named_with_the_store() -> None:
+    recorder = Recorder("segment", {})
+    identity = recorder.input("image", "image", "/somewhere/plate.zarr/A/1/0").identity.removeprefix("urn:uuid:")
+    assert entities(crate_files([recorder.finish()]))[f"#{identity}"]["name"] == "plate.zarr/A/1/0"
+
+
 def test_a_table_of_blocks_is_linked_to_its_run(chain: list[RunRecord]) -> None:
     graph = entities(crate_files(chain, attachments={"blocks-1.tsv.gz": b"table"}))
     assert "blocks-1.tsv.gz" in links(graph["#segment-1"]["result"])
@@ -207,6 +213,8 @@ def test_the_page_reads_well_and_escapes(chain: list[RunRecord]) -> None:
     assert "Step 1: segment" in page
     assert "(from step 1)" in page
     assert "11.8 MiB" in page
+    assert "axes c, y (micrometer), x (micrometer)" in page
+    assert "levels 2" in page
     assert "1234.5" in page
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from chunkwise.provenance.fields import Json
-from chunkwise.provenance.record import Resource, RunRecord
+from chunkwise.provenance.record import STORES, Resource, RunRecord
 from chunkwise.provenance.software import home_page
 
 __all__ = ["NOT_STATED", "Graph", "add_action", "orcid_url", "person", "reference"]
@@ -159,7 +159,7 @@ def add_action(graph: Graph, record: RunRecord, step: str, record_file: str, tab
 
 def _data(graph: Graph, resource: Resource) -> str:
     """Add what was read or written: a Dataset where it is a store, a File otherwise."""
-    store = resource.kind in ("image", "labels")
+    store = resource.kind in STORES
     identifier = f"#{resource.identity.removeprefix('urn:uuid:')}"
     place = resource.location if resource.root is None else f"{resource.root}:{resource.location}"
     facts: dict[str, Json] = {"kind": resource.kind, "location": place}
@@ -175,7 +175,7 @@ def _data(graph: Graph, resource: Resource) -> str:
     return graph.add(
         identifier,
         "Dataset" if store else "File",
-        name=PurePosixPath(resource.location).name or place,
+        name=_name(resource),
         description=f"{resource.kind.capitalize()} at {place}; not part of this crate.",
         identifier=resource.identity,
         encodingFormat=resource.media_type,
@@ -267,4 +267,13 @@ def _sentence(record: RunRecord) -> str:
 
 
 def _names(resources: Sequence[Resource]) -> str:
-    return ", ".join(PurePosixPath(resource.location).name or resource.location for resource in resources)
+    return ", ".join(_name(resource) for resource in resources)
+
+
+def _name(resource: Resource) -> str:
+    """Return the end of the location: the store, and what lies in it where the location goes on."""
+    parts = PurePosixPath(resource.location).parts
+    for position in range(len(parts) - 1, -1, -1):
+        if parts[position].lower().endswith(".zarr"):
+            return "/".join(parts[position:])
+    return parts[-1] if parts else resource.location

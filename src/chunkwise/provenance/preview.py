@@ -52,7 +52,16 @@ def _plain(value: Json) -> str:
         return f"{value:.10g}"
     if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
         return ", ".join(_plain(item) for item in value if item != "")
+    if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
+        return ", ".join(_named(item) for item in value)
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return str(len(value))  # such as the levels of an image, which the record has in full
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _named(item: Mapping[str, Json]) -> str:
+    """Say an axis, a channel or a level in one or two words."""
+    return f"{item['name']} ({item['unit']})" if item.get("unit") else str(item["name"])
 
 
 def _place(resource: Resource) -> str:

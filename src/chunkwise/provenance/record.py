@@ -32,12 +32,14 @@ from chunkwise.provenance.fields import (
     optional_text,
     plain,
 )
+from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.software import HOME_PAGES
 from chunkwise.storage.location import Location
 
 __all__ = [
     "KINDS",
     "RECORD_VERSION",
+    "STORES",
     "Recorder",
     "Resource",
     "RunRecord",
@@ -58,6 +60,7 @@ KINDS: Final = (
     "crate",
     "summary",
 )
+STORES: Final = ("image", "labels")
 STATUSES: Final = ("completed", "failed")
 
 #: What a kind or a file's ending is called; the ending decides first.
@@ -290,7 +293,12 @@ class Recorder:
         return self._inputs[-1]
 
     def output(self, name: str, kind: str, location: Location | Path | str, **known: Any) -> Resource:
-        """Name something that the run wrote; ``known`` are further fields of :class:`Resource`."""
+        """Name something that the run wrote; ``known`` are further fields of :class:`Resource`.
+
+        Of a file that is written already, size, time and fingerprint are found out here.
+        """
+        if kind not in STORES and not isinstance(location, Location):
+            known = describe_file(location) | known
         self._outputs.append(_resource(name, kind, location, known))
         return self._outputs[-1]
 
@@ -387,6 +395,8 @@ def _resource(name: str, kind: str, location: Location | Path | str, known: dict
     if isinstance(location, Location):
         known.setdefault("root", location.root)
         location = location.relative
+    elif known.get("root") is None and "://" not in str(location):
+        location = os.path.abspath(location)  # the record is read elsewhere, where another folder is the current one
     fingerprint = known.get("fingerprint")
     if fingerprint is not None and fingerprint.get("level") == "none":
         fingerprint = known["fingerprint"] = None
