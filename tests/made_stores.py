@@ -47,6 +47,7 @@ def write(
     extra: dict[str, Any] | None = None,
     names: list[str] | None = None,
     shards: tuple[int, ...] | None = None,
+    chunk: int = 8,
 ) -> Path:
     """Write a store with zarr-python; ``entry`` replaces the multiscale, ``extra`` adds to the OME block."""
     zarr_format: Any = 2 if version == "0.4" else 3
@@ -65,7 +66,7 @@ def write(
             dataset["path"],
             shape=size,
             dtype=dtype,
-            chunks=tuple(min(8, n) for n in size),
+            chunks=tuple(min(chunk, n) for n in size),
             shards=shards if level == 0 else None,
             dimension_names=(names or list(axes)) if zarr_format == 3 else None,
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_stores import write
 
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError
 from chunkwise.ngff.read import open_store
@@ -22,6 +21,7 @@ from chunkwise.reference import (
 )
 from chunkwise.site import Root, Site
 from chunkwise.storage.location import resolve
+from made_stores import write
 
 FINGERPRINT = {"level": "metadata", "algorithm": "sha256-manifest", "value": "0" * 64}
 RECORD = {"chunkwise_record": 1, "command": "segment"}

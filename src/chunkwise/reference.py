@@ -29,6 +29,7 @@ __all__ = [
     "OpenedInput",
     "Reference",
     "describe",
+    "kind_of",
     "make_reference",
     "metadata_paths",
     "open_image_input",
@@ -173,12 +174,17 @@ def make_reference(store: Store, fingerprint: dict[str, Any], records: Sequence[
     records : sequence of dict
         JSON forms of the run records that led to the store, the oldest first.
     """
-    if isinstance(store, Image):
-        kind = store.kind
-    else:
-        kind = "plate" if isinstance(store, Plate) else "bioformats2raw"
     location = store.location
-    return Reference(kind, location.relative, location.root, describe(store), dict(fingerprint), tuple(records))
+    return Reference(
+        kind_of(store), location.relative, location.root, describe(store), dict(fingerprint), tuple(records)
+    )
+
+
+def kind_of(store: Store) -> str:
+    """Return which of :data:`KINDS` a store is."""
+    if isinstance(store, Image):
+        return store.kind
+    return "plate" if isinstance(store, Plate) else "bioformats2raw"
 
 
 def describe(store: Store) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from made_stores import change_json, multiscale, write
 
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.model import Collection, Image, Plate
 from chunkwise.ngff.read import open_image, open_store
 from chunkwise.site import Root, Site
 from chunkwise.storage.location import resolve
+from made_stores import change_json, multiscale, write
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real images in ../shared are not there")

@@ -236,10 +236,7 @@ def test_one_fault_is_one_error_at_its_place(kind: str, path: Any, value: Any, w
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_the_other_version_is_an_error(version: str) -> None:
-    if version == "0.4":
-        wrong = _changed(IMAGE, (M, 0, "version"), "0.5")
-    else:
-        wrong = {"ome": {"version": "0.4", **IMAGE}}
+    wrong = _changed(IMAGE, (M, 0, "version"), "0.5") if version == "0.4" else {"ome": {"version": "0.4", **IMAGE}}
     assert [f.where.rsplit(".")[-1] for f in validate(wrong, "image", version) if f.severity == "error"] == ["version"]
 
 

@@ -1,0 +1,70 @@
+"""Describe an image: a JSON summary and an HTML page with pictures.
+
+Shows what a store holds before you compute on it: axes, sizes, the size of a voxel with its unit,
+resolution levels, channels, label images, how it is stored, and where it departs from the OME-Zarr
+specification. The page has a picture of every channel. Of an image of any size only metadata and a few
+megabytes of its smallest levels are read.
+
+  chunkwise inspect embryo.ome.zarr --html embryo.html
+  chunkwise inspect embryo.json --json summary.json --html report/embryo.html --pictures report
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("image", metavar="IMAGE", help="a store (path or URL) or a reference")
+    parser.add_argument("--json", metavar="SUMMARY.json", type=Path, help="write the facts as JSON")
+    parser.add_argument("--html", metavar="REPORT.html", type=Path, help="write a page with pictures")
+    parser.add_argument(
+        "--pictures",
+        metavar="DIR",
+        type=Path,
+        help="write the page's pictures as PNG files into this folder (without it, they are inside the page)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Describe the store."""
+    import json
+
+    from chunkwise.errors import InputError
+    from chunkwise.ngff.model import Collection
+    from chunkwise.ngff.read import open_image
+    from chunkwise.reference import open_input
+    from chunkwise.report.inspection import inspection_page
+    from chunkwise.report.page import write_page
+    from chunkwise.report.summary import headline, summarise
+    from chunkwise.site import load_site
+    from chunkwise.storage.outputs import check_output_file, write_atomically
+
+    if args.pictures is not None and args.html is None:
+        raise InputError("--pictures holds the pictures of the page, so it needs --html as well.")
+    for output in (args.json, args.html):
+        if output is not None:
+            check_output_file(output)
+    opened = open_input(args.image, load_site())
+    store = opened.store
+    if isinstance(store, Collection) and len(store.series) == 1:
+        store = open_image(store.location)  # bioformats2raw wraps every single image in a collection
+    summary = summarise(store)
+    summary["records"] = len(opened.records)
+    if opened.reference is not None:
+        summary["fingerprint"] = opened.reference.fingerprint
+    if args.html is not None:
+        write_page(inspection_page(store, summary), args.html, args.pictures)
+    if args.json is not None:
+        write_atomically(args.json, (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode())
+    print(headline(store))
+    for finding in summary["findings"]:
+        print(f"  {finding['severity']}: {finding['where']} {finding['message']}")
+    for name, path in (("Summary", args.json), ("Page", args.html)):
+        if path is not None:
+            print(f"{name}: {path}")
+    return 0

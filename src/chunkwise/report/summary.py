@@ -1,0 +1,113 @@
+"""What a store is, as JSON: the reference's description with sizes, codecs and the validation's remarks."""
+
+from __future__ import annotations
+
+import os
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.errors import ChunkwiseError
+from chunkwise.ngff.model import Finding, Image, Plate, Store
+from chunkwise.ngff.read import open_image
+from chunkwise.reference import describe, kind_of
+from chunkwise.storage.location import Location
+
+__all__ = ["headline", "size_text", "summarise"]
+
+#: Files of a local store that are counted before it is called too many to count.
+MOST_FILES = 50_000
+
+
+def summarise(store: Store) -> dict[str, Any]:
+    """Summarise a store in JSON values.
+
+    Parameters
+    ----------
+    store : Store
+        As :func:`chunkwise.ngff.read.open_store` returns it.
+
+    Returns
+    -------
+    dict
+        ``location``, ``root``, ``kind``, the keys of :func:`chunkwise.reference.describe`, ``findings``; of an
+        image also, for every level, ``bytes`` (of its voxels) and ``stored_bytes`` and ``stored_files`` (on
+        disk; null for a remote store or one of very many files), and what each label image is.
+    """
+    content: dict[str, Any] = {"location": store.location.relative, "root": store.location.root}
+    content["kind"] = kind_of(store)
+    content |= describe(store)
+    if isinstance(store, Image):
+        for level, entry in zip(store.levels, content["levels"], strict=True):
+            entry["bytes"] = prod(level.shape) * np.dtype(level.dtype).itemsize
+            entry["stored_bytes"], entry["stored_files"] = _stored(store.location.child(level.path))
+            entry["zarr_format"] = level.zarr_format
+        content["bytes"] = sum(entry["bytes"] for entry in content["levels"])
+        stored = [entry["stored_bytes"] for entry in content["levels"]]
+        content["stored_bytes"] = None if None in stored else sum(stored)
+        content["labels"] = [_label(store, name) for name in store.labels]
+    content["findings"] = _finding_dicts(store.findings)
+    return content
+
+
+def _finding_dicts(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    """Return findings as JSON values."""
+    return [{"severity": f.severity, "where": f.where, "message": f.message} for f in findings]
+
+
+def _label(image: Image, name: str) -> dict[str, Any]:
+    """Describe one label image; a damaged one is a remark, for the image itself is whole."""
+    try:
+        label = open_image(image.location.child("labels").child(name))
+    except ChunkwiseError as error:
+        return {"name": name, "error": str(error)}
+    first = label.levels[0]
+    return {"name": name, "shape": list(first.shape), "dtype": first.dtype, "levels": len(label.levels)}
+
+
+def _stored(location: Location) -> tuple[int | None, int | None]:
+    if location.is_url:
+        return None, None
+    size = count = 0
+    for folder, _, files in os.walk(location.address):
+        count += len(files)
+        if count > MOST_FILES:
+            return None, None
+        for name in files:
+            try:
+                size += os.stat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue  # it went away while it was looked at
+    return size, count
+
+
+def headline(store: Store) -> str:
+    """Say in one line what a store is."""
+    place = store.location.address
+    if isinstance(store, Image):
+        first = store.levels[0]
+        size = ", ".join(f"{axis.name} {n}" for axis, n in zip(store.axes, first.shape, strict=True))
+        what = "Label image" if store.kind == "labels" else "Image"
+        levels = _counted(len(store.levels), "level")
+        return f"{what} {place}: {size} ({first.dtype}), {levels}, OME-Zarr {store.version}."
+    if isinstance(store, Plate):
+        fields = sum(len(well.fields) for well in store.wells)
+        size = f"{_counted(len(store.wells), 'well')}, {_counted(fields, 'field')}"
+        return f"Plate {place}: {size}, OME-Zarr {store.version}."
+    return f"Collection {place}: {_counted(len(store.series), 'image')}, OME-Zarr {store.version}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def size_text(size: int | None) -> str:
+    """Say a number of bytes to people, such as ``2.3 GiB``."""
+    if size is None:
+        return "not counted"
+    number, units = float(size), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    while number >= 1024 and len(units) > 1:
+        number /= 1024
+        units.pop(0)
+    return f"{number:.0f} {units[0]}" if units[0] == "bytes" else f"{number:.1f} {units[0]}"
