@@ -7,6 +7,7 @@ with zarr-python, not with chunkwise, so that a fault of ours cannot hide on bot
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -77,19 +78,13 @@ def write(
             group.attrs[key] = value
     for level in range(levels):
         part = pixels[..., :: 2**level, :: 2**level]
-        chunks = tuple(
-            1 if axis in "tc" else min(size, 64)
-            for axis, size in zip(names, part.shape, strict=True)
-        )
+        chunks = tuple(1 if axis in "tc" else min(size, 64) for axis, size in zip(names, part.shape, strict=True))
         options: dict[str, Any] = {"chunks": chunks, "name": str(level)}
         if form == 3:
             options["dimension_names"] = list(names)
             options["compressors"] = [ZstdCodec(level=5)]
             # One shard an array: few files, as the tools' own output.
-            whole = tuple(
-                -(-size // chunk) * chunk
-                for size, chunk in zip(part.shape, chunks, strict=True)
-            )
+            whole = tuple(-(-size // chunk) * chunk for size, chunk in zip(part.shape, chunks, strict=True))
             options["shards"] = whole
         else:
             options["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
@@ -108,11 +103,7 @@ def cells(count: int, seed: int) -> Array:
         if all(np.hypot(*(centre - other)[1:]) > 14 for other in placed):
             placed.append(centre)
             z, y, x = np.ogrid[:8, :48, :64]
-            distance = (
-                ((z - centre[0]) / 2.0) ** 2
-                + ((y - centre[1]) / 5.0) ** 2
-                + ((x - centre[2]) / 5.0) ** 2
-            )
+            distance = ((z - centre[0]) / 2.0) ** 2 + ((y - centre[1]) / 5.0) ** 2 + ((x - centre[2]) / 5.0) ** 2
             volume[distance <= 1] = 1000 + 200 * len(placed)
     noisy = ndimage.gaussian_filter(volume, 0.7) + random.normal(200, 20, shape)
     return noisy.clip(0, 65535).astype(np.uint16)
@@ -124,8 +115,60 @@ def channel(label: str, color: str, end: int) -> dict[str, Any]:
     return {"label": label, "color": color, "window": window, "active": True}
 
 
+def resource(name: str, kind: str, file: str, number: int) -> dict[str, Any]:
+    """One input or output of a run record; the same number is the same data."""
+    identity = f"urn:uuid:00000000-0000-4000-8000-{number:012d}"
+    media = {"table": "text/tab-separated-values"}.get(kind, "application/vnd.zarr")
+    known = {"size": 1000 + number, "modified": "2026-01-02T03:04:05+00:00"}
+    return {
+        "name": name,
+        "kind": kind,
+        "location": f"/data/{file}",
+        "identity": identity,
+        "media_type": media,
+        **known,
+    }
+
+
+def write_records() -> None:
+    """Write two run records that hang together: segment made the labels that measure read."""
+    image = resource("image", "image", "coins_2d.ome.zarr", 1)
+    labels = resource("output", "labels", "labels.ome.zarr", 2)
+    table = resource("output", "table", "objects.tsv", 3)
+    runs: list[tuple[str, dict[str, Any], list[Any], list[Any]]] = [
+        (
+            "segment",
+            {"sigma": 1.0, "threshold": "otsu", "fill_holes": True},
+            [image],
+            [labels],
+        ),
+        ("measure", {"properties": []}, [{**labels, "name": "labels"}, image], [table]),
+    ]
+    for number, (command, parameters, inputs, outputs) in enumerate(runs, start=1):
+        record = {
+            "chunkwise_record": 1,
+            "id": f"urn:uuid:00000000-0000-4000-9000-{number:012d}",
+            "command": command,
+            "parameters": parameters,
+            "inputs": inputs,
+            "outputs": outputs,
+            "software": {
+                "chunkwise": "0.1.0",
+                "python": "3.11.2",
+                "scikit-image": "0.26.0",
+            },
+            "start": f"2026-01-02T03:0{number}:00+00:00",
+            "end": f"2026-01-02T03:0{number}:30+00:00",
+            "status": "completed",
+            "results": {"objects": 22},
+        }
+        (HERE / f"{command}_record.json").write_text(json.dumps(record, indent=2) + "\n")
+    (HERE / "other.json").write_text('{"neither": "a reference nor a record"}\n')
+
+
 def main() -> None:
-    """Write every store."""
+    """Write every store and record."""
+    write_records()
     coins = data.coins()
     write("coins_2d", coins, "yx", levels=2)
 
@@ -147,9 +190,7 @@ def main() -> None:
 
     nuclei = np.stack([cells(5, seed=1), cells(6, seed=2)])
     other = np.stack([cells(3, seed=3), cells(3, seed=4)])
-    omero = {
-        "channels": [channel("DAPI", "0000FF", 2500), channel("GFP", "00FF00", 2000)]
-    }
+    omero = {"channels": [channel("DAPI", "0000FF", 2500), channel("GFP", "00FF00", 2000)]}
     write("cells_tczyx", np.stack([nuclei, other], axis=1), "tczyx", {"omero": omero})
     write("cells_zyx_v04", nuclei[0], "zyx", version="0.4", levels=2)
 

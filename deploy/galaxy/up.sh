@@ -39,8 +39,14 @@ rm -rf "$RUN/images" && mkdir "$RUN/images" && cp -r "$ROOT"/test-data/*.zarr "$
 if alive gunicorn && alive celery && diff -rq "$RUN/config.new" "$RUN/config" >/dev/null \
     && curl -sf -m 20 "$URL/api/version" >/dev/null; then
     rm -rf "$RUN/config.new"
-    # Wrappers may have been edited since: have Galaxy read them again.
-    curl -sf -m 60 -X PUT -H "x-api-key: $(cat "$RUN/admin.key")" "$URL/api/configuration/toolbox" >/dev/null
+    # Wrappers may have been edited since: have Galaxy read them again. It answers before it has done so.
+    if [ -n "$(find "$ROOT/tools" "$ROOT/test-data" -newer "$RUN/loaded" -print -quit)" ]; then
+        touch "$RUN/loaded"
+        curl -sf -m 60 -X PUT -H "x-api-key: $(cat "$RUN/admin.key")" "$URL/api/configuration/toolbox" >/dev/null
+        curl -sf -m 60 -H "x-api-key: $(cat "$RUN/admin.key")" "$URL/api/tool_data/chunkwise_stores/reload" >/dev/null
+        sleep 4
+        say "read the tools again"
+    fi
     say "runs already: $URL"
     exit 0
 fi
@@ -53,6 +59,7 @@ if curl -s -m 2 -o /dev/null "$URL"; then
 fi
 
 started=$SECONDS
+touch "$RUN/loaded"
 export GALAXY_CONFIG_FILE=$RUN/config/galaxy.yml
 launch() { # name, command...: in a process group of its own, without our lock
     local name=$1; shift

@@ -9,13 +9,14 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 PASSWORD = "a-password-for-tests"
 USERS = ("admin", "analyst", "site")
 """``site`` works with a site file (rules/chunkwise_rules), the others without."""
 
 
-def call(url: str, key: str, path: str, body: dict[str, str] | None = None, method: str = "GET") -> object:
+def call(url: str, key: str, path: str, body: dict[str, str] | None = None, method: str = "GET") -> Any:
     """Speak to Galaxy's API; answers its JSON."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url + path, data=data, method=method)
@@ -34,7 +35,7 @@ def main(url: str, folder: Path) -> None:
             continue
         email = f"{name}@example.org"
         known = call(url, bootstrap, f"/api/users?f_email={email}")
-        user = known[0] if isinstance(known, list) and known else None
+        user = known[0] if known else None
         if user is None:
             body = {"username": name, "email": email, "password": PASSWORD}
             user = call(url, bootstrap, "/api/users", body, "POST")

@@ -71,6 +71,9 @@ def load_site() -> Site | None:
     unknown = set(content) - {"roots", "workspace"}
     if unknown:
         raise InputError(f"The site file {file} has an unknown section '{sorted(unknown)[0]}'.")
+    for section in ("roots", "workspace"):
+        if not isinstance(content.get(section, {}), dict):
+            raise InputError(f"The site file {file} has '{section}' as a value, which has to be a section.")
     roots = {name: _root(file, name, entry) for name, entry in content.get("roots", {}).items()}
     workspace = content.get("workspace", {}).get("root")
     if workspace is not None:
@@ -87,11 +90,15 @@ def _root(file: Path, name: str, entry: object) -> Root:
     where = f"The site file {file}, root '{name}',"
     if not isinstance(entry, dict) or set(entry) - {"path", "url", "access"}:
         raise InputError(f"{where} may only have path or url, and access.")
+    if not name or set(name) & set("/:"):
+        raise InputError(f"{where} has a name with '/' or ':', or none; use letters, digits, '-' and '_'.")
     path, url, access = entry.get("path"), entry.get("url"), entry.get("access", "read")
+    if not all(isinstance(value, str) for value in (path, url) if value is not None):
+        raise InputError(f"{where} has a path or url that is not text; put it in quotation marks.")
     if (path is None) == (url is None):
         raise InputError(f"{where} needs either a path or a url.")
     if access not in ("read", "write"):
-        raise InputError(f"{where} has access '{access}', which has to be \"read\" or \"write\".")
+        raise InputError(f'{where} has access \'{access}\', which has to be "read" or "write".')
     if path is not None:
         if not os.path.isabs(path):
             raise InputError(f"{where} has the relative path '{path}'; write an absolute one.")

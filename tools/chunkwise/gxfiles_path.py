@@ -11,7 +11,7 @@ import sys
 from urllib.parse import unquote, urlsplit
 
 
-def locate(sources: list[dict], uri: str) -> str:
+def locate(sources: list[dict[str, str]], uri: str) -> str:
     """Return the path of a URI, or end with one sentence."""
     parts = urlsplit(uri)
     source = next((one for one in sources if one.get("id") == parts.netloc), None)

@@ -106,10 +106,18 @@ class Journal:
         self.run = run
         self.worker = f"{socket.gethostname()}-{os.getpid()}"
         os.makedirs(folder, exist_ok=True)
-        self._file = open(os.path.join(folder, f"{self.worker}.jsonl"), "ab", buffering=0)  # noqa: SIM115
-        if self._file.tell():
+        self._path = os.path.join(folder, f"{self.worker}.jsonl")
+        if os.path.exists(self._path):
             # A process of the same name may have died in the middle of a line.
-            self._file.write(b"\n")
+            self._write(b"\n")
+
+    def _write(self, line: bytes) -> None:
+        """Append in one write; opened each time, so that no process has to remember to close it."""
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(handle, line)
+        finally:
+            os.close(handle)
 
     def append(
         self,
@@ -124,12 +132,8 @@ class Journal:
         """Append one line, in one write, so that lines of other processes do not cut it."""
         status = "done" if error is None else "failed"
         entry = Entry(self.run, name, block, status, objects, data, self.worker, start, end, error)
-        self._file.write(entry.line())
+        self._write(entry.line())
         return entry
-
-    def close(self) -> None:
-        """Close the segment."""
-        self._file.close()
 
 
 def read_entries(folder: str, run: str) -> Iterator[Entry]:

@@ -184,7 +184,6 @@ def reduce_pass(
         if waiting[group] == 0:
             values[group] = finish(group, summaries.pop(group))
             journal.append(name, group, begin, time.time(), data=values[group])
-    journal.close()
     return values
 
 

@@ -1,4 +1,4 @@
-"""Runs everything in this process: for one block, where starting workers would cost more."""
+"""Runs everything in this process, where one worker is enough."""
 
 from __future__ import annotations
 

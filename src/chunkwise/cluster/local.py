@@ -71,10 +71,10 @@ def open_executor(resources: Resources, tasks: int) -> Iterator[InlineExecutor |
     resources : Resources
         Number of workers, and memory of each.
     tasks : int
-        Number of units of work; a single one runs in this process.
+        Number of blocks; where one worker is enough, this process is the worker.
     """
     workers = min(resources.workers, tasks)
-    if workers <= 1 and tasks <= 1:
+    if workers <= 1:
         yield InlineExecutor()
         return
     import dask

@@ -11,8 +11,11 @@ __all__ = ["Resources", "find_resources", "parse_bytes"]
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
-#: What a worker takes unless told otherwise; half of it is enough for most operations.
+#: What a worker may take unless told otherwise.
 DEFAULT_MEMORY = 1 * 2**30
+
+#: About two seconds of work, which is what starting a worker takes.
+VOXELS_WORTH_A_WORKER = 2**24
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Resources:
     memory_per_worker: int
 
 
-def find_resources(workers: int | None = None, memory: int | None = None) -> Resources:
+def find_resources(workers: int | None = None, memory: int | None = None, voxels: int | None = None) -> Resources:
     """Decide the number of workers and the memory of each.
 
     Parameters
@@ -32,6 +35,9 @@ def find_resources(workers: int | None = None, memory: int | None = None) -> Res
         As asked for; else ``GALAXY_SLOTS``, ``SLURM_CPUS_PER_TASK``, or the cores this process may use.
     memory : int, optional
         Bytes for each worker, as asked for; else ``GALAXY_MEMORY_MB`` shared among them, else 1 GiB.
+    voxels : int, optional
+        How much there is to do; unless a number of workers is asked for, a small image gets only one,
+        because starting another takes longer than the work.
 
     Raises
     ------
@@ -40,6 +46,8 @@ def find_resources(workers: int | None = None, memory: int | None = None) -> Res
     """
     if workers is None:
         workers = _whole("GALAXY_SLOTS") or _whole("SLURM_CPUS_PER_TASK") or len(os.sched_getaffinity(0))
+        if voxels is not None:
+            workers = min(workers, 1 + voxels // VOXELS_WORTH_A_WORKER)
     if workers < 1:
         raise InputError(f"--workers {workers} is too few; give 1 or more.")
     if memory is None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from math import prod
 from typing import Any
 
 from chunkwise.commands.options import add_image, add_resources, add_selection, add_store_output, parameters_of
@@ -93,12 +94,12 @@ def run(args: argparse.Namespace) -> int:
     source = selection.source
     connectivity = _check_parameters(args, selection)
     check_small_outputs(args, "reference", "crate", "record", "overlay")
-    chunks, shard = shard_of(source.shape, args.shard)
+    _, shard = shard_of(source.shape, args.shard)
     block = args.block or shard
     if len(block) != len(source.shape):
         raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
     grid = Grid.fit(source.shape, shard, block)
-    resources = find_resources(args.workers, args.memory)
+    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes)
     parameters = SegmentParameters(args.threshold, args.foreground, connectivity, args.fill_holes, args.min_size)
 
     def make_output(dtype: str) -> OutputImage:

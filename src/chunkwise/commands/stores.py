@@ -95,7 +95,6 @@ class StoreWriter:
             "image",
             opened.image.kind,
             opened.image.location,
-            media_type="application/vnd+zarr",
             fingerprint=opened.reference.fingerprint if opened.reference else self._input_print,
             description=describe(opened.image),
         )
@@ -127,7 +126,6 @@ class StoreWriter:
             "output",
             made.kind,
             self.location,
-            media_type="application/vnd+zarr",
             fingerprint=mark,
             size=sum(item.size for item in self._objects),
             description=describe(made),
@@ -201,7 +199,7 @@ def _check_name(option: str, name: str) -> None:
 def _list_label(source: Location, name: str) -> None:
     """Add a label image to the list in ``labels/zarr.json``."""
     content = read_key(source, "labels/zarr.json")
-    document = (
+    document: dict[str, Any] = (
         json.loads(content)
         if content
         else {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.5", "labels": []}}}

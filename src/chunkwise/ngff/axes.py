@@ -95,7 +95,7 @@ def _normal_unit(
     return known
 
 
-def refuse_pixels(location: Location, entries: list[dict[str, Any]], arrays: list[ArrayInfo], is_labels: bool) -> None:
+def refuse_pixels(location: Location, arrays: list[ArrayInfo], is_labels: bool) -> None:
     """Refuse data types that chunkwise does not compute with.
 
     Raises

@@ -172,7 +172,7 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
     axes = normal_axes(location, multiscale["axes"], findings)
     nodes = [_read_level(location, entry["path"]) for entry in multiscale["datasets"]]
     shapes = [level.array.shape for level in nodes if level.array is not None]
-    refuse_pixels(location, multiscale["axes"], [level.array for level in nodes if level.array is not None], is_labels)
+    refuse_pixels(location, [level.array for level in nodes if level.array is not None], is_labels)
     _check_shapes(location, version, axes, shapes, findings)
     outer = multiscale.get("coordinateTransformations")
     levels = []

@@ -27,12 +27,20 @@ def label(mask: Array, connectivity: int) -> Array:
     ndarray of uint32
         0 is background; labels are 1..n without gaps.
     """
-    import cc3d
-
-    neighbours = {(2, 1): 4, (2, 2): 8, (3, 1): 6, (3, 2): 18, (3, 3): 26}[mask.ndim, connectivity]
     if not mask.any():
         return np.zeros(mask.shape, np.uint32)
-    return np.asarray(cc3d.connected_components(mask, connectivity=neighbours, out_dtype=np.uint32))
+    if sum(size > 1 for size in mask.shape) < 2:
+        # A line. connected-components-3d 4.1.1 runs out of its own table on some of these.
+        from scipy.ndimage import label as label_line
+
+        return np.asarray(label_line(mask)[0], np.uint32)
+    import cc3d
+
+    # 2-D masks go through the 3-D code: the 2-D code for 8 neighbours (4.1.1) labels background voxels
+    # of images with an odd number of columns. In one slice, 6 and 26 neighbours are 4 and 8.
+    solid = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
+    neighbours: Any = {1: 6, 2: 26 if mask.ndim == 2 else 18, 3: 26}[connectivity]
+    return np.asarray(cc3d.connected_components(solid, connectivity=neighbours, out_dtype=np.uint32)).reshape(mask.shape)
 
 
 def sizes_and_firsts(labels: Array, origin: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Array, Array]:

@@ -228,7 +228,7 @@ def _label_block(work: _Work, number: int) -> BlockResult:
         edge = np.unique(np.concatenate(at_edge))
         content["edge"] = edge[edge > 0]
     buffer = io.BytesIO()
-    np.savez(buffer, **content)
+    np.savez(buffer, allow_pickle=False, **content)
     stored = put_object(work.run.folder, _block_key(work.phase, number), buffer.getvalue())
     return BlockResult((stored,), int(labels.max(initial=0)))
 

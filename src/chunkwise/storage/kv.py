@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from chunkwise.errors import InputError
 from chunkwise.storage.location import Location
@@ -18,7 +18,7 @@ def kvstore_spec(location: Location) -> dict[str, Any]:
         return {"driver": "file", "path": location.address.rstrip("/") + "/"}
     parts = urlsplit(location.address)
     if parts.scheme == "s3":
-        return {"driver": "s3", "bucket": parts.netloc, "path": parts.path.strip("/") + "/"}
+        return {"driver": "s3", "bucket": parts.netloc, "path": unquote(parts.path).strip("/") + "/"}
     return {"driver": "http", "base_url": location.address.rstrip("/") + "/"}
 
 

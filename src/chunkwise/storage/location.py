@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import posixpath
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.site import Root, Site
@@ -64,7 +64,7 @@ class Location:
         if path in ("", "."):
             return self
         if self.is_url:
-            joined = _normal_url(f"{self.address}/{path}")
+            joined = _normal_url(f"{self.address}/{quote(path)}")
             if not _below(joined, self.address):
                 raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
             return Location(joined, self.root, self.boundary)
@@ -146,26 +146,34 @@ def _resolve_url(text: str, site: Site | None, write: bool) -> Location:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise PolicyError("A URL may not carry a user name, a password, a query or a fragment.")
     url = _normal_url(text)
-    candidates = [root for root in site.roots.values() if root.url is not None and _below(url, root.url)]
+    candidates = [root for root in site.roots.values() if root.url is not None and _below(url, _top(root))]
     return _grant(text, url, candidates, site, write)
 
 
 def _grant(text: str, real: str, candidates: list[Root], site: Site, write: bool) -> Location:
-    allowed = [root for root in candidates if root.writable or not write]
-    if not allowed:
-        if candidates:
-            raise PolicyError(f"{text} lies under the root '{candidates[0].name}', which may be read but not written.")
+    if not candidates:
         roots = ", ".join(sorted(site.roots)) or "none"
         raise PolicyError(f"{text} lies under none of this site's roots ({roots}); ask your administrator to add it.")
-    root = max(allowed, key=lambda root: len(root.path or root.url or ""))
-    return Location(real, root.name, root.path or root.url)
+    # The innermost root decides: a folder to read inside one to write into stays as it is.
+    root = max(candidates, key=lambda root: (len(_top(root)), root.writable))
+    if write and not root.writable:
+        raise PolicyError(f"{text} lies under the root '{root.name}', which may be read but not written.")
+    return Location(real, root.name, _top(root))
+
+
+def _top(root: Root) -> str:
+    return root.path if root.path is not None else _normal_url(root.url or "")
 
 
 def _normal_url(url: str) -> str:
-    """Resolve ``.`` and ``..`` (also percent-encoded), and lower the case of scheme and host."""
+    """Write a URL in one way only: ``.`` and ``..`` resolved, also percent-encoded; scheme and host in small letters.
+
+    What was decoded is encoded again, so that nothing is decoded twice: ``%252e%252e`` is a name, and must not
+    reach the server as ``%2e%2e``, which it would read as ``..``.
+    """
     parts = urlsplit(url)
-    path = posixpath.normpath("/" + unquote(parts.path)).lstrip("/")
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}/{'' if path == '.' else path}".rstrip("/")
+    path = posixpath.normpath(b"/" + unquote_to_bytes(parts.path)).lstrip(b"/")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}/{quote(path)}".rstrip("/")
 
 
 def _below(path: str, top: str) -> bool:
