@@ -77,7 +77,7 @@ def load_site() -> Site | None:
     roots = {name: _root(file, name, entry) for name, entry in content.get("roots", {}).items()}
     workspace = content.get("workspace", {}).get("root")
     if workspace is not None:
-        root = roots.get(workspace)
+        root = roots.get(workspace) if isinstance(workspace, str) else None
         if root is None or not root.writable or root.path is None:
             raise InputError(
                 f"The site file {file} names '{workspace}' as the workspace, "
