@@ -127,11 +127,12 @@ def _caught(volumes: Array, block: tuple[int, ...], shard: tuple[int, ...], **op
 
 
 def test_mutant_halo_one_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Noise: many voxels lie so close to the threshold that the outermost weight decides.
-    noise = np.random.default_rng(0).integers(0, 60000, (1, 120, 120)).astype(np.uint16)
-    check(noise, (24, 20), (24, 40))
+    # Noise, small blocks, and a sigma whose outermost weight is large: some voxels lie so close to the
+    # threshold that this weight decides.
+    noise = np.random.default_rng(0).integers(0, 60000, (1, 72, 80)).astype(np.uint16)
+    check(noise, (6, 5), (24, 20), sigma=1.12)
     monkeypatch.setattr(smooth, "radius", lambda sigma: radius(sigma) - 1)
-    _caught(noise, (24, 20), (24, 40))
+    _caught(noise, (6, 5), (24, 20), sigma=1.12)
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])

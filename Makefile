@@ -1,0 +1,51 @@
+# chunkwise: everything a newcomer needs. Nothing is installed outside this checkout, except
+# Debian packages that a test says it misses (chromium), and only where we may (root).
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test test-fast test-slow lint galaxy galaxy-down test-galaxy lock clean
+
+help: ## show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## make .venv with the package and the command in it
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@bash deploy/setup.sh $(VENV)
+	@touch $@
+
+demo: setup ## run the main job on a real microscopy image, and make a page of it
+	@$(BIN)/python demo/demo.py
+
+lint: setup ## ruff, mypy strict, the floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-fast: setup ## the inner loop, under two minutes
+	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not browser"
+
+test: lint ## every test, those in a real Galaxy included
+	@bash deploy/browser.sh
+	$(BIN)/python -m pytest -m "not slow" --durations=15
+
+test-slow: setup ## large volumes: minutes
+	$(BIN)/python -m pytest -m slow --durations=15
+
+galaxy: setup ## start a real Galaxy on loopback with the tools in it
+	@bash deploy/galaxy/up.sh
+
+galaxy-down: ## stop it
+	@bash deploy/galaxy/down.sh
+
+test-galaxy: setup ## planemo lint and planemo test of every tool and workflow
+	$(BIN)/python -m pytest -m galaxy --durations=15
+
+lock: setup ## resolve the dependencies anew
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements.lock
+
+clean: galaxy-down ## remove what the other targets made
+	rm -rf $(VENV) .galaxy demo-output

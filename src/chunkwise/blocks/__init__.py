@@ -1,0 +1,1 @@
+"""Coordinates, workers and journals; no image operation."""
