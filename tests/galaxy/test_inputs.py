@@ -1,0 +1,149 @@
+"""What planemo cannot try: deferred and referenced images, the workspace, and what a user may do wrong on purpose."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import zarr
+from scipy import ndimage
+from skimage import filters, measure
+
+if TYPE_CHECKING:
+    from .conftest import User
+
+pytestmark = pytest.mark.galaxy
+
+ROOT = Path(__file__).parents[2]
+RUN = ROOT / ".galaxy"
+CELLS = "gxfiles://chunkwise_images/cells_tczyx.ome.zarr"
+COINS = "gxfiles://chunkwise_images/coins_2d.ome.zarr"
+
+
+def summary_of(user: User, image: str) -> dict[str, object]:
+    """Inspect a dataset and return the summary."""
+    outputs = user.run("chunkwise_inspect", {"image": f"hda:{image}"})
+    assert outputs["summary"]["state"] == "ok", user.error_of(outputs["summary"])
+    summary: dict[str, object] = json.loads(user.content(outputs["summary"]))
+    return summary
+
+
+def test_deferred_image_is_read_in_place(analyst: User) -> None:
+    image = analyst.deferred(CELLS)
+    summary = summary_of(analyst, image)
+    assert summary["shape"] == [2, 2, 8, 48, 64]
+    assert summary["location"] == str(RUN / "images" / "cells_tczyx.ome.zarr")
+    # It is still deferred: nothing was copied into Galaxy.
+    assert analyst.wait(image)["state"] == "deferred"
+
+
+def test_dataset_of_type_ome_zarr(analyst: User) -> None:
+    outputs = analyst.run("chunkwise_fetch", {"image": f"hda:{analyst.deferred(COINS)}", "format": "ome_zarr"})
+    assert outputs["piece"]["state"] == "ok", analyst.error_of(outputs["piece"])
+    summary = summary_of(analyst, outputs["piece"]["id"])
+    assert summary["shape"] == [303, 384]
+    assert summary["dtype"] == "uint8"
+
+
+def test_reference_below_a_root(site_user: User) -> None:
+    inputs = {"source|kind": "location", "source|location": "images:coins_2d.ome.zarr"}
+    reference = site_user.run("chunkwise_open", inputs)["reference"]
+    assert reference["state"] == "ok", site_user.error_of(reference)
+    content = json.loads(site_user.content(reference))
+    assert content["chunkwise_reference"] == 1
+    summary = summary_of(site_user, reference["id"])
+    assert summary["shape"] == [303, 384]
+    assert summary["root"] == "images"
+
+
+def test_report_survives_the_sanitiser(analyst: User) -> None:
+    outputs = analyst.run("chunkwise_inspect", {"image": f"hda:{analyst.deferred(CELLS)}"})
+    page = analyst.content(outputs["report"]).decode()
+    pictures = re.findall(r'<img[^>]* src="([^"]+)"', page)
+    assert pictures == ["channel-0-DAPI.png", "channel-1-GFP.png", "composite.png"]
+    for picture in pictures:
+        assert analyst.content(outputs["report"], picture).startswith(b"\x89PNG")
+    # The sanitiser drops the tags of styles and scripts but leaves their text: there must be none.
+    assert "{" not in page
+
+
+def test_labels_are_those_of_the_whole_image(analyst: User, tmp_path: Path) -> None:
+    image = f"hda:{analyst.deferred(COINS)}"
+    inputs = {"image": image, "fill_holes": "true", "min_size": 50, "advanced|block": "32,32"}
+    labels = analyst.run("chunkwise_segment", inputs)["labels"]
+    assert labels["state"] == "ok", analyst.error_of(labels)
+    assert labels["metadata_store_root"] == "labels.ome.zarr"
+    analyst.download(labels, tmp_path)
+    found = np.asarray(zarr.open_array(tmp_path / "labels.ome.zarr" / "0", mode="r")[:])
+
+    coins = np.asarray(zarr.open_array(RUN / "images" / "coins_2d.ome.zarr" / "0", mode="r")[:])
+    smooth = ndimage.gaussian_filter(coins, 1)
+    objects = measure.label(ndimage.binary_fill_holes(smooth > filters.threshold_otsu(smooth)), connectivity=2)
+    kept = [number for number in range(1, objects.max() + 1) if (objects == number).sum() >= 50]
+    expected = np.zeros_like(found)
+    for new, old in enumerate(kept, start=1):
+        expected[objects == old] = new
+    assert len(kept) == 22
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_results_in_the_workspace(site_user: User) -> None:
+    name = f"coins-{time.time_ns()}"
+    image = f"hda:{site_user.deferred(COINS)}"
+    inputs = {"image": image, "destination|where": "workspace", "destination|to_workspace": name, "min_size": 50}
+    outputs = site_user.run("chunkwise_segment", inputs)
+    assert outputs["reference"]["state"] == "ok", site_user.error_of(outputs["reference"])
+    assert "labels" not in outputs
+    assert list((RUN / "workspace").glob(f"{name}*/zarr.json"))
+    measured = site_user.run("chunkwise_measure", {"labels": f"hda:{outputs['reference']['id']}", "image": image})
+    assert measured["objects"]["state"] == "ok", site_user.error_of(measured["objects"])
+    header, first, *_ = site_user.content(measured["objects"]).decode().splitlines()
+    assert header.split("\t")[:3] == ["label", "t", "num_pixels"]
+    assert first.split("\t")[:2] == ["1", "0"]
+
+
+def test_reference_to_elsewhere_is_refused(analyst: User, site_user: User) -> None:
+    """A reference is a text that anybody can write; what it names is held against the policy every time."""
+    inputs = {"source|kind": "location", "source|location": "images:coins_2d.ome.zarr"}
+    reference = site_user.run("chunkwise_open", inputs)["reference"]
+    text = site_user.content(reference).decode()
+    for user, forged in ((site_user, text.replace("coins_2d.ome.zarr", "../config")), (analyst, text)):
+        element = {"src": "pasted", "paste_content": forged, "ext": "json", "name": "forged"}
+        target = {"destination": {"type": "hdas"}, "elements": [element]}
+        body = {"history_id": user.history, "targets": [target]}
+        made = user.call("POST", "/api/tools/fetch", body)["outputs"][0]
+        assert user.wait(made["id"])["state"] == "ok"
+        outputs = user.run("chunkwise_inspect", {"image": f"hda:{made['id']}"})
+        assert outputs["summary"]["state"] == "error"
+        message = user.error_of(outputs["summary"])
+        assert "chunkwise inspect: error:" in message
+        assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("gxfiles://chunkwise_images/../config", "error:"),
+        ("gxfiles://chunkwise_images/no-such.ome.zarr", "chunkwise inspect: error:"),
+        ("https://127.0.0.1:1/x.ome.zarr", "without a site file"),
+        ("gxfiles://chunkwise_images/';touch pwned;'", "error:"),
+        ("https://127.0.0.1:1/';touch pwned;'", "error:"),
+        ("https://127.0.0.1:1/$(touch pwned)", "error:"),
+    ],
+)
+def test_addresses_that_are_refused(analyst: User, uri: str, sentence: str) -> None:
+    """Galaxy does not sanitise the address of a deferred dataset: the wrapper has to quote it."""
+    outputs = analyst.run("chunkwise_inspect", {"image": f"hda:{analyst.deferred(uri)}"})
+    assert outputs["summary"]["state"] == "error"
+    message = analyst.error_of(outputs["summary"])
+    assert sentence in message
+    assert "Traceback" not in message
+    job = analyst.call("GET", f"/api/jobs/{outputs['summary']['creating_job']}?full=true")
+    folders = (RUN / "data" / "jobs_directory").glob(f"**/{job['id']}")
+    assert not [path for folder in folders for path in folder.rglob("pwned")]
+    assert not list((RUN / "data").rglob("pwned"))

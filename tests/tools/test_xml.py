@@ -1,0 +1,154 @@
+"""The Galaxy wrappers and the command line say the same: options, choices, defaults."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from chunkwise.cli import COMMANDS, build_parser
+
+TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
+
+#: Options that users of Galaxy are not asked for, and why.
+NOT_OFFERED = {
+    "--help": "Galaxy shows the tool's help",
+    "--memory": "chunkwise reads GALAXY_MEMORY_MB",
+    "--into-source": "a Galaxy job writes results of its own, never into its input",
+    "--overwrite": "Galaxy makes a new dataset for every run",
+}
+#: Parameters that are not options of the command: they choose between ways to call it.
+ONLY_IN_GALAXY = {"image", "labels", "pictures", "format", "kind", "store", "location", "where", "value"}
+
+
+def tool_of(command: str) -> ElementTree.Element:
+    """The wrapper of a command, its macros filled in where they stand."""
+    macros = {
+        macro.get("name"): macro
+        for macro in ElementTree.parse(TOOLS / "macros.xml").getroot()
+        if macro.tag in ("xml", "token")
+    }
+    root = ElementTree.parse(TOOLS / f"chunkwise_{command}.xml").getroot()
+
+    def fill(element: ElementTree.Element) -> None:
+        for place, child in enumerate(list(element)):
+            if child.tag == "expand":
+                macro = copy.deepcopy(macros[child.get("macro")])
+                known = {name.removeprefix("token_"): value for name, value in macro.items() if name != "name"}
+                known |= dict(child.items())
+                for inner in macro.iter():
+                    for attribute, value in list(inner.items()):
+                        for name, text in known.items():
+                            value = value.replace(f"@{name.upper()}@", text)
+                        inner.set(attribute, value)
+                element.remove(child)
+                element[place:place] = [macro]
+                child = macro
+            fill(child)
+
+    fill(root)
+    text = root.findtext("command") or ""
+    for name, macro in macros.items():
+        if macro.tag == "token":
+            text = text.replace(str(name), macro.text or "")
+    command_element = root.find("command")
+    assert command_element is not None
+    command_element.text = text
+    return root
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """The parser of a command; of ``crate``, that of its action ``build``."""
+    parser = sub_parsers(build_parser(command))[command]
+    return sub_parsers(parser)["build"] if command == "crate" else parser
+
+
+def sub_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers below a parser."""
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(actions[0].choices) if actions else {}
+
+
+def options_of(command: str) -> dict[str, argparse.Action]:
+    """Every long option of a command."""
+    return {option: action for action in parser_of(command)._actions for option in action.option_strings}
+
+
+def arguments_of(tool: ElementTree.Element) -> Iterator[tuple[str, ElementTree.Element]]:
+    """The parameters of a wrapper that name an option."""
+    for parameter in tool.find("inputs").iter("param"):  # type: ignore[union-attr]
+        if parameter.get("argument"):
+            yield str(parameter.get("argument")), parameter
+
+
+def test_every_command_has_a_tool() -> None:
+    assert {file.stem.removeprefix("chunkwise_") for file in TOOLS.glob("chunkwise_*.xml")} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_argument_is_an_option(command: str) -> None:
+    options, tool = options_of(command), tool_of(command)
+    named = dict(arguments_of(tool))
+    assert set(named) <= set(options)
+    other = {parameter.get("name") for parameter in tool.find("inputs").iter("param") if not parameter.get("argument")}  # type: ignore[union-attr]
+    assert other <= ONLY_IN_GALAXY
+    # What the command template writes has to exist too, for chunkwise and for its actions.
+    text = tool.findtext("command") or ""
+    written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    assert written <= set(options)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_offered_or_set(command: str) -> None:
+    tool = tool_of(command)
+    offered = dict(arguments_of(tool))
+    text = tool.findtext("command") or ""
+    for option in options_of(command):
+        if option.startswith("--") and option not in NOT_OFFERED:
+            assert option in offered or re.search(rf"{option}(?![\w-])", text), f"{option} of {command} is nowhere"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_choices_and_defaults_agree(command: str) -> None:
+    options = options_of(command)
+    for name, parameter in arguments_of(tool_of(command)):
+        action, kind = options[name], parameter.get("type")
+        if kind == "boolean":
+            assert parameter.get("truevalue") == name, name
+            assert isinstance(action, argparse._StoreTrueAction), name
+            assert parameter.get("checked") == "false", name
+        elif kind == "select":
+            values = [option.get("value") for option in parameter.iter("option")]
+            if action.choices is not None:
+                assert set(values) == {str(choice) for choice in action.choices}, name
+            selected = [option.get("value") for option in parameter.iter("option") if option.get("selected") == "true"]
+            assert parameter.get("optional") == "true" or selected == [str(action.default)], name
+        elif kind in ("integer", "float"):
+            assert float(str(parameter.get("value"))) == float(action.default), name
+        elif kind == "text":
+            assert parameter.get("value") is None, name
+
+
+def test_threshold_methods_agree() -> None:
+    from chunkwise.commands.segment import METHODS
+
+    parameters = dict(arguments_of(tool_of("segment")))
+    values = [option.get("value") for option in parameters["--threshold"].iter("option")]
+    assert values == [*METHODS, "number"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_template_quotes_every_value(command: str) -> None:
+    """Outside of directives, a value is inside single quotes, or is one of the wrapper's own words."""
+    text = tool_of(command).findtext("command") or ""
+    for line in text.splitlines():
+        if line.lstrip().startswith("#") or line.strip().startswith(("$locate(", "$name=", "image=${quote(")):
+            continue
+        for found in re.finditer(r"(?<!\\)\$\{?[a-z_][\w.]*", line):
+            before = line[: found.start()].count("'")
+            assert before % 2 == 1 or found.group() == "$fill_holes", f"{command}: {line.strip()}"
