@@ -132,13 +132,13 @@ def _labels_section(image: Image, summary: dict[str, Any]) -> Section:
         rows.append((entry["name"], _times(entry["shape"]), entry["dtype"], entry["levels"]))
         if len(pictures) < MOST_PICTURES:
             label = open_image(image.location.child("labels").child(entry["name"]))
-            pictures.append(_picture_of_labels(label, f"labels-{entry['name']}", entry["name"]))
+            pictures.append(_picture_of_labels(label, f"labels-{len(pictures)}-{entry['name']}", entry["name"]))
     table = Table(["Name", "Size", "Data type", "Levels"], rows)
     return Section("Label images", notes, tables=[table] if rows else [], pictures=pictures)
 
 
 def _picture_of_labels(label: Image, name: str, title: str) -> Picture:
-    plane = read_plane(label)
+    plane = read_plane(label, budget=PAGE_BUDGET // MOST_PICTURES)
     return Picture(name, label_colors(plane.data), title, plane.caption)
 
 
