@@ -23,6 +23,7 @@ error       the sentence, where it failed
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -32,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chunkwise.storage.writer import StoredObject
+from chunkwise.storage.writer import StoredObject, clear_errors
 
 __all__ = ["Entry", "Journal", "read_entries"]
 
@@ -113,11 +114,13 @@ class Journal:
 
     def _write(self, line: bytes) -> None:
         """Append in one write; opened each time, so that no process has to remember to close it."""
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            os.write(handle, line)
-        finally:
-            os.close(handle)
+        with clear_errors(self._path):
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                if os.write(handle, line) < len(line):
+                    raise OSError(errno.ENOSPC, "the line was cut")
+            finally:
+                os.close(handle)
 
     def append(
         self,

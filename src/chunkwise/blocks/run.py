@@ -194,6 +194,7 @@ class Run:
         """
         if os.path.lexists(output):
             raise InputError(f"The output {output} appeared during the run; the result is kept in {self.store}.")
+        os.makedirs(os.path.dirname(output), exist_ok=True)
         os.rename(self.store, output)
         shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
 

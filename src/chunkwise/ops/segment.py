@@ -31,7 +31,7 @@ from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ops.components import label, sizes_and_firsts
 from chunkwise.ops.find_threshold import find_thresholds
 from chunkwise.ops.smooth import SmoothedVolumes
-from chunkwise.storage.writer import put_object, write_box
+from chunkwise.storage.writer import clear_errors, put_object, write_box
 
 __all__ = ["SegmentParameters", "SegmentResult", "segment"]
 
@@ -296,7 +296,8 @@ def _pairs_key(phase: str, number: int) -> str:
 def _save(run: Run, key: str, array: Array) -> None:
     """Write a table for the workers, whole or not at all."""
     path = run.path(key)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as file:
-        np.save(file, array)
-    os.replace(file.name, path)
+    with clear_errors(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as file:
+            np.save(file, array)
+        os.replace(file.name, path)

@@ -24,7 +24,16 @@ import numpy as np
 from chunkwise.errors import ResumableError
 from chunkwise.storage.arrays import Box
 
-__all__ = ["ZSTD_LEVEL", "ArrayLayout", "StoredObject", "json_bytes", "put_object", "write_box"]
+__all__ = [
+    "ZSTD_LEVEL",
+    "ArrayLayout",
+    "StoredObject",
+    "clear_errors",
+    "encode_shard",
+    "json_bytes",
+    "put_object",
+    "write_box",
+]
 
 #: Changing it changes the bytes of every store that chunkwise writes.
 ZSTD_LEVEL = 3
@@ -96,7 +105,7 @@ def put_object(folder: str, key: str, content: bytes) -> StoredObject:
     """
     path = os.path.join(folder, key)
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(6)}.tmp")
-    with _said_clearly(path):
+    with clear_errors(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
             with open(temporary, "xb") as file:
@@ -184,7 +193,14 @@ def _memory_array(dtype: str, chunks: tuple[int, ...], shards: tuple[int, ...]) 
 
 
 @contextlib.contextmanager
-def _said_clearly(path: str) -> Iterator[None]:
+def clear_errors(path: str) -> Iterator[None]:
+    """Turn what a file system refuses into one sentence; the run can go on when there is room again.
+
+    Raises
+    ------
+    ResumableError
+        For every ``OSError`` inside.
+    """
     try:
         yield
     except OSError as error:
