@@ -1,0 +1,287 @@
+"""Measure the objects of a label image: size, place and intensities, one row an object.
+
+The labels are read where they lie, block by block, and the table is the same as from the whole image.
+With an image, its intensities are measured too, in the level that has the shape and scale of the labels.
+Every time point has its own rows. Names of columns are those of scikit-image's regionprops_table.
+
+  chunkwise measure --labels labels.ome.zarr --image nuclei.ome.zarr --output objects.tsv
+
+A run that was stopped goes on where it stopped when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+from math import prod
+from typing import Any
+
+from chunkwise.commands.options import add_resources, parameters_of
+from chunkwise.errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, tensorstore.
+BASE = 350 * 2**20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "--labels", required=True, metavar="LABELS", help="the label image: path or URL of an OME-Zarr, or a reference"
+    )
+    parser.add_argument(
+        "--image", metavar="IMAGE", help="the image whose intensities are measured: path, URL or reference"
+    )
+    parser.add_argument(
+        "--properties",
+        nargs="+",
+        metavar="NAME",
+        help="what to measure: num_pixels, area_physical, centroid, centroid_physical, bbox, equivalent_diameter_area; "
+        "with an image also intensity_mean, -_min, -_max, -_sum, -_std (default: everything)",
+    )
+    group = parser.add_argument_group("which part")
+    group.add_argument("--level", default="0", metavar="N", help="resolution of the labels (default: 0, the full one)")
+    group.add_argument(
+        "--channel",
+        action="append",
+        metavar="NAME|N",
+        help="channel of the image, by name or number; may be given several times (default: all)",
+    )
+    group.add_argument(
+        "--time",
+        metavar="N|A:B",
+        help="time points to measure (default: all); where the labels were made of some of the image's, which ones",
+    )
+    group.add_argument(
+        "--region",
+        metavar="z0:z1,y0:y1,x0:x1",
+        help="where the labels were made of a region of the image, that region, in voxels of the image's level",
+    )
+    group = parser.add_argument_group("where the result goes")
+    group.add_argument(
+        "--output", required=True, metavar="OBJECTS.tsv|.parquet", help="the table to write; it must not exist yet"
+    )
+    group.add_argument("--format", choices=("tsv", "parquet"), help="of the table (default: by its name, else tsv)")
+    from chunkwise.commands.reports import add_reports
+
+    add_reports(group, "OUTPUT")
+    add_resources(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure objects; see the module's text."""
+    from chunkwise.blocks.grid import Grid
+    from chunkwise.blocks.passes import Workers
+    from chunkwise.blocks.run import RECORD, Plan, Run
+    from chunkwise.cluster.local import open_executor
+    from chunkwise.cluster.resources import find_resources
+    from chunkwise.commands.reports import earlier_records, file_fingerprint, write_reports
+    from chunkwise.commands.stores import check_small_outputs
+    from chunkwise.ngff.match import match_image, select_channels
+    from chunkwise.ngff.volumes import select
+    from chunkwise.ops.measure import Measured, columns, measure, table_columns
+    from chunkwise.ops.table import open_table
+    from chunkwise.provenance.record import Recorder
+    from chunkwise.reference import describe, open_image_input
+    from chunkwise.site import load_site
+    from chunkwise.storage.fingerprint import fingerprint
+    from chunkwise.storage.outputs import check_output_file, write_atomically
+    from chunkwise.storage.writer import json_bytes
+
+    site = load_site()
+    properties = _properties(args.properties, args.image is not None)
+    labels = open_image_input(args.labels, site)
+    _check_labels(labels.image)
+    image = open_image_input(args.image, site) if args.image else None
+    if image is None and (args.region or args.channel):
+        raise InputError("--region and --channel choose voxels of the image; give it with --image.")
+    selection = select(labels.image, args.level, None, _time_of_labels(args, labels.image, image), None)
+    inputs: list[tuple[str, Any, str]] = [("labels", labels, selection.level.path)]
+    sources: tuple[Any, ...] = ()
+    names: tuple[str, ...] = ()
+    if image is not None:
+        channels = select_channels(image.image, args.channel)
+        level, sources = match_image(image.image, selection, args.region, args.time, channels)
+        names = _names(image.image, channels)
+        inputs.append(("image", image, level.path))
+    check_output_file(args.output)
+    check_small_outputs(args, "reference", "crate", "record")
+
+    resources = find_resources(args.workers, args.memory, prod(selection.cut_shape))
+    block = _block(args.block, selection, sources, resources.memory_per_worker)
+    measured = Measured(
+        labels=selection.source,
+        channels=sources,
+        grid=Grid.fit(selection.source.shape, block, block),
+        names=names,
+        axes=labels.image.spatial,
+        scale=selection.spatial_scale,
+        translation=_spatial(labels.image, selection.translation),
+    )
+    form = args.format or ("parquet" if args.output.lower().endswith(".parquet") else "tsv")
+    recorded = parameters_of(args) | {
+        "properties": list(properties),
+        "channel": list(names),
+        "format": form,
+        "block": list(block),
+    }
+    del recorded["labels"]  # an input, not a parameter
+    recorder = Recorder("measure", recorded)
+    prints = {}
+    for name, opened, path in inputs:
+        prints[name] = fingerprint(opened.image.location, "none", ("", path))
+        recorder.input(
+            name,
+            opened.image.kind,
+            opened.image.location,
+            media_type="application/vnd+zarr",
+            fingerprint=opened.reference.fingerprint if opened.reference else prints[name],
+            description=describe(opened.image),
+        )
+    spread = {"workers", "memory", "block", "properties", "format"}
+    plan = Plan(
+        operation="measure",
+        inputs={
+            name: {"array": opened.image.location.child(path).address, "fingerprint": prints[name]}
+            for name, opened, path in inputs
+        },
+        parameters={name: value for name, value in recorded.items() if name not in spread},
+        layout={
+            "shape": list(measured.grid.shape),
+            "volumes": measured.labels.volumes,
+            "unit": list(measured.grid.unit),
+            "block": list(measured.grid.block),
+        },
+    )
+    output = os.path.abspath(args.output)
+    run_dir = os.path.abspath(args.run_dir or f"{output}.run")
+    # The table is no store: only scratch files and the journal are kept in the run directory.
+    under_way = Run.start(plan, run_dir, os.path.join(run_dir, "none"), os.path.join(run_dir, "scratch"))
+    workers, wanted, count = Workers(), table_columns(measured, properties), 0
+    try:
+        with open_executor(resources, measured.n_blocks) as executor, open_table(output, form, wanted) as table:
+            for volume, rows in measure(measured, executor, under_way, workers):
+                table.write(columns(measured, wanted, volume, rows))
+                count += len(rows)
+    except InputError:
+        under_way.abandon()
+        raise
+    recorder.result("objects", count)
+    recorder.output(
+        "output",
+        "table",
+        output,
+        media_type="text/tab-separated-values" if form == "tsv" else "application/vnd.apache.parquet",
+        fingerprint=file_fingerprint(output),
+        size=os.path.getsize(output),
+        description={"rows": count, "columns": [column.name for column in wanted]},
+    )
+    earlier = earlier_records(labels.records, image.records if image else ())
+    blocks, blocks_name = under_way.block_table(), f"blocks-{len(earlier) + 1}.tsv.gz"
+    record = recorder.finish(
+        plan={
+            "hash": plan.hash,
+            "shape": list(measured.grid.shape),
+            "block": list(measured.grid.block),
+            "blocks": measured.n_blocks,
+        },
+        blocks=under_way.summary() | {"table": blocks_name, "sha256": hashlib.sha256(blocks).hexdigest()},
+        workers=workers.rows(),
+    )
+    write_atomically(os.path.join(run_dir, RECORD), json_bytes(record.to_dict()))
+    shutil.rmtree(os.path.join(run_dir, "scratch"), ignore_errors=True)
+    write_reports(args, record, earlier, "table", {blocks_name: blocks})
+    if not count:
+        print(f"No objects in {labels.image.location.address}: {args.output} has nothing but its header")
+        return 0
+    print(f"{count} object{'s' if count != 1 else ''}, {len(wanted)} columns in {args.output}")
+    if image is not None:
+        print(f"  intensities of {', '.join(names)} from level {inputs[-1][2]} of {image.image.location.address}")
+    return 0
+
+
+def _properties(asked: list[str] | None, with_image: bool) -> tuple[str, ...]:
+    from chunkwise.ops.measure import INTENSITIES, PROPERTIES
+
+    known = PROPERTIES + (INTENSITIES if with_image else ())
+    if asked is None:
+        return known
+    names = [name for text in asked for name in text.split(",") if name]
+    for name in names:
+        if name in INTENSITIES and not with_image:
+            raise InputError(f"The property {name} needs an image; give it with --image.")
+        if name not in known:
+            raise InputError(f"There is no property '{name}'; there are {', '.join(known)}.")
+    return tuple(name for name in known if name in names)
+
+
+def _check_labels(image: Any) -> None:
+    dtype = image.levels[0].dtype
+    if not dtype.startswith(("int", "uint")):
+        raise InputError(
+            f"{image.location.address} holds {dtype} voxels, and labels have to be whole numbers; give the label image "
+            "with --labels and the image with --image."
+        )
+    if len(image.channels) > 1:
+        raise InputError(
+            f"{image.location.address} has {len(image.channels)} channels, and a label image has only one; give the "
+            "label image with --labels."
+        )
+
+
+def _time_of_labels(args: argparse.Namespace, labels: Any, image: Any) -> str | None:
+    """``--time`` chooses time points of the labels, unless the image has others: then it says which the labels are."""
+    if image is not None and _times(labels) != _times(image.image):
+        return None
+    return str(args.time) if args.time is not None else None
+
+
+def _times(image: Any) -> int:
+    return int(dict(zip(image.axis_names, image.levels[0].shape, strict=True)).get("t", 1))
+
+
+def _names(image: Any, channels: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of channels as ends of column names: without tabs and line breaks, and none twice."""
+    names = [" ".join(image.channels[channel].name.split()) or str(channel) for channel in channels]
+    return tuple(
+        name if names.count(name) == 1 else f"{name}-{channel}" for name, channel in zip(names, channels, strict=True)
+    )
+
+
+def _spatial(image: Any, values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(value for value, axis in zip(values, image.axes, strict=True) if axis.type == "space")
+
+
+def _block(asked: tuple[int, ...] | None, selection: Any, sources: tuple[Any, ...], memory: int) -> tuple[int, ...]:
+    """Voxels measured at once: whole chunks of the labels, about a shard of them, that fit into a worker's memory."""
+    import numpy as np
+
+    from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
+
+    shape = selection.source.shape
+    # As read and as laid out for the kernels, and the number of each voxel's object.
+    sizes = [np.dtype(selection.source.dtype).itemsize] + [np.dtype(source.dtype).itemsize for source in sources[:1]]
+    room = (memory - BASE) // (2 * sum(sizes) + 4)
+    if asked is not None:
+        if len(asked) != len(shape):
+            raise InputError(f"--block needs {len(shape)} sizes, one for each of the axes {selection.image.spatial}.")
+        block = tuple(min(b, n) for b, n in zip(asked, shape, strict=True))
+        if prod(block) > max(room, 2**16):
+            raise InputError(
+                f"A --block of {'x'.join(map(str, block))} voxels does not fit into {memory / 2**20:.0f} MiB a worker; "
+                "give a smaller one, or more --memory."
+            )
+        return block
+    chunks = _spatial(selection.image, selection.level.chunks)
+    _, shard = shard_of(shape)
+    sizes = [min(s, n) for s, n in zip(shard, shape, strict=True)]
+    whole = [min(n, max(1, s // int(c)) * int(c)) for s, c, n in zip(sizes, chunks, shape, strict=True)]
+    if prod(whole) <= 2 * SHARD_VOXELS:
+        sizes = whole
+    while prod(sizes) > max(room, 2**16):
+        longest = sizes.index(max(sizes))
+        sizes[longest] = -(-sizes[longest] // 2)
+    return tuple(sizes)
