@@ -19,6 +19,9 @@ TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
 NOT_OFFERED = {
     "--help": "Galaxy shows the tool's help",
     "--memory": "chunkwise reads GALAXY_MEMORY_MB",
+    "--crate": "the tool Build an RO-Crate makes one of the run record",
+    "--reference": "results lie in datasets; only a workspace gives a reference",
+    "--block": "chosen from the memory there is",
     "--into-source": "a Galaxy job writes results of its own, never into its input",
     "--overwrite": "Galaxy makes a new dataset for every run",
 }
