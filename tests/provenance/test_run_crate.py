@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -236,3 +237,30 @@ def test_building_changes_no_record(chain: list[RunRecord]) -> None:
 )
 def test_orcids_are_checked_by_their_last_character(text: str | None, valid: bool) -> None:
     assert (orcid_url(text) is not None) is valid
+
+
+def test_what_was_read_at_the_place_of_an_output_is_that_output() -> None:
+    """Named by its path, a store is known by its metadata only; the run that wrote it knows every byte."""
+    full = {"level": "full", "algorithm": "sha256-manifest", "value": "ab" * 32}
+    weak = {"level": "metadata", "algorithm": "sha256-manifest", "value": "cd" * 32}
+    place = "/nowhere/labels.ome.zarr"
+
+    def read(fingerprint: dict[str, Any]) -> RunRecord:
+        measure = Recorder("measure", {})
+        measure.input("labels", "labels", place, fingerprint=fingerprint)
+        return measure.finish()
+
+    before = read(weak)
+    time.sleep(0.002)  # records know milliseconds
+    segment = Recorder("segment", {})
+    segment.output("output", "labels", place, fingerprint=full)
+    made = segment.finish()
+    time.sleep(0.002)
+    after, other = read(weak), read(full | {"value": "ef" * 32})
+    graph = entities(crate_files([before, made, after, other]))
+    (written,) = links(graph["#segment-2"]["result"])
+    assert links(graph["#measure-3"]["object"]) == [written]
+    assert graph[written]["@id"] == f"#{made.outputs[0].identity.removeprefix('urn:uuid:')}"
+    # What was read before it was written, or has other bytes, is something else.
+    assert links(graph["#measure-1"]["object"]) != [written]
+    assert links(graph["#measure-4"]["object"]) != [written]

@@ -40,7 +40,9 @@ def label(mask: Array, connectivity: int) -> Array:
     # of images with an odd number of columns. In one slice, 6 and 26 neighbours are 4 and 8.
     solid = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
     neighbours: Any = {1: 6, 2: 26 if mask.ndim == 2 else 18, 3: 26}[connectivity]
-    return np.asarray(cc3d.connected_components(solid, connectivity=neighbours, out_dtype=np.uint32)).reshape(mask.shape)
+    return np.asarray(cc3d.connected_components(solid, connectivity=neighbours, out_dtype=np.uint32)).reshape(
+        mask.shape
+    )
 
 
 def sizes_and_firsts(labels: Array, origin: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Array, Array]:

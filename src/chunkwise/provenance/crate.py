@@ -13,7 +13,7 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from urllib.parse import quote
 from chunkwise.errors import InputError
 from chunkwise.provenance.entities import Graph, add_action, orcid_url, person, reference
 from chunkwise.provenance.preview import preview_page
-from chunkwise.provenance.record import RunRecord
+from chunkwise.provenance.record import Resource, RunRecord
 from chunkwise.storage.outputs import check_output_file, write_atomically
 
 __all__ = ["METADATA_FILE", "PREVIEW_FILE", "CrateDetails", "build_crate", "crate_files", "in_order"]
@@ -114,11 +114,11 @@ def crate_files(
                 tables.setdefault(record.id, []).append(name)
 
     actions = []
-    for number, record in enumerate(records, start=1):
+    for number, (record, joined) in enumerate(zip(records, _joined_by_place(records), strict=True), start=1):
         step = f"{record.command}-{number}"
         name = f"records/{step}.json"
         files[name] = record.to_json().encode()
-        actions.append(add_action(graph, record, step, name, tables.get(record.id, ())))
+        actions.append(add_action(graph, joined, step, name, tables.get(record.id, ())))
         _add_file(graph, name, files[name], f"Run record of step {number}", about={"@id": f"#{step}"})
 
     _fill_root(graph, records, actions, details)
@@ -143,6 +143,28 @@ def in_order(records: Sequence[RunRecord]) -> list[RunRecord]:
     if not by_id:
         raise InputError("There is no run record to build a crate from; give a reference or a record that has one.")
     return sorted(by_id.values(), key=lambda record: (datetime.fromisoformat(record.start), record.id))
+
+
+def _joined_by_place(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Take what a run read for what an earlier run had written there, where the bytes do not say otherwise.
+
+    A store that was named by its path is recognised by its metadata only, while the run that wrote it
+    knows every byte; so their identities differ although the data are the same.
+    """
+    written: dict[tuple[str | None, str], tuple[datetime, Resource]] = {}
+    joined = []
+    for record in records:
+        start = datetime.fromisoformat(record.start)
+        inputs = []
+        for item in record.inputs:
+            end, output = written.get((item.root, item.location), (start, None))
+            weak = item.fingerprint is None or item.fingerprint.get("level") != "full"
+            known = output is not None and weak and end <= start and output.kind == item.kind
+            inputs.append(replace(output, name=item.name) if output is not None and known else item)
+        joined.append(replace(record, inputs=tuple(inputs)))
+        for item in record.outputs:
+            written[item.root, item.location] = (datetime.fromisoformat(record.end), item)
+    return joined
 
 
 def _fill_root(graph: Graph, records: Sequence[RunRecord], actions: Sequence[str], details: CrateDetails) -> None:
