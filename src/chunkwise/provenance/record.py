@@ -85,6 +85,7 @@ MEDIA_TYPES: Final = {
 
 _NAMESPACE = uuid.UUID("6f2a7d0e-6b0c-5d0a-9c5e-0d9a4c1e7b52")
 _URN = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GALAXY_DATASET = re.compile(r"\bdataset_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_files(/.*)?$")
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -366,7 +367,13 @@ def identity_of(
 
     A fingerprint of level ``full`` covers every byte, so that it alone is the identity, wherever the
     data lie. Anything weaker could be equal for different images and counts only together with the place.
+
+    Of a dataset of Galaxy, the place is the UUID that Galaxy gave it: the folder moves when the job that
+    made it ends, and the run that reads it must name the same data as the run that wrote it.
     """
+    dataset = _GALAXY_DATASET.search(location)
+    if dataset is not None:
+        return f"urn:uuid:{uuid.uuid5(_NAMESPACE, json.dumps(['galaxy', dataset.group().rstrip('/')]))}"
     key: list[Json] = []
     if fingerprint is not None:
         key = [fingerprint.get("algorithm"), fingerprint.get("value")]
