@@ -85,7 +85,12 @@ def make(path: str, shape: tuple[int, ...], seed: int = 1, workers: int | None =
         ],
     }
     group.create_array(
-        "0", shape=shape, dtype="uint16", chunks=CHUNK, compressors=zarr.codecs.ZstdCodec(level=3), dimension_names=list("zyx")
+        "0",
+        shape=shape,
+        dtype="uint16",
+        chunks=CHUNK,
+        compressors=zarr.codecs.ZstdCodec(level=3),
+        dimension_names=list("zyx"),
     )
     indices = list(product(*[range(-(-n // c)) for n, c in zip(shape, CHUNK, strict=True)]))
     with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:

@@ -13,16 +13,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import made_stores
 import numpy as np
 import pytest
 import zarr
-from whole_image import reference_segment
 
+import made_stores
 from chunkwise.cli import main
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import select
 from chunkwise.storage.location import resolve
+from whole_image import reference_segment
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 STORES = sorted(
@@ -200,9 +200,9 @@ def _start(words: list[str]) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("phase", ["label", "write"])
 def test_kill_9_then_the_same_command_gives_the_same_bytes(tmp_path: Path, phase: str) -> None:
-    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (600, 600))
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (400, 400))
     array: Any = zarr.open_array(store / "0", mode="r+")
-    array[...] = np.random.default_rng(0).integers(0, 5000, (600, 600))
+    array[...] = np.random.default_rng(0).integers(0, 5000, (400, 400))
     common = ["segment", str(store), "--block", "16,16", "--shard", "32,32", "--workers", "1"]
     assert main([*common, "--output", str(tmp_path / "whole.ome.zarr")]) == 0
     words = [*common, "--output", str(tmp_path / "killed.ome.zarr")]
@@ -278,6 +278,8 @@ def refused(capsys: Any, folder: Path, words: list[str], *said: str) -> None:
         (["--channel", "0", "--shard", "9,9"], "--shard needs 3"),
         (["--channel", "0", "--min-size", "-4"], "--min-size"),
         (["--channel", "0", "--workers", "0"], "--workers"),
+        (["--channel", "0", "--memory", "100M"], "give a larger --memory"),
+        (["--channel", "0", "--memory", "100M", "--block", "9,9,9"], "a smaller --block"),
         (["--channel", "0", "--crate", "/no/such/folder/c.zip"], "does not exist"),
     ],
 )
@@ -293,7 +295,9 @@ def test_refused_places(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyP
     (tmp_path / "root" / "link.ome.zarr").symlink_to(cells)
     site.write_text(f'[roots.images]\npath = "{tmp_path}/root"\naccess = "write"\n')
     monkeypatch.setenv("CHUNKWISE_SITE", str(site))
-    refused(capsys, tmp_path, [str(tmp_path / "root" / ".." / "cells.ome.zarr"), "--channel", "0"], "none of this site's")
+    refused(
+        capsys, tmp_path, [str(tmp_path / "root" / ".." / "cells.ome.zarr"), "--channel", "0"], "none of this site's"
+    )
     refused(capsys, tmp_path, [str(tmp_path / "root" / "link.ome.zarr"), "--channel", "0"], "none of this site's")
     shutil.copytree(cells, tmp_path / "root" / "copy.ome.zarr")
     refused(capsys, tmp_path, [str(tmp_path / "root" / "copy.ome.zarr"), "--channel", "0"], "none of this site's")

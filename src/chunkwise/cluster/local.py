@@ -1,4 +1,4 @@
-"""Dask workers on this machine: spawned, with TLS on loopback too, and without a dashboard.
+"""Dask workers on this machine: spawned, with TLS on loopback too, and no other open port.
 
 Any account of a shared node could connect to a plain TCP scheduler on 127.0.0.1 and run code as
 its owner; so the scheduler only talks to holders of a certificate that lives in memory.
@@ -78,10 +78,24 @@ def open_executor(resources: Resources, tasks: int) -> Iterator[InlineExecutor |
         yield InlineExecutor()
         return
     import dask
-    from dask.distributed import Client, LocalCluster
+    from dask.distributed import Client, Nanny, SpecCluster
     from distributed.security import Security
 
+    from chunkwise.cluster.processes import QuietScheduler, QuietWorker
+
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    security = Security.temporary()
+    common = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
+    worker = {
+        "cls": Nanny,
+        "options": {
+            **common,
+            "worker_class": QuietWorker,
+            "nthreads": 1,
+            "memory_limit": resources.memory_per_worker,
+            "silence_logs": logging.CRITICAL,
+        },
+    }
     with (
         dask.config.set(
             {
@@ -91,19 +105,13 @@ def open_executor(resources: Resources, tasks: int) -> Iterator[InlineExecutor |
                 "distributed.worker.memory.spill": False,
                 "distributed.worker.memory.pause": False,
                 "distributed.worker.memory.terminate": 0.98,
-                "distributed.worker.use-file-locking": False,
                 "distributed.admin.log-format": "%(message)s",
             }
         ),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=resources.memory_per_worker,
-            processes=True,
-            protocol="tls://",
-            security=Security.temporary(),
-            dashboard_address=None,
-            host="127.0.0.1",
+        SpecCluster(
+            scheduler={"cls": QuietScheduler, "options": {**common, "dashboard": False}},
+            workers=dict.fromkeys(range(workers), worker),
+            security=security,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,

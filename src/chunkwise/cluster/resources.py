@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from chunkwise.blocks.grid import Grid
 from chunkwise.errors import InputError
 
-__all__ = ["Resources", "find_resources", "parse_bytes"]
+__all__ = ["Resources", "find_resources", "fit_grid", "parse_bytes"]
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -16,6 +18,9 @@ DEFAULT_MEMORY = 1 * 2**30
 
 #: About two seconds of work, which is what starting a worker takes.
 VOXELS_WORTH_A_WORKER = 2**24
+
+#: Blocks are not made smaller than this to fit; halos would cost more than they hold.
+SMALLEST_BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,43 @@ def find_resources(workers: int | None = None, memory: int | None = None, voxels
         # The driver takes its own part.
         memory = max(2**28, (shared * 2**20 - 2**28) // workers) if shared else DEFAULT_MEMORY
     return Resources(workers, memory)
+
+
+def fit_grid(
+    projected: Callable[[Grid], int], grid: Grid, shard: tuple[int, ...], resources: Resources, fixed: bool
+) -> Grid:
+    """Make blocks small enough for a worker's memory, or say that they cannot be.
+
+    Parameters
+    ----------
+    projected : callable
+        Bytes that a worker is projected to need at most, for a grid.
+    grid : Grid
+        With the blocks to begin with.
+    shard : tuple of int
+        Of the output, spatial axes only.
+    resources : Resources
+        With the memory of a worker.
+    fixed : bool
+        Whether the block was asked for, and is not to be changed.
+
+    Raises
+    ------
+    InputError
+        If it does not fit, with the numbers and the option to change.
+    """
+    needed = projected(grid)
+    while needed > resources.memory_per_worker and not fixed and max(grid.block) > SMALLEST_BLOCK:
+        longest = max(grid.block)
+        grid = Grid.fit(grid.shape, shard, tuple(-(-b // 2) if b == longest else b for b in grid.block))
+        needed = projected(grid)
+    if needed > resources.memory_per_worker:
+        change = "a smaller --block or a larger --memory" if fixed else "a larger --memory or a smaller --shard"
+        raise InputError(
+            f"A worker would need about {needed / 2**20:.0f} MiB for blocks of {'x'.join(map(str, grid.block))} "
+            f"voxels, and may take {resources.memory_per_worker / 2**20:.0f} MiB; give {change}."
+        )
+    return grid
 
 
 def parse_bytes(text: str) -> int:

@@ -79,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.grid import Grid
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.local import open_executor
-    from chunkwise.cluster.resources import find_resources
+    from chunkwise.cluster.resources import find_resources, fit_grid
     from chunkwise.commands.stores import StoreWriter, check_small_outputs
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ngff.volumes import select
-    from chunkwise.ops.segment import SegmentParameters, segment
+    from chunkwise.ops.segment import SegmentParameters, projected_memory, segment
     from chunkwise.ops.smooth import SmoothedVolumes
     from chunkwise.reference import open_image_input
     from chunkwise.site import load_site
@@ -98,8 +98,14 @@ def run(args: argparse.Namespace) -> int:
     block = args.block or shard
     if len(block) != len(source.shape):
         raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
-    grid = Grid.fit(source.shape, shard, block)
     resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes)
+    grid = fit_grid(
+        lambda grid: projected_memory(SmoothedVolumes(source, grid, args.sigma)),
+        Grid.fit(source.shape, shard, block),
+        shard,
+        resources,
+        fixed=args.block is not None,
+    )
     parameters = SegmentParameters(args.threshold, args.foreground, connectivity, args.fill_holes, args.min_size)
 
     def make_output(dtype: str) -> OutputImage:
@@ -111,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
             scale=selection.level.scale,
             translation=selection.translation,
             labels=True,
+            source_image="../../" if args.into_source else None,
             shard=args.shard,
         )
 

@@ -98,6 +98,8 @@ class OutputImage:
     shard: tuple[int, ...] | None = None
     """As asked for, spatial axes only."""
     omero: dict[str, Any] | None = None
+    source_image: str | None = None
+    """Of labels that lie inside their image's store: the image, relative to the labels."""
 
     def _is_space(self) -> tuple[bool, ...]:
         return tuple(axis.type == "space" for axis in self.axes)
@@ -197,7 +199,7 @@ class OutputImage:
             ],
         }
         if self.labels:
-            ome["image-label"] = {}
+            ome["image-label"] = {"source": {"image": self.source_image}} if self.source_image else {}
         if self.omero is not None:
             ome["omero"] = self.omero
         return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}

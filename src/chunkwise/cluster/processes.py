@@ -1,0 +1,28 @@
+"""Dask's scheduler and worker, without the HTTP server that each of them would open.
+
+With the dashboard off, distributed (2026.8) still serves its HTTP routes without TLS, on port 8787 for the
+scheduler and on a random port for every worker. Nothing here asks for them, and any account of the
+machine could; so the servers are not started.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distributed import Scheduler, Worker
+
+__all__ = ["QuietScheduler", "QuietWorker"]
+
+
+class QuietScheduler(Scheduler):
+    """A scheduler that listens for its workers and clients only."""
+
+    def start_http_server(self, *_: Any, **__: Any) -> None:
+        """Start nothing."""
+
+
+class QuietWorker(Worker):
+    """A worker that listens for the scheduler and other workers only."""
+
+    def start_http_server(self, *_: Any, **__: Any) -> None:
+        """Start nothing."""

@@ -1,0 +1,112 @@
+"""Dask workers on this machine: TLS on loopback, no dashboard, spawned, and few calls in flight."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import psutil
+import pytest
+
+from chunkwise.cluster.inline import InlineExecutor
+from chunkwise.cluster.local import DaskExecutor, open_executor
+from chunkwise.cluster.resources import Resources, find_resources, parse_bytes
+from chunkwise.errors import InputError, ResumableError
+
+
+def _square(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+def _die() -> None:
+    os._exit(9)
+
+
+def _listening() -> set[int]:
+    """Ports that this process and its children listen on."""
+    me = psutil.Process()
+    found = [c for p in (me, *me.children(recursive=True)) for c in p.net_connections("tcp") if c.status == "LISTEN"]
+    assert all(c.laddr.ip == "127.0.0.1" for c in found)
+    return {c.laddr.port for c in found}
+
+
+def test_one_worker_is_this_process() -> None:
+    with open_executor(Resources(1, 2**30), 9) as executor:
+        assert isinstance(executor, InlineExecutor)
+        assert list(executor.run(_square, [(3,)])) == [(9, os.getpid())]
+
+
+def test_two_workers_talk_tls_only() -> None:
+    before = _listening()
+    with open_executor(Resources(2, 2**30), 9) as executor:
+        assert isinstance(executor, DaskExecutor)
+        results = list(executor.run(_square, ((n,) for n in range(20))))
+        assert sorted(value for value, _ in results) == [n * n for n in range(20)]
+        assert os.getpid() not in {pid for _, pid in results}
+        opened = _listening() - before
+        # The scheduler, and a nanny and a worker for each of two.
+        assert len(opened) == 5, "somebody listens whom nobody asked"
+        for port in opened:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+                plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                plain.settimeout(5)
+                try:
+                    answer = plain.recv(100)
+                except OSError:
+                    answer = b""
+                # A TLS server answers plain words with an alert (0x15) or by hanging up.
+                assert answer[:1] in (b"", b"\x15"), (port, answer)
+
+
+def test_a_call_that_kills_workers_ends_with_a_sentence() -> None:
+    with open_executor(Resources(2, 2**30), 9) as executor, pytest.raises(ResumableError, match="Workers died"):
+        list(executor.run(_die, [()]))
+
+
+def test_calls_are_drawn_as_they_are_needed() -> None:
+    """A plan of a million blocks must not become a million tasks at once."""
+    drawn = 0
+    most = 0
+    finished = 0
+    lock = threading.Lock()
+
+    def calls() -> object:
+        nonlocal drawn, most
+        for n in range(200):
+            with lock:
+                drawn += 1
+                most = max(most, drawn - finished)
+            yield (n,)
+
+    with open_executor(Resources(2, 2**30), 9) as executor:
+        for _ in executor.run(_square, calls()):  # type: ignore[arg-type]
+            with lock:
+                finished += 1
+    assert drawn == finished == 200
+    assert most <= 8
+
+
+def test_resources_are_read_from_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GALAXY_SLOTS", "3")
+    monkeypatch.setenv("GALAXY_MEMORY_MB", "4096")
+    assert find_resources().workers == 3
+    assert 2**30 < find_resources().memory_per_worker * 3 + 2**28 <= 2**32
+    assert find_resources(2, 10**9) == Resources(2, 10**9)
+    assert find_resources(voxels=10**6).workers == 1, "a small image does not start workers"
+    monkeypatch.delenv("GALAXY_SLOTS")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "5")
+    assert find_resources().workers == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1GiB", 2**30), ("500M", 5 * 10**8), ("1000", 1000), ("1.5g", 15 * 10**8), ("2 KiB", 2048)]
+)
+def test_sizes(text: str, value: int) -> None:
+    assert parse_bytes(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1", "0", "1GiBB", "3q"])
+def test_no_sizes(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_bytes(text)
