@@ -1,12 +1,13 @@
 """``make demo``: the main job over a real micrograph, checked against the whole image, and a page of it.
 
 Runs the real commands, one after the other, with two Dask workers on this machine; writes only into
-``demo-output/``, which it replaces; uses no network.
+``demo-output/`` (or the folder that it is given), which it replaces; uses no network.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -21,7 +22,6 @@ import tissue
 from terminal import Terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTPUT = ROOT / "demo-output"
 #: Says that a folder is ours to replace.
 MARK = ".made-by-make-demo"
 
@@ -54,20 +54,21 @@ def replace_folder(folder: Path) -> None:
     (folder / MARK).touch()
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run the demo; the exit code is 0 only if the result equals the whole-image one."""
     begin = time.monotonic()
-    replace_folder(OUTPUT)
-    terminal = Terminal(OUTPUT)
+    folder = Path(arguments[0]) if arguments else ROOT / "demo-output"
+    replace_folder(folder)
+    terminal = Terminal(folder)
     terminal.say()
     terminal.say(terminal.paint("chunkwise demo", "1") + ": a real micrograph, block by block, on two Dask workers")
     terminal.say()
-    run_commands(terminal)
+    run_commands(terminal, folder)
     again = shlex.join(["chunkwise", *SEGMENT, "--workers", "1", "--block", "17,200", "--output", "again.ome.zarr"])
     facts = page.Facts(parameters=PARAMETERS, block=BLOCK, steps=terminal.steps, again=again)
-    terminal.work("check", lambda: verify(facts))
+    terminal.work("check", lambda: verify(facts, folder))
     facts.seconds = time.monotonic() - begin
-    terminal.work("page", lambda: page.write(OUTPUT, facts))
+    terminal.work("page", lambda: page.write(folder, facts))
     terminal.say()
     verdict = (
         terminal.paint("Labels and table equal the whole-image scikit-image result.", "1;32")
@@ -83,16 +84,16 @@ def main() -> int:
         ("objects.tsv", "one row an object"),
         ("crate.zip", "the RO-Crate: what was done to which bytes"),
     ):
-        terminal.say(f"  {terminal.paint(str(OUTPUT.relative_to(ROOT) / name).ljust(28), '36')} {what}")
+        terminal.say(f"  {terminal.paint(os.path.relpath(folder / name).ljust(28), '36')} {what}")
     terminal.say()
     return 0 if facts.equal else 1
 
 
-def run_commands(terminal: Terminal) -> None:
+def run_commands(terminal: Terminal, folder: Path) -> None:
     """Make the store, and call the commands on it as a person would."""
 
     def store() -> str:
-        shape = tissue.make_store(OUTPUT / "colon.ome.zarr")
+        shape = tissue.make_store(folder / "colon.ome.zarr")
         return f"colon.ome.zarr: 2 stains, {shape[1]} x {shape[2]} pixels, in chunks of 64 x 64"
 
     terminal.work("image", store)
@@ -134,21 +135,21 @@ def run_commands(terminal: Terminal) -> None:
         lambda output: output.strip(),
     )
     terminal.command("validate", ["crate", "validate", "crate.zip"], lambda output: output.strip())
-    with zipfile.ZipFile(OUTPUT / "crate.zip") as crate:
-        crate.extract("ro-crate-preview.html", OUTPUT / "crate")
+    with zipfile.ZipFile(folder / "crate.zip") as crate:
+        crate.extract("ro-crate-preview.html", folder / "crate")
 
 
-def verify(facts: page.Facts) -> str:
+def verify(facts: page.Facts, folder: Path) -> str:
     """Work the result out again on the whole image, and compare."""
     import zarr
 
-    store = zarr.open_group(str(OUTPUT / "colon.ome.zarr"), mode="r")
+    store = zarr.open_group(str(folder / "colon.ome.zarr"), mode="r")
     pixels = page.pixels_of(store["0"])
-    labels = page.pixels_of(zarr.open_group(str(OUTPUT / "nuclei.ome.zarr"), mode="r")["0"])[0]
+    labels = page.pixels_of(zarr.open_group(str(folder / "nuclei.ome.zarr"), mode="r")["0"])[0]
     channels = {name: plane for (name, _, _), plane in zip(tissue.CHANNELS, pixels, strict=True)}
     whole, threshold = check.whole_image_labels(channels["hematoxylin"], PARAMETERS)
-    record = json.loads((OUTPUT / "segment.json").read_text())
-    rows = check.read_table(OUTPUT / "objects.tsv")
+    record = json.loads((folder / "segment.json").read_text())
+    rows = check.read_table(folder / "objects.tsv")
     facts.labels, facts.channels, facts.rows, facts.record = labels, channels, rows, record
     facts.crossing, facts.pieces = check.split_by_blocks(labels, BLOCK)
     facts.equal_labels = bool(np.array_equal(labels, whole)) and record["results"]["thresholds"] == [threshold]
@@ -161,4 +162,4 @@ def verify(facts: page.Facts) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -131,15 +131,17 @@ def _pictures(facts: Facts) -> dict[str, Array]:
     return pictures
 
 
-def _strip(pictures: Sequence[Array], edge: int = 560) -> Array:
-    """Show the upper left parts side by side, in few colours so that the file is small."""
+def _strip(pictures: Sequence[Array], top: int = 440, left: int = 330, edge: int = 520) -> Array:
+    """Show one part of each picture side by side, in few colours so that the file is small."""
     from PIL import Image
 
-    gap = np.full((edge, 12, 3), 255, np.uint8)
-    parts = [part for picture in pictures for part in (picture[:edge, :edge], gap)][:-1]
-    row = Image.fromarray(np.concatenate(parts, axis=1))
-    row = row.resize((row.width // 2, row.height // 2), Image.Resampling.LANCZOS)
-    return np.asarray(row.quantize(64, dither=Image.Dither.NONE).convert("RGB"))
+    parts = []
+    for picture in pictures:
+        part = Image.fromarray(picture[top : top + edge, left : left + edge])
+        part = part.resize((edge // 2, edge // 2), Image.Resampling.LANCZOS)
+        parts.append(np.asarray(part.quantize(24, dither=Image.Dither.NONE).convert("RGB")))
+        parts.append(np.full((edge // 2, 6, 3), 255, np.uint8))
+    return np.concatenate(parts[:-1], axis=1)
 
 
 def _enlarged(picture: Array) -> Array:

@@ -88,6 +88,7 @@ def make_store(path: Path, chunk: int = 64, shard: int = 256) -> tuple[int, ...]
                     },
                 ],
                 "type": "mean",
+                "metadata": {"description": "the mean of 2 x 2 pixels of the level before"},
             }
         ],
         "omero": {
