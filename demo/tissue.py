@@ -28,7 +28,8 @@ def photograph() -> Array:
     """Return the micrograph, uint8 of shape (y, x, 3)."""
     from skimage import data
 
-    return np.asarray(data.immunohistochemistry())
+    pictures: Any = data  # untyped
+    return np.asarray(pictures.immunohistochemistry())
 
 
 def make_store(path: Path, chunk: int = 64, shard: int = 256) -> tuple[int, ...]:
