@@ -9,10 +9,11 @@ import threading
 import psutil
 import pytest
 
+from chunkwise.blocks.passes import Lost
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.cluster.local import DaskExecutor, open_executor
 from chunkwise.cluster.resources import Resources, find_resources, parse_bytes
-from chunkwise.errors import InputError, ResumableError
+from chunkwise.errors import InputError
 
 
 def _square(number: int) -> tuple[int, int]:
@@ -59,9 +60,10 @@ def test_two_workers_talk_tls_only() -> None:
                 assert answer[:1] in (b"", b"\x15"), (port, answer)
 
 
-def test_a_call_that_kills_workers_ends_with_a_sentence() -> None:
-    with open_executor(Resources(2, 2**30), 9) as executor, pytest.raises(ResumableError, match="Workers died"):
-        list(executor.run(_die, [()]))
+def test_a_call_that_kills_workers_is_handed_back() -> None:
+    with open_executor(Resources(2, 2**30), 9) as executor:
+        assert list(executor.run(_die, [()])) == [Lost(())]
+        assert next(executor.run(_square, [(2,)]))[0] == 4, "the workers are not back"
 
 
 def test_calls_are_drawn_as_they_are_needed() -> None:

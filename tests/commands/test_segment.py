@@ -318,10 +318,21 @@ def test_an_output_that_exists_is_kept(cells: Path, tmp_path: Path, capsys: Any)
     assert (output / "precious").read_text() == "data"
 
 
-def test_a_truncated_chunk_is_named(cells: Path, tmp_path: Path, capsys: Any) -> None:
+def test_a_truncated_chunk_is_named_and_the_run_goes_on_when_it_is_mended(
+    cells: Path, tmp_path: Path, capsys: Any
+) -> None:
     chunk = next(p for p in (cells / "0" / "c").rglob("*") if p.is_file())
-    chunk.write_bytes(chunk.read_bytes()[:20])
-    refused(capsys, tmp_path, [str(cells), "--channel", "0"], str(chunk))
+    content = chunk.read_bytes()
+    chunk.write_bytes(content[:20])
+    output = tmp_path / "o.ome.zarr"
+    words = ["segment", str(cells), "--channel", "0", "--output", str(output), "--block", "6,8,48"]
+    assert main(words) == 4
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert str(chunk) in said
+    assert "Traceback" not in said
+    assert not output.exists()
+    chunk.write_bytes(content)
+    assert main(words) == 0
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "bool", "float16"])

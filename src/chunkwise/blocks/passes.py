@@ -18,10 +18,16 @@ from typing import Any, Protocol
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
 from chunkwise.blocks.run import Run
-from chunkwise.errors import ChunkwiseError
+from chunkwise.errors import ChunkwiseError, PolicyError, ResumableError
 from chunkwise.storage.writer import StoredObject
 
-__all__ = ["BlockResult", "Executor", "Workers", "map_pass", "reduce_pass"]
+__all__ = ["BlockResult", "Executor", "Lost", "Workers", "map_pass", "reduce_pass"]
+
+#: A full disk, or a place that may not be read: every other block would fail the same way.
+FOR_ALL = (ResumableError, PolicyError)
+
+#: Blocks that failed are named up to this many.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,15 @@ class BlockResult:
     data: Any = None
 
 
+@dataclass(frozen=True)
+class Lost:
+    """Stands for the result of a call whose workers died again and again."""
+
+    call: tuple[Any, ...]
+
+
 class Executor(Protocol):
-    """Runs calls somewhere, and hands back results as they come."""
+    """Runs calls somewhere, and hands back results as they come, or :class:`Lost` for a call that kills workers."""
 
     workers: int
 
@@ -75,7 +88,8 @@ class _Report:
     peak_rss_bytes: int
     cpu_seconds: float
     results: list[tuple[int, Any]]
-    error: ChunkwiseError | None = None
+    failures: tuple[tuple[int, str], ...] = ()
+    """Blocks that failed, each with its sentence."""
 
 
 def map_pass(
@@ -117,17 +131,20 @@ def map_pass(
 
     Raises
     ------
-    ChunkwiseError
-        Of the first block that failed; what is done stays done.
+    ResumableError
+        If blocks failed or killed their workers: after all others are done, and with their names.
     """
     done = {block: entry.data for block, entry in run.done(name).items()}
     left = [block for block in range(count) if block not in done]
     progress = Progress(name, count, voxels, len(done))
-    calls = ((function, context, run, name, batch) for batch in _batches(left, executor.workers))
-    for report in executor.run(_map_batch, calls):
-        _take(report, workers)
+    failures: list[tuple[int, str]] = []
+    calls = [(function, context, run, name, batch) for batch in _batches(left, executor.workers)]
+    for report in _results(executor, _map_batch, calls, failures):
+        _note(report, workers)
+        failures += report.failures
         done.update(report.results)
         progress.advance(len(report.results))
+    _raise_failures(name, failures, count)
     return done
 
 
@@ -169,29 +186,70 @@ def reduce_pass(
     waiting = {group: len(blocks) for group, blocks in enumerate(groups) if group not in values}
     summaries: dict[int, Any] = {}
     size = _batch_size(total - before, executor.workers)
-    calls = (
+    calls = [
         (function, combine, context, run, group, groups[group][i : i + size])
         for group in waiting
         for i in range(0, len(groups[group]), size)
-    )
+    ]
     journal = Journal(run.journal, run.hash)
     begin = time.time()
-    for report, group, summary in executor.run(_reduce_batch, calls):
-        _take(report, workers)
+    failures: list[tuple[int, str]] = []
+    for report, group, summary in _results(executor, _reduce_batch, calls, failures):
+        _note(report, workers)
+        failures += report.failures
+        if not report.results:
+            continue
         summaries[group] = combine(summaries[group], summary) if group in summaries else summary
         waiting[group] -= len(report.results)
         progress.advance(len(report.results))
         if waiting[group] == 0:
             values[group] = finish(group, summaries.pop(group))
             journal.append(name, group, begin, time.time(), data=values[group])
+    _raise_failures(name, failures, total)
     return values
 
 
-def _take(report: _Report, workers: Workers | None) -> None:
+KILLS = "workers died on it again and again, mostly for want of memory: give a smaller --block or a larger --memory"
+
+
+def _results(
+    executor: Executor,
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    failures: list[tuple[int, str]],
+) -> Iterator[Any]:
+    """Run calls whose last argument is a batch of blocks.
+
+    Of a batch that kills its workers every block is tried again alone, so that the one that does it
+    is told from its neighbours, which are finished.
+    """
+    while calls:
+        again: list[tuple[Any, ...]] = []
+        for result in executor.run(function, calls):
+            if not isinstance(result, Lost):
+                yield result
+            elif len(result.call[-1]) == 1:
+                failures.append((result.call[-1][0], KILLS))
+            else:
+                again += [(*result.call[:-1], [block]) for block in result.call[-1]]
+        calls = again
+
+
+def _note(report: _Report, workers: Workers | None) -> None:
     if workers is not None:
         workers.add(report)
-    if report.error is not None:
-        raise report.error
+
+
+def _raise_failures(name: str, failures: list[tuple[int, str]], count: int) -> None:
+    if not failures:
+        return
+    failures.sort()
+    words = "; ".join(f"block {block}: {sentence.rstrip('.')}" for block, sentence in failures[:NAMED])
+    more = f"; and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
+    raise ResumableError(
+        f"{len(failures)} of {count} blocks failed in the pass '{name}' ({words}{more}). The other blocks are done: "
+        "mend the cause and run the same command again to go on."
+    )
 
 
 def _batch_size(count: int, workers: int) -> int:
@@ -199,10 +257,9 @@ def _batch_size(count: int, workers: int) -> int:
     return max(1, min(256, count // (workers * 8)))
 
 
-def _batches(blocks: list[int], workers: int) -> Iterator[list[int]]:
+def _batches(blocks: list[int], workers: int) -> list[list[int]]:
     size = _batch_size(len(blocks), workers)
-    for i in range(0, len(blocks), size):
-        yield blocks[i : i + size]
+    return [blocks[i : i + size] for i in range(0, len(blocks), size)]
 
 
 @functools.lru_cache(maxsize=4)
@@ -215,18 +272,20 @@ def _map_batch(
 ) -> _Report:
     journal = _segment(run.journal, run.hash)
     results: list[tuple[int, Any]] = []
-    error: ChunkwiseError | None = None
+    failures: list[tuple[int, str]] = []
     for block in blocks:
         begin = time.time()
         try:
             result = function(context, block)
+        except FOR_ALL:
+            raise
         except ChunkwiseError as caught:
             journal.append(name, block, begin, time.time(), error=str(caught))
-            error = caught
-            break
+            failures.append((block, str(caught)))
+            continue
         journal.append(name, block, begin, time.time(), result.objects, result.data)
         results.append((block, result.data))
-    return _report(journal.worker, results, error)
+    return _report(journal.worker, results, failures)
 
 
 def _reduce_batch(
@@ -238,16 +297,25 @@ def _reduce_batch(
     blocks: Sequence[int],
 ) -> tuple[_Report, int, Any]:
     worker = _segment(run.journal, run.hash).worker
-    try:
-        summary = functools.reduce(combine, (function(context, block) for block in blocks))
-    except ChunkwiseError as caught:
-        return _report(worker, [], caught), group, None
-    return _report(worker, [(block, None) for block in blocks]), group, summary
+    summary: Any = None
+    results: list[tuple[int, Any]] = []
+    failures: list[tuple[int, str]] = []
+    for block in blocks:
+        try:
+            found = function(context, block)
+        except FOR_ALL:
+            raise
+        except ChunkwiseError as caught:
+            failures.append((block, str(caught)))
+            continue
+        summary = combine(summary, found) if results else found
+        results.append((block, None))
+    return _report(worker, results, failures), group, summary
 
 
-def _report(worker: str, results: list[tuple[int, Any]], error: ChunkwiseError | None = None) -> _Report:
+def _report(worker: str, results: list[tuple[int, Any]], failures: list[tuple[int, str]]) -> _Report:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return _Report(worker, _peak_rss(), usage.ru_utime + usage.ru_stime, results, error)
+    return _Report(worker, _peak_rss(), usage.ru_utime + usage.ru_stime, results, tuple(failures))
 
 
 def _peak_rss() -> int:

@@ -13,11 +13,14 @@ block is done, so that nothing half-written is ever seen under the final name.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +116,29 @@ class Run:
             put_object(run.folder, "plan.json", content)
         os.makedirs(run.store, exist_ok=True)
         return run
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the output against a second run; the kernel lets go of the lock when this process ends, however.
+
+        Raises
+        ------
+        InputError
+            If another run is at work on the same output.
+        """
+        path = f"{self.store}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"Another run is at work on {self.store.removesuffix('.partial')}; wait for it, or end it first."
+                ) from None
+            yield
+            os.unlink(path)
+        finally:
+            os.close(handle)
 
     @property
     def journal(self) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from chunkwise.blocks.passes import Lost
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.cluster.resources import Resources
-from chunkwise.errors import ResumableError
 
 __all__ = ["open_executor"]
 
@@ -30,35 +30,39 @@ class DaskExecutor:
     def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call ``function(*call)`` for each call; results in the order in which they are ready.
 
-        Raises
-        ------
-        ResumableError
-            If workers die on a call again and again, mostly for want of memory.
+        A call that workers die on again and again gives :class:`Lost`.
         """
         from dask.distributed import as_completed
         from distributed.scheduler import KilledWorker
 
         source = iter(calls)
         flying = as_completed()
+        sent: dict[Any, tuple[Any, ...]] = {}
         for _ in range(self.workers * IN_FLIGHT):
-            if not self._send(flying, function, source):
+            if not self._send(flying, function, source, sent):
                 break
         for future in flying:
+            call = sent.pop(future.key)
             try:
                 result = future.result()
             except KilledWorker:
-                raise ResumableError(
-                    "Workers died again and again on the same blocks, mostly for want of memory; give a smaller "
-                    "--block or a larger --memory and run the same command again to go on."
-                ) from None
-            self._send(flying, function, source)
+                result = Lost(call)
+            self._send(flying, function, source, sent)
             yield result
 
-    def _send(self, flying: Any, function: Callable[..., Any], source: Iterator[tuple[Any, ...]]) -> bool:
+    def _send(
+        self,
+        flying: Any,
+        function: Callable[..., Any],
+        source: Iterator[tuple[Any, ...]],
+        sent: dict[Any, tuple[Any, ...]],
+    ) -> bool:
         call = next(source, None)
         if call is None:
             return False
-        flying.add(self._client.submit(function, *call, pure=False))
+        future = self._client.submit(function, *call, pure=False)
+        sent[future.key] = call
+        flying.add(future)
         return True
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import RECORD, Plan, Run
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.layout import OutputImage, write_documents
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection
@@ -103,11 +103,12 @@ class StoreWriter:
     def writing(self) -> Iterator[Run]:
         """Begin the run, or go on with it; what would fail again leaves nothing behind."""
         self._run = Run.start(self._plan, self._run_dir, self.location.address, self._partial)
-        try:
-            yield self._run
-        except InputError:
-            self._run.abandon()
-            raise
+        with self._run.locked():
+            try:
+                yield self._run
+            except (InputError, PolicyError):
+                self._run.abandon()
+                raise
 
     def complete(self, output: OutputImage) -> None:
         """Write the metadata, and give the store its final name."""
