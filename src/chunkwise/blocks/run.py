@@ -135,8 +135,10 @@ class Run:
                 raise InputError(
                     f"Another run is at work on {self.store.removesuffix('.partial')}; wait for it, or end it first."
                 ) from None
-            yield
-            os.unlink(path)
+            try:
+                yield
+            finally:
+                os.unlink(path)
         finally:
             os.close(handle)
 
