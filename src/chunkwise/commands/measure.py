@@ -23,9 +23,6 @@ from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
 
-#: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, tensorstore.
-BASE = 350 * 2**20
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
@@ -73,12 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure objects; see the module's text."""
-    from chunkwise.blocks.grid import Grid
     from chunkwise.blocks.passes import Workers
     from chunkwise.blocks.run import RECORD, Plan, Run
     from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import find_resources
-    from chunkwise.commands.reports import earlier_records, file_fingerprint, write_reports
+    from chunkwise.commands.reports import earlier_records, write_reports
     from chunkwise.commands.stores import check_small_outputs
     from chunkwise.ngff.match import match_image, select_channels
     from chunkwise.ngff.volumes import select
@@ -111,11 +107,11 @@ def run(args: argparse.Namespace) -> int:
     check_small_outputs(args, "reference", "crate", "record")
 
     resources = find_resources(args.workers, args.memory, prod(selection.cut_shape))
-    block = _block(args.block, selection, sources, resources.memory_per_worker)
+    grid = _grid(args.block, selection, sources, resources)
     measured = Measured(
         labels=selection.source,
         channels=sources,
-        grid=Grid.fit(selection.source.shape, block, block),
+        grid=grid,
         names=names,
         axes=labels.image.spatial,
         scale=selection.spatial_scale,
@@ -126,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         "properties": list(properties),
         "channel": list(names),
         "format": form,
-        "block": list(block),
+        "block": list(grid.block),
     }
     del recorded["labels"]  # an input, not a parameter
     recorder = Recorder("measure", recorded)
@@ -137,7 +133,6 @@ def run(args: argparse.Namespace) -> int:
             name,
             opened.image.kind,
             opened.image.location,
-            media_type="application/vnd+zarr",
             fingerprint=opened.reference.fingerprint if opened.reference else prints[name],
             description=describe(opened.image),
         )
@@ -175,8 +170,6 @@ def run(args: argparse.Namespace) -> int:
         "table",
         output,
         media_type="text/tab-separated-values" if form == "tsv" else "application/vnd.apache.parquet",
-        fingerprint=file_fingerprint(output),
-        size=os.path.getsize(output),
         description={"rows": count, "columns": [column.name for column in wanted]},
     )
     earlier = earlier_records(labels.records, image.records if image else ())
@@ -255,33 +248,27 @@ def _spatial(image: Any, values: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(value for value, axis in zip(values, image.axes, strict=True) if axis.type == "space")
 
 
-def _block(asked: tuple[int, ...] | None, selection: Any, sources: tuple[Any, ...], memory: int) -> tuple[int, ...]:
-    """Voxels measured at once: whole chunks of the labels, about a shard of them, that fit into a worker's memory."""
-    import numpy as np
-
+def _grid(asked: tuple[int, ...] | None, selection: Any, sources: tuple[Any, ...], resources: Any) -> Any:
+    """Blocks of whole chunks of the labels, about a shard of them, that fit into a worker's memory."""
+    from chunkwise.blocks.grid import Grid
+    from chunkwise.cluster.resources import fit_grid
     from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
+    from chunkwise.ops.measure import projected_memory
 
     shape = selection.source.shape
-    # As read and as laid out for the kernels, and the number of each voxel's object.
-    sizes = [np.dtype(selection.source.dtype).itemsize] + [np.dtype(source.dtype).itemsize for source in sources[:1]]
-    room = (memory - BASE) // (2 * sum(sizes) + 4)
-    if asked is not None:
-        if len(asked) != len(shape):
-            raise InputError(f"--block needs {len(shape)} sizes, one for each of the axes {selection.image.spatial}.")
-        block = tuple(min(b, n) for b, n in zip(asked, shape, strict=True))
-        if prod(block) > max(room, 2**16):
-            raise InputError(
-                f"A --block of {'x'.join(map(str, block))} voxels does not fit into {memory / 2**20:.0f} MiB a worker; "
-                "give a smaller one, or more --memory."
-            )
-        return block
-    chunks = _spatial(selection.image, selection.level.chunks)
+    if asked is not None and len(asked) != len(shape):
+        raise InputError(f"--block needs {len(shape)} sizes, one for each of the axes {selection.image.spatial}.")
     _, shard = shard_of(shape)
-    sizes = [min(s, n) for s, n in zip(shard, shape, strict=True)]
-    whole = [min(n, max(1, s // int(c)) * int(c)) for s, c, n in zip(sizes, chunks, shape, strict=True)]
-    if prod(whole) <= 2 * SHARD_VOXELS:
-        sizes = whole
-    while prod(sizes) > max(room, 2**16):
-        longest = sizes.index(max(sizes))
-        sizes[longest] = -(-sizes[longest] // 2)
-    return tuple(sizes)
+    block = shard if asked is None else asked
+    if asked is None:
+        chunks = _spatial(selection.image, selection.level.chunks)
+        whole = tuple(min(n, max(1, s // int(c)) * int(c)) for s, c, n in zip(shard, chunks, shape, strict=True))
+        block = whole if prod(whole) <= 2 * SHARD_VOXELS else shard
+    single = (1,) * len(shape)  # no shards are written, so a unit is a block
+    return fit_grid(
+        lambda grid: projected_memory(grid, selection.source.dtype, sources[0].dtype if sources else None),
+        Grid.fit(shape, single, block),
+        single,
+        resources,
+        fixed=asked is not None,
+    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,7 +11,7 @@ from chunkwise.reference import Reference
 from chunkwise.storage.outputs import write_atomically
 from chunkwise.storage.writer import json_bytes
 
-__all__ = ["add_reports", "earlier_records", "file_fingerprint", "write_reports"]
+__all__ = ["add_reports", "earlier_records", "write_reports"]
 
 
 def add_reports(group: Any, name: str) -> None:
@@ -32,12 +30,6 @@ def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join the run records of several inputs, each once, the oldest first."""
     once = {record["id"]: record for chain in chains for record in chain}
     return sorted(once.values(), key=lambda record: (RunRecord.from_dict(record).start, record["id"]))
-
-
-def file_fingerprint(path: str) -> dict[str, Any]:
-    """Fingerprint a file by all of its bytes."""
-    with open(path, "rb") as file:
-        return {"level": "full", "algorithm": "sha256", "value": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def write_reports(
@@ -68,9 +60,8 @@ def write_reports(
         write_atomically(args.record, json_bytes(content))
     if args.reference:
         made = record.outputs[0]
-        place = made.location if made.root is not None else os.path.abspath(made.location)
         description, mark = made.description, made.fingerprint or {}
-        Reference(kind, place, made.root, description, mark, tuple(records)).write(args.reference)
+        Reference(kind, made.location, made.root, description, mark, tuple(records)).write(args.reference)
     if args.crate:
         from chunkwise.provenance.crate import build_crate
 

@@ -24,6 +24,12 @@ SHARD_VOXELS = 2**24
 CHUNK_3D = 64
 CHUNK_2D = 512
 
+#: How levels are made of the level before, as their metadata say it.
+DOWNSAMPLING = {
+    "nearest": "every second voxel of the level before",
+    "mean": "mean of up to 2 voxels along each axis of the level before; integers are rounded, halves upwards",
+}
+
 #: The pyramid ends where the longest spatial axis is no longer than this.
 SMALLEST_LEVEL = 256
 
@@ -85,7 +91,7 @@ def _divisor(size: int, preferred: int) -> int:
 class OutputImage:
     """A multiscale image or label image to be written.
 
-    Tuples follow ``axes``, the axes of the source; the channel axis has length 1.
+    Tuples follow ``axes``, the axes of the source.
     """
 
     name: str
@@ -100,6 +106,8 @@ class OutputImage:
     omero: dict[str, Any] | None = None
     source_image: str | None = None
     """Of labels that lie inside their image's store: the image, relative to the labels."""
+    downsampling: str = "nearest"
+    """``nearest``: every second voxel; ``mean``: the mean of the voxels that a lower one stands for."""
 
     def _is_space(self) -> tuple[bool, ...]:
         return tuple(axis.type == "space" for axis in self.axes)
@@ -127,8 +135,11 @@ class OutputImage:
 
     @property
     def n_volumes(self) -> int:
-        """Number of time points."""
-        return next((n for n, axis in zip(self.shape, self.axes, strict=True) if axis.name == "t"), 1)
+        """Number of time points times number of channels; channels come first: volume ``t * channels + c``."""
+        return self._length("t") * self._length("c")
+
+    def _length(self, name: str) -> int:
+        return next((n for n, axis in zip(self.shape, self.axes, strict=True) if axis.name == name), 1)
 
     @property
     def first_spatial(self) -> int:
@@ -137,7 +148,8 @@ class OutputImage:
 
     def place_box(self, volume: int, box: Box) -> Box:
         """Where a box of a volume lies in the arrays, all axes."""
-        others = tuple(slice(volume, volume + 1) if axis.name == "t" else slice(0, 1) for axis in self.axes)
+        time, channel = divmod(volume, self._length("c"))
+        others = tuple(slice(time, time + 1) if axis.name == "t" else slice(channel, channel + 1) for axis in self.axes)
         return self._spread(box, others)
 
     def place(self, volume: int, box: Box, data: np.ndarray[Any, Any]) -> tuple[Box, np.ndarray[Any, Any]]:
@@ -175,10 +187,13 @@ class OutputImage:
             assert shape == now
             ones = (1,) * len(self.axes)
             scale = [s * f for s, f in zip(self.scale, self._spread(tuple(factor), ones), strict=True)]
-            # Nearest keeps voxel 0 where it was, so every level has the same translation.
+            translation = list(self.translation)
+            if self.downsampling == "mean":
+                # Nearest keeps voxel 0 where it was; a mean lies in the middle of its voxels.
+                translation = [t + (wide - s) / 2 for t, wide, s in zip(translation, scale, self.scale, strict=True)]
             transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-            if any(self.translation):
-                transformations.append({"type": "translation", "translation": list(self.translation)})
+            if any(translation):
+                transformations.append({"type": "translation", "translation": translation})
             datasets.append({"path": str(level), "coordinateTransformations": transformations})
         axes = []
         for axis in self.axes:
@@ -193,8 +208,8 @@ class OutputImage:
                     "name": self.name,
                     "axes": axes,
                     "datasets": datasets,
-                    "type": "nearest",
-                    "metadata": {"description": "every second voxel of the level before"},
+                    "type": self.downsampling,
+                    "metadata": {"description": DOWNSAMPLING[self.downsampling]},
                 }
             ],
         }

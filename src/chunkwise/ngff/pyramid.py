@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from chunkwise.storage.arrays import open_array
 from chunkwise.storage.location import Location
 from chunkwise.storage.writer import json_bytes, put_object, write_box
 
-__all__ = ["write_pyramid"]
+__all__ = ["block_means", "write_pyramid"]
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class _Work:
 
 
 def write_pyramid(output: OutputImage, executor: Executor, run: Run, workers: Workers) -> None:
-    """Write every level below the full one into the run's store, by nearest: every second voxel."""
+    """Write every level below the full one into the run's store, as ``output.downsampling`` says."""
     for level in range(1, output.n_levels):
         # The array has to be readable while the store's own documents are still to come.
         put_object(run.store, f"{level - 1}/zarr.json", json_bytes(output.layout(level - 1).document()))
@@ -54,12 +57,63 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     source = open_array(Location(os.path.join(work.run.store, str(work.level - 1))))
     # The level above is read in slabs of one chunk, so that a unit of it never lies in memory as a whole.
     slab = max(1, output.layout(work.level).chunks[output.first_spatial])
+    if output.downsampling == "mean":
+        # Half a chunk becomes of a whole one; sums take more room than voxels.
+        slab = max(1, slab // factors[0])
     for start in range(box[0].start, box[0].stop, slab):
         part = (slice(start, min(start + slab, box[0].stop)), *box[1:])
         wide = tuple(slice(p.start * f, min(p.stop * f, n)) for p, f, n in zip(part, factors, above, strict=True))
         full = output.place_box(volume, wide)
         read = source.read(full).reshape(tuple(p.stop - p.start for p in wide))
         inner = slice(part[0].start - box[0].start, part[0].stop - box[0].start)
-        data[inner] = read[tuple(slice(None, None, f) for f in factors)]
+        every = tuple(slice(None, None, f) for f in factors)
+        data[inner] = block_means(read, factors) if output.downsampling == "mean" else read[every]
     full, shaped = output.place(volume, box, data)
     return BlockResult(tuple(write_box(work.run.store, str(work.level), output.layout(work.level), full, shaped)))
+
+
+def block_means(voxels: Array, factors: tuple[int, ...]) -> Array:
+    """Mean of each block of voxels; blocks are cut at the array's end.
+
+    Parameters
+    ----------
+    voxels : ndarray
+        Of an integer type, a float type or bool.
+    factors : tuple of int
+        Of each axis: 1 or 2.
+
+    Returns
+    -------
+    ndarray
+        Of the same type. Means of integers (and of bool) are exact and rounded, halves upwards; those of
+        floats are taken in float64.
+    """
+    counts = np.ones((1,) * voxels.ndim, np.int64)
+    for axis, factor in enumerate(factors):
+        lengths = np.full(-(-voxels.shape[axis] // factor), factor)
+        lengths[-1] -= len(lengths) * factor - voxels.shape[axis]
+        counts = counts * lengths.reshape([-1 if i == axis else 1 for i in range(voxels.ndim)])
+    if voxels.dtype.kind == "f":
+        return np.asarray((_sums(voxels.astype(np.float64), factors) / counts).astype(voxels.dtype))
+    if voxels.dtype.itemsize < 8:
+        wide = np.int32 if voxels.dtype.itemsize < 4 else np.int64
+        sums = _sums(voxels.astype(wide), factors)
+        counts = counts.astype(wide)
+        return np.asarray(((sums + counts // 2) // counts).astype(voxels.dtype))
+    # The sum of 64-bit integers may overflow: eighths and their remainders do not.
+    counts = counts.astype(voxels.dtype)
+    eighth = voxels.dtype.type(8)
+    whole, rest = _sums(voxels // eighth, factors), _sums(voxels % eighth, factors)
+    share = eighth // counts  # blocks have 1, 2, 4 or 8 voxels
+    return np.asarray(whole * share + (rest + counts // 2) // counts)
+
+
+def _sums(values: Array, factors: tuple[int, ...]) -> Array:
+    """Sum blocks axis by axis, without changing the type."""
+    for axis, factor in enumerate(factors):
+        if factor == 2:
+            first = (slice(None),) * axis
+            even, odd = values[(*first, slice(0, None, 2))].copy(), values[(*first, slice(1, None, 2))]
+            even[(*first, slice(0, odd.shape[axis]))] += odd
+            values = even
+    return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SPACE_UNITS", "TIME_UNITS", "standard_unit"]
+__all__ = ["SPACE_UNITS", "TIME_UNITS", "short_unit", "standard_unit"]
 
 _PREFIXES = {
     "yocto": "y",
@@ -78,3 +78,16 @@ def standard_unit(unit: str, kind: str) -> str | None:
         if candidate in _SHORT[kind] and len(candidate) > 2:
             return _SHORT[kind][candidate]
     return None
+
+
+def short_unit(unit: str) -> str:
+    """Write the specification's name of a unit as its symbol, the one that OME-XML uses: ``µm`` for micrometer."""
+    special = {"angstrom": "Å", "foot": "ft", "inch": "in", "mile": "mi", "parsec": "pc", "yard": "yd"}
+    special |= {"minute": "min", "hour": "h", "day": "d"}
+    if unit in special:
+        return special[unit]
+    for base, symbol in (("meter", "m"), ("second", "s")):
+        prefix = unit.removesuffix(base)
+        if unit.endswith(base) and (not prefix or prefix in _PREFIXES):
+            return _PREFIXES.get(prefix, "").replace("u", "\N{MICRO SIGN}") + symbol
+    raise ValueError(unit)

@@ -152,8 +152,11 @@ def select(
 
 
 def _level(image: Image, level: int | str) -> Level:
-    for index, candidate in enumerate(image.levels):
-        if str(level) in (str(index), candidate.path):
+    if str(level).isdecimal() and int(level) < len(image.levels):
+        # The number counts first: a store may name its levels 1, 2, 3.
+        return image.levels[int(level)]
+    for candidate in image.levels:
+        if str(level) == candidate.path:
             return candidate
     known = ", ".join(f"{i} ({'x'.join(map(str, entry.shape))})" for i, entry in enumerate(image.levels))
     raise InputError(f"{image.location.address} has no level {level}; it has {known}.")

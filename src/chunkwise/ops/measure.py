@@ -29,13 +29,17 @@ from chunkwise.ops.moments import BlockMoments, merge_rows, totals, value_type
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.storage.writer import put_object
 
-__all__ = ["INTENSITIES", "PROPERTIES", "Column", "Measured", "columns", "measure", "table_columns"]
+__all__ = ["INTENSITIES", "PROPERTIES", "Column", "Measured", "columns", "measure", "projected_memory", "table_columns"]
 
 Array = np.ndarray[Any, Any]
 
 #: What can be measured without an image, and what with one.
 PROPERTIES = ("num_pixels", "area_physical", "centroid", "centroid_physical", "bbox", "equivalent_diameter_area")
 INTENSITIES = ("intensity_mean", "intensity_min", "intensity_max", "intensity_sum", "intensity_std")
+
+
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, tensorstore.
+BASE = 300 * 2**20
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,16 @@ def measure(measured: Measured, executor: Executor, run: Run, workers: Workers) 
         files = [RowFile(run.path(_key(number)), *found[number]) for number in numbers if found[number] is not None]
         for batch in sorted_batches(files):
             yield volume, merge_rows(batch)
+
+
+def projected_memory(grid: Grid, labels: str, image: str | None) -> int:
+    """Bytes that a worker needs at most: labels, the number of each voxel's object, one channel.
+
+    Arrays count twice, as they are read and as they are laid out for the kernels; ``labels`` and ``image``
+    are types.
+    """
+    sizes = sum(np.dtype(dtype).itemsize for dtype in (labels, image) if dtype is not None)
+    return BASE + prod(grid.block) * (2 * sizes + 4)
 
 
 def _measure_block(work: _Work, number: int) -> BlockResult:

@@ -159,7 +159,8 @@ def add_action(graph: Graph, record: RunRecord, step: str, record_file: str, tab
 
 def _data(graph: Graph, resource: Resource) -> str:
     """Add what was read or written: a Dataset where it is a store, a File otherwise."""
-    store = resource.kind in STORES
+    # An image may also be a file, such as a TIFF.
+    store = resource.kind in STORES and not resource.media_type.startswith("image/")
     identifier = f"#{resource.identity.removeprefix('urn:uuid:')}"
     place = resource.location if resource.root is None else f"{resource.root}:{resource.location}"
     facts: dict[str, Json] = {"kind": resource.kind, "location": place}

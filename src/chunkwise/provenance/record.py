@@ -43,6 +43,7 @@ __all__ = [
     "Recorder",
     "Resource",
     "RunRecord",
+    "describe_file",
     "identity_of",
     "parse_record",
     "software_versions",

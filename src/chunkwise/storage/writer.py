@@ -70,7 +70,7 @@ class ArrayLayout:
             "data_type": self.dtype,
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(self.shards)}},
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": 0.0 if np.dtype(self.dtype).kind == "f" else 0,
+            "fill_value": np.zeros((), self.dtype).item(),
             "codecs": [
                 {
                     "name": "sharding_indexed",

@@ -1,0 +1,108 @@
+"""A cut of a stored image as a store of its own: voxels as they are, levels made anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.run import Run
+from chunkwise.ngff.layout import OutputImage
+from chunkwise.ngff.model import Channel
+from chunkwise.ngff.pyramid import write_pyramid
+from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.storage.writer import write_box
+
+__all__ = ["fetch", "omero_of", "projected_memory"]
+
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, tensorstore.
+BASE = 300 * 2**20
+
+
+@dataclass(frozen=True)
+class _Work:
+    run: Run
+    channels: tuple[VolumeSource, ...]
+    grid: Grid
+    output: OutputImage
+
+
+def fetch(
+    channels: tuple[VolumeSource, ...], grid: Grid, output: OutputImage, executor: Executor, run: Run, workers: Workers
+) -> None:
+    """Copy a cut into the run's store, and write the levels below it.
+
+    Parameters
+    ----------
+    channels : tuple of VolumeSource
+        One a channel, of one shape.
+    grid : Grid
+        Of one volume; its units are whole shards of the output.
+    output : OutputImage
+        The store to write; as many volumes as time points times channels.
+    executor, run, workers
+        Where the work is done, what is done already, who takes in what was used.
+
+    Raises
+    ------
+    InputError
+        If voxels cannot be read.
+    ResumableError
+        If the run stopped in the middle.
+    """
+    work = _Work(run, channels, grid, output)
+    count = output.n_volumes * grid.n_units
+    voxels = output.n_volumes * prod(grid.shape)
+    map_pass(executor, run, "copy", _copy_unit, work, count, voxels=voxels, workers=workers)
+    write_pyramid(output, executor, run, workers)
+
+
+def projected_memory(grid: Grid, dtype: str) -> int:
+    """Bytes that a worker needs at most: a unit, a block as it is read, a shard as it is encoded, sums of means."""
+    size = np.dtype(dtype).itemsize
+    return BASE + size * (3 * prod(grid.unit) + 2 * prod(grid.block))
+
+
+def _copy_unit(work: _Work, number: int) -> BlockResult:
+    volume, unit = divmod(number, work.grid.n_units)
+    time, channel = divmod(volume, len(work.channels))
+    box = work.grid.unit_box(unit)
+    layout = work.output.layout(0)
+    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    for block in work.grid.blocks_of_unit(unit):
+        inner = work.grid.block_box(block)
+        there = tuple(slice(b.start - u.start, b.stop - u.start) for b, u in zip(inner, box, strict=True))
+        data[there] = work.channels[channel].read(time, inner)
+    full, shaped = work.output.place(volume, box, data)
+    return BlockResult(tuple(write_box(work.run.store, "0", layout, full, shaped)))
+
+
+def omero_of(channels: tuple[Channel, ...], dtype: str) -> dict[str, Any] | None:
+    """Make the omero block that carries names, colours and contrast of channels on.
+
+    Parameters
+    ----------
+    channels : tuple of Channel
+        Those of the cut.
+    dtype : str
+        Of the voxels; its range stands in where the contrast is not known.
+
+    Returns
+    -------
+    dict or None
+        None where the source says nothing about its channels.
+    """
+    if all(entry.color is None and entry.window is None and entry.name == str(entry.index) for entry in channels):
+        return None
+    kind = np.dtype(dtype)
+    limits = (0.0, 1.0) if kind.kind in "fb" else (float(np.iinfo(kind).min), float(np.iinfo(kind).max))
+    entries = []
+    for entry in channels:
+        start, end = entry.window or limits
+        window = {"min": min(start, limits[0]), "max": max(end, limits[1]), "start": start, "end": end}
+        entries.append({"label": entry.name, "color": entry.color or "FFFFFF", "window": window, "active": True})
+    return {"channels": entries}
