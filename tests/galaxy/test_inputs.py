@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -72,17 +74,31 @@ def test_report_survives_the_sanitiser(analyst: User) -> None:
     assert "{" not in page
 
 
-def test_labels_are_those_of_the_whole_image(analyst: User, tmp_path: Path) -> None:
-    image = f"hda:{analyst.deferred(COINS)}"
-    inputs = {"image": image, "fill_holes": "true", "min_size": 50, "advanced|block": "32,32"}
-    labels = analyst.run("chunkwise_segment", inputs)["labels"]
-    assert labels["state"] == "ok", analyst.error_of(labels)
+@pytest.fixture(scope="module")
+def coins(analyst: User) -> str:
+    """The coins as a deferred dataset."""
+    return f"hda:{analyst.deferred(COINS)}"
+
+
+@pytest.fixture(scope="module")
+def segmented(analyst: User, coins: str) -> dict[str, dict[str, Any]]:
+    """What the segmentation of the coins gave, in blocks that are smaller than a coin."""
+    inputs = {"image": coins, "fill_holes": "true", "min_size": 50, "advanced|block": "32,32"}
+    outputs = analyst.run("chunkwise_segment", inputs)
+    assert outputs["labels"]["state"] == "ok", analyst.error_of(outputs["labels"])
+    return outputs
+
+
+def test_labels_are_those_of_the_whole_image(
+    analyst: User, segmented: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    labels = segmented["labels"]
     assert labels["metadata_store_root"] == "labels.ome.zarr"
     analyst.download(labels, tmp_path)
     found = np.asarray(zarr.open_array(tmp_path / "labels.ome.zarr" / "0", mode="r")[:])
 
-    coins = np.asarray(zarr.open_array(RUN / "images" / "coins_2d.ome.zarr" / "0", mode="r")[:])
-    smooth = ndimage.gaussian_filter(coins, 1)
+    image = np.asarray(zarr.open_array(RUN / "images" / "coins_2d.ome.zarr" / "0", mode="r")[:])
+    smooth = ndimage.gaussian_filter(image, 1)
     objects = measure.label(ndimage.binary_fill_holes(smooth > filters.threshold_otsu(smooth)), connectivity=2)
     kept = [number for number in range(1, objects.max() + 1) if (objects == number).sum() >= 50]
     expected = np.zeros_like(found)
@@ -90,6 +106,29 @@ def test_labels_are_those_of_the_whole_image(analyst: User, tmp_path: Path) -> N
         expected[objects == old] = new
     assert len(kept) == 22
     np.testing.assert_array_equal(found, expected)
+
+
+def test_crate_joins_the_runs(analyst: User, coins: str, segmented: dict[str, dict[str, Any]]) -> None:
+    labels = f"hda:{segmented['labels']['id']}"
+    measured = analyst.run("chunkwise_measure", {"labels": labels, "image": coins})
+    assert measured["record"]["state"] == "ok", analyst.error_of(measured["record"])
+    records = [{"src": "hda", "id": outputs["record"]["id"]} for outputs in (measured, segmented)]
+    crate = analyst.run("chunkwise_crate", {"from": {"values": records}})["crate"]
+    assert crate["state"] == "ok", analyst.error_of(crate)
+    with zipfile.ZipFile(io.BytesIO(analyst.content(crate))) as archive:
+        graph = json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+
+    def ids(entity: dict[str, Any], key: str) -> set[str]:
+        value = entity[key]
+        return {one["@id"] for one in (value if isinstance(value, list) else [value])}
+
+    actions = {entity["name"]: entity for entity in graph if entity["@type"] == "CreateAction"}
+    segment, measure_ = actions["chunkwise segment"], actions["chunkwise measure"]
+    # Galaxy moved the labels in between; they are one thing all the same.
+    shared = ids(segment, "result") & ids(measure_, "object")
+    assert [entities[one]["name"] for one in shared] == ["labels.ome.zarr"]
+    assert ids(segment, "object") & ids(measure_, "object"), "both read the image"
 
 
 def test_results_in_the_workspace(site_user: User) -> None:
