@@ -10,7 +10,7 @@ flock 9
 
 # The two environments must stay apart: planemo brings its own galaxy-tool-util. Locked files say what is in them.
 base=$("$ROOT/.venv/bin/python" -c 'import sys; print(sys._base_executable)')
-http() { "$base" "$HERE/http.py" "$@"; }
+ask() { "$base" "$HERE/ask.py" "$@"; }
 environment() {
     local target=$1 lock=$HERE/$2.lock started=$SECONDS
     cmp -s "$lock" "$target/installed.lock" && return 0
@@ -38,13 +38,13 @@ done
 rm -rf "$RUN/images" && mkdir "$RUN/images" && cp -r "$ROOT"/test-data/*.zarr "$RUN/images/" 2>/dev/null || true
 
 if alive gunicorn && alive celery && diff -rq "$RUN/config.new" "$RUN/config" >/dev/null \
-    && http GET "$URL/api/version"; then
+    && ask GET "$URL/api/version"; then
     rm -rf "$RUN/config.new"
     # Wrappers may have been edited since: have Galaxy read them again. It answers before it has done so.
     if [ -n "$(find "$ROOT/tools" "$ROOT/test-data" -newer "$RUN/loaded" -print -quit)" ]; then
         touch "$RUN/loaded"
-        http PUT "$URL/api/configuration/toolbox" "$RUN/admin.key"
-        http GET "$URL/api/tool_data/chunkwise_stores/reload" "$RUN/admin.key"
+        ask PUT "$URL/api/configuration/toolbox" "$RUN/admin.key"
+        ask GET "$URL/api/tool_data/chunkwise_stores/reload" "$RUN/admin.key"
         sleep 4
         say "read the tools again"
     fi
@@ -54,7 +54,7 @@ fi
 stop celery
 stop gunicorn
 rm -rf "$RUN/config" && mv "$RUN/config.new" "$RUN/config"
-if http GET "$URL/"; then
+if ask GET "$URL/"; then
     echo "up.sh: something else answers at $URL; stop it, or remove $RUN/port so that another port is chosen." >&2
     exit 2
 fi
@@ -73,7 +73,7 @@ launch gunicorn "$GALAXY/bin/python" "$GALAXY/bin/gunicorn" 'galaxy.webapps.gala
     --timeout 300 --worker-class galaxy.webapps.galaxy.workers.Worker --bind "127.0.0.1:$PORT" --workers 1 \
     --config python:galaxy.web_stack.gunicorn_config --no-control-socket
 for _ in $(seq 600); do
-    http GET "$URL/api/version" && break
+    ask GET "$URL/api/version" && break
     alive gunicorn || { tail -30 "$RUN/gunicorn.log" >&2; echo "up.sh: Galaxy did not start; see $RUN/gunicorn.log" >&2; exit 1; }
     sleep 0.5
 done

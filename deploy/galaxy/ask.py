@@ -1,4 +1,4 @@
-"""Ask a server for something: ``http.py METHOD URL [FILE_WITH_KEY]``; exits 0 if it says yes.
+"""Ask a server for something: ``ask.py METHOD URL [FILE_WITH_KEY]``; exits 0 if it says yes.
 
 A bare Debian has no curl, and Python is there anyway.
 """
