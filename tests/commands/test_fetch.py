@@ -128,6 +128,7 @@ def test_workers_blocks_and_a_restart_change_no_byte(made: Path, tmp_path: Path)
         subprocess.run([sys.executable, "-m", "chunkwise.cli", *arguments], check=True)
         trees.append({str(p.relative_to(output)): p.read_bytes() for p in output.rglob("*") if p.is_file()})
     assert trees[0] == trees[1]
+    np.testing.assert_array_equal(voxels(tmp_path / "0.ome.zarr"), voxels(made))
 
 
 def test_ome_tiff_holds_the_same_voxels(made: Path, tmp_path: Path) -> None:

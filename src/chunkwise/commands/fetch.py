@@ -155,7 +155,8 @@ def _to_tiff(
 ) -> str:
     from chunkwise.commands.reports import earlier_records, write_reports
     from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
-    from chunkwise.provenance.record import Recorder, describe_file
+    from chunkwise.provenance.files import describe_file
+    from chunkwise.provenance.record import Recorder
     from chunkwise.reference import describe
     from chunkwise.storage.fingerprint import fingerprint
     from chunkwise.storage.outputs import check_output_file

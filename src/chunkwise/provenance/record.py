@@ -43,7 +43,6 @@ __all__ = [
     "Recorder",
     "Resource",
     "RunRecord",
-    "describe_file",
     "identity_of",
     "parse_record",
     "software_versions",
