@@ -254,7 +254,7 @@ def test_a_run_that_was_stopped_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "chunkwise.ops.table.os.replace", lambda a, b: full() if str(b).endswith("a.tsv") else REPLACE(a, b)
+            "chunkwise.storage.outputs.os.replace", lambda a, b: full() if str(b).endswith("a.tsv") else REPLACE(a, b)
         )
         assert main(["measure", *arguments, str(tmp_path / "a.tsv")]) == 4
     assert "No space left on device; make room" in capsys.readouterr().err

@@ -186,7 +186,7 @@ def _to_tiff(
         translation=selection.translation,
         chunks=spatial,
     )
-    write_ome_tiff(output, cut, resources.memory_per_worker // 4, resources.workers)
+    write_ome_tiff(output, cut, resources.memory_per_worker // 8, resources.workers)
     description = {
         "shape": list(cut.shape),
         "dtype": dtype,

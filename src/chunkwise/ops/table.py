@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 
-from chunkwise.errors import InputError, ResumableError
+from chunkwise.errors import InputError
 from chunkwise.ops.measure import Column
+from chunkwise.storage.outputs import new_file, said_clearly
 
 __all__ = ["FORMATS", "TableWriter", "open_table"]
 
@@ -51,38 +50,14 @@ def open_table(path: str, form: str, columns: Sequence[Column]) -> Iterator[Tabl
     ResumableError
         If the disk is full or fails; nothing is left behind.
     """
-    with _said_clearly(path):
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{os.path.basename(path)}.", suffix=".part", dir=os.path.dirname(os.path.abspath(path))
-        )
-        os.close(handle)
-    try:
-        with _said_clearly(path):
+    with new_file(path) as temporary:
+        with said_clearly(path):
             writer: TableWriter = _Text(temporary, columns) if form == "tsv" else _Parquet(temporary, columns)
+        said = _Said(path, writer)
         try:
-            yield _Said(path, writer)
+            yield said
         finally:
-            with _said_clearly(path):
-                writer.close()
-        with _said_clearly(path):
-            mask = os.umask(0o077)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)  # mkstemp's own mode would hide the file from other people
-            os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-@contextmanager
-def _said_clearly(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ResumableError(
-            f"{path} could not be written: {error.strerror or error}; make room, or choose another place, and run the "
-            "same command again to go on."
-        ) from None
+            said.close()
 
 
 class _Said:
@@ -92,11 +67,11 @@ class _Said:
         self._path, self._writer = path, writer
 
     def write(self, columns: dict[str, Array]) -> None:
-        with _said_clearly(self._path):
+        with said_clearly(self._path):
             self._writer.write(columns)
 
     def close(self) -> None:
-        with _said_clearly(self._path):
+        with said_clearly(self._path):
             self._writer.close()
 
 

@@ -5,9 +5,6 @@ It is written tile by tile, as the cut is read: neither the file nor a plane is 
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -16,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.progress import Progress
-from chunkwise.errors import InputError, ResumableError
+from chunkwise.errors import InputError
 from chunkwise.ngff.model import Axis
 from chunkwise.ngff.units import short_unit
 from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.storage.outputs import new_file, said_clearly
 
 __all__ = ["TiffCut", "tiff_type", "write_ome_tiff"]
 
@@ -93,35 +91,24 @@ def write_ome_tiff(path: str, cut: TiffCut, memory: int, workers: int = 1) -> No
 
     dtype = np.dtype(tiff_type(cut.channels[0].dtype))
     tile = tuple(min(TILE, -(-n // 16) * 16) for n in cut.shape[-2:])
-    folder, name = os.path.split(os.path.abspath(path))
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
-        os.close(handle)
-        size = prod(cut.shape) * dtype.itemsize
-        with tifffile.TiffWriter(temporary, bigtiff=size > LARGEST_CLASSIC, ome=True) as writer:
-            writer.write(
-                _tiles(cut, tile, dtype, memory),
-                shape=cut.shape,
-                dtype=dtype,
-                tile=tile,
-                photometric="minisblack",
-                compression="adobe_deflate",
-                maxworkers=workers,
-                buffersize=2**26,
-                software="chunkwise",
-                metadata=_metadata(cut),
-            )
-        mask = os.umask(0o077)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's own mode would hide the file from other people
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ResumableError(f"{path} could not be written: {error.strerror or error}; make room.") from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+    size = prod(cut.shape) * dtype.itemsize
+    with (
+        new_file(path) as temporary,
+        said_clearly(path),
+        tifffile.TiffWriter(temporary, bigtiff=size > LARGEST_CLASSIC, ome=True) as writer,
+    ):
+        writer.write(
+            _tiles(cut, tile, dtype, memory),
+            shape=cut.shape,
+            dtype=dtype,
+            tile=tile,
+            photometric="minisblack",
+            compression="adobe_deflate",
+            maxworkers=workers,
+            buffersize=2**26,
+            software="chunkwise",
+            metadata=_metadata(cut),
+        )
 
 
 def _tiles(cut: TiffCut, tile: tuple[int, ...], dtype: np.dtype[Any], memory: int) -> Iterator[Array]:

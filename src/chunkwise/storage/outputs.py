@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.errors import InputError, ResumableError
 
-__all__ = ["check_output_file", "write_atomically"]
+__all__ = ["check_output_file", "new_file", "said_clearly", "write_atomically"]
 
 
 def check_output_file(path: Path | str) -> Path:
@@ -45,25 +46,60 @@ def write_atomically(path: Path | str, content: bytes) -> None:
     ------
     InputError
         As :func:`check_output_file`.
-    ChunkwiseError
+    ResumableError
         If the disk is full or fails; nothing is left behind.
     """
     path = check_output_file(path)
-    temporary = None
-    try:
+    with new_file(path) as temporary, said_clearly(path), open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def new_file(path: Path | str) -> Iterator[str]:
+    """Make a file under a temporary name beside the final one, which it gets when all has gone well.
+
+    Yields
+    ------
+    str
+        The temporary name; what is left of it after a failure is removed.
+
+    Raises
+    ------
+    ResumableError
+        As :func:`said_clearly`.
+    """
+    path = Path(path)
+    with said_clearly(path):
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _usual_mode())  # mkstemp's own mode would hide the file from other people
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ChunkwiseError(f"{path} could not be written: {error.strerror or error}.") from None
+        os.close(handle)
+    try:
+        yield temporary
+        with said_clearly(path):
+            os.chmod(temporary, _usual_mode())  # mkstemp's own mode would hide the file from other people
+            os.replace(temporary, path)
     finally:
-        if temporary is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+@contextmanager
+def said_clearly(path: Path | str) -> Iterator[None]:
+    """Turn what the file system says while a file is written into one sentence.
+
+    Raises
+    ------
+    ResumableError
+        If the disk is full or fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ResumableError(
+            f"{path} could not be written: {error.strerror or error}; make room or choose another place, and run the "
+            "same command again."
+        ) from None
 
 
 def _usual_mode() -> int:
