@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from whole_image import Array, blockwise_segment, reference_segment
 
 from chunkwise.blocks import merge
 from chunkwise.ops import find_threshold, smooth
-from chunkwise.ops import segment as module
+from chunkwise.ops import labelling as module
 from chunkwise.ops.gaussian import radius
+from whole_image import Array, blockwise_segment, reference_segment
 
 
 @contextmanager

@@ -82,9 +82,10 @@ class Grid:
 
     def block_box(self, block: int) -> Box:
         """The voxels of a block."""
-        return tuple(self._span(axis, i) for axis, i in enumerate(self.index(block)))
+        return tuple(self.span(axis, i) for axis, i in enumerate(self.index(block)))
 
-    def _span(self, axis: int, i: int) -> slice:
+    def span(self, axis: int, i: int) -> slice:
+        """The voxels along an axis of the blocks at position ``i`` of it."""
         per, u, b = self._per_unit[axis], self.unit[axis], self.block[axis]
         start = (i // per) * u + (i % per) * b
         return slice(start, min(start + b, (i // per + 1) * u, self.shape[axis]))

@@ -106,7 +106,6 @@ class Journal:
     def __init__(self, folder: str, run: str) -> None:
         self.run = run
         self.worker = f"{socket.gethostname()}-{os.getpid()}"
-        os.makedirs(folder, exist_ok=True)
         self._path = os.path.join(folder, f"{self.worker}.jsonl")
         if os.path.exists(self._path):
             # A process of the same name may have died in the middle of a line.
@@ -115,6 +114,7 @@ class Journal:
     def _write(self, line: bytes) -> None:
         """Append in one write; opened each time, so that no process has to remember to close it."""
         with clear_errors(self._path):
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
             handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
                 if os.write(handle, line) < len(line):

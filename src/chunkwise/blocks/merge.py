@@ -136,7 +136,7 @@ def component_roots(pairs: Array, count: int) -> Array:
 
 
 @numba.njit(cache=True)
-def _roots(pairs, n):  # type: ignore[no-untyped-def]
+def _roots(pairs, n):
     parent = np.arange(n)
     for k in range(pairs.shape[0]):
         a, b = pairs[k, 0] - 1, pairs[k, 1] - 1
@@ -157,7 +157,7 @@ def _roots(pairs, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _totals(roots, sizes, firsts):  # type: ignore[no-untyped-def]
+def _totals(roots, sizes, firsts):
     """Sum of sizes and minimum of firsts of every component, kept at its root."""
     total = np.zeros(len(roots), np.int64)
     first = firsts.copy()

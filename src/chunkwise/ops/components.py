@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["label", "sizes_and_firsts"]
+__all__ = ["label", "look_up", "sizes_and_firsts"]
 
 Array = np.ndarray[Any, Any]
 
@@ -70,8 +70,31 @@ def sizes_and_firsts(labels: Array, origin: tuple[int, ...], shape: tuple[int, .
     return _count(block, int(block.max(initial=0)), z, y, x, ny, nx)  # type: ignore[no-any-return]
 
 
+def look_up(table: Array, labels: Array, out: Array) -> None:
+    """Write ``table[labels]`` into an array, without another one in between.
+
+    Parameters
+    ----------
+    table : ndarray
+        Of the dtype of ``out``; one entry a label.
+    labels : ndarray of uint32
+    out : ndarray
+        Of the labels' shape; may be a view.
+    """
+    lead = (1,) * (3 - labels.ndim)
+    _look_up(table, labels.reshape(lead + labels.shape), out[(np.newaxis,) * len(lead)])
+
+
 @numba.njit(cache=True, nogil=True)
-def _count(labels, n, z0, y0, x0, ny, nx):  # type: ignore[no-untyped-def]
+def _look_up(table, labels, out):
+    for z in range(labels.shape[0]):
+        for y in range(labels.shape[1]):
+            for x in range(labels.shape[2]):
+                out[z, y, x] = table[labels[z, y, x]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(labels, n, z0, y0, x0, ny, nx):
     sizes = np.zeros(n, np.int64)
     firsts = np.zeros(n, np.int64)
     for z in range(labels.shape[0]):

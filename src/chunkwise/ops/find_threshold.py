@@ -18,6 +18,7 @@ from chunkwise.ops.threshold import (
     count_values,
     decode,
     encode,
+    histogram_of_counts,
     threshold_of_bins,
     threshold_of_values,
 )
@@ -193,6 +194,9 @@ def _li_step(mean_above: float, mean_below: float) -> float:
 
 
 def _count(work: _Pass, number: int) -> Histogram:
+    dtype = work.volumes.source.dtype
+    if np.dtype(dtype).itemsize <= 2:
+        return histogram_of_counts(work.volumes.counts(number), dtype)
     return count_values(work.volumes.read(number))
 
 

@@ -183,7 +183,7 @@ def _halves(index: Array, voxels: Array, size: int) -> tuple[Array, Array]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _slot(keys, places, value):  # type: ignore[no-untyped-def]
+def _slot(keys, places, value):
     """Where a label is, or would be, in the table of labels; its size is a power of two."""
     mask = np.uint64(len(keys) - 1)
     spread = value * np.uint64(0x9E3779B97F4A7C15)
@@ -194,7 +194,7 @@ def _slot(keys, places, value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _number(labels):  # type: ignore[no-untyped-def]
+def _number(labels):
     """Number the labels of a block from 0 in the order in which they come; -1 is background."""
     index = np.empty(len(labels), np.int32)
     found = np.empty(1024, np.uint64)
@@ -237,7 +237,7 @@ def _number(labels):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _places(index, size):  # type: ignore[no-untyped-def]
+def _places(index, size):
     """Voxels, sums of coordinates, first and last coordinates of each object."""
     count = np.zeros(size, np.int64)
     sums = np.zeros((size, 3), np.int64)
@@ -263,7 +263,7 @@ def _places(index, size):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _sums(index, voxels, total):  # type: ignore[no-untyped-def]
+def _sums(index, voxels, total):
     for i in range(len(index)):
         if index[i] >= 0:
             total[index[i]] += voxels[i]
@@ -271,7 +271,7 @@ def _sums(index, voxels, total):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _extremes(index, voxels, size):  # type: ignore[no-untyped-def]
+def _extremes(index, voxels, size):
     """Smallest and largest intensity; nan where there is one, as in NumPy."""
     lowest = np.empty(size, voxels.dtype)
     highest = np.empty(size, voxels.dtype)
@@ -294,7 +294,7 @@ def _extremes(index, voxels, size):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _squares(index, voxels, means):  # type: ignore[no-untyped-def]
+def _squares(index, voxels, means):
     """Sums of squared distances from the means, and of the distances: what rounding left in the means."""
     squares = np.zeros(len(means))
     rest = np.zeros(len(means))

@@ -27,6 +27,7 @@ __all__ = [
     "count_values",
     "decode",
     "encode",
+    "histogram_of_counts",
     "threshold_of_bins",
     "threshold_of_values",
 ]
@@ -59,11 +60,18 @@ class Histogram:
 def count_values(volume: Array) -> Histogram:
     """Count the values of an integer block, of any shape."""
     low = int(volume.min())
-    if volume.dtype.itemsize > 2 or low < 0:
-        volume = (volume.astype(np.int64) - low) if volume.dtype.kind == "i" else (volume - volume.dtype.type(low))
-        return Histogram(low, np.bincount(volume.ravel().astype(np.int64)))
-    counts = np.bincount(volume.ravel())
-    return Histogram(low, counts[low:])
+    # Subtracting in the block's own type could wrap around; in 64 bits of the same sign it cannot.
+    shifted = (
+        volume.ravel() - volume.dtype.type(low) if volume.dtype.kind == "u" else volume.ravel().astype(np.int64) - low
+    )
+    return Histogram(low, np.bincount(shifted.astype(np.int64)))
+
+
+def histogram_of_counts(counts: Array, dtype: str) -> Histogram:
+    """The histogram of an 8 or 16 bit volume from the counts of every value that its type has."""
+    occupied = np.flatnonzero(counts)
+    first, last = (int(occupied[0]), int(occupied[-1])) if len(occupied) else (0, 0)
+    return Histogram(int(np.iinfo(dtype).min) + first, counts[first : last + 1])
 
 
 def threshold_of_values(method: str, histogram: Histogram, dtype: str) -> Any:

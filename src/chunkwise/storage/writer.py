@@ -29,6 +29,8 @@ __all__ = [
     "ArrayLayout",
     "StoredObject",
     "clear_errors",
+    "compress",
+    "decompress",
     "encode_shard",
     "json_bytes",
     "put_object",
@@ -93,6 +95,20 @@ class ArrayLayout:
 def json_bytes(document: object) -> bytes:
     """Encode a metadata document; the same document always gives the same bytes."""
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def compress(content: bytes) -> bytes:
+    """Compress what passes hand on to each other, fast rather than small."""
+    from numcodecs.zstd import compress as zstd
+
+    return bytes(zstd(content, 1))
+
+
+def decompress(content: bytes) -> bytes:
+    """Undo :func:`compress`."""
+    from numcodecs.zstd import decompress as zstd
+
+    return bytes(zstd(content))
 
 
 def put_object(folder: str, key: str, content: bytes) -> StoredObject:

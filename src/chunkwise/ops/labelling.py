@@ -1,0 +1,276 @@
+"""Labelling a mask over blocks: holes, components, joining, numbering, writing; as a chain of passes.
+
+======  =======================================================================================
+holes   background components of every block (only where holes are to be filled)
+label   components of every block's mask: sizes, first voxels, faces; the mask itself as bits
+join    which labels touch those of the blocks behind (after ``holes`` and after ``label``)
+write   the final labels, a unit of whole shards at a time
+======  =======================================================================================
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.merge import component_roots, face, number_components, touching_pairs
+from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.run import Run
+from chunkwise.ngff.layout import OutputImage
+from chunkwise.ops.components import label, look_up, sizes_and_firsts
+from chunkwise.ops.smooth import SmoothedVolumes
+from chunkwise.storage.writer import StoredObject, clear_errors, compress, decompress, put_object, write_box
+
+__all__ = ["Labelling"]
+
+Array = np.ndarray[Any, Any]
+
+BACKGROUND, OBJECTS = "background", "objects"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the workers of the labelling passes are handed."""
+
+    run: Run
+    volumes: SmoothedVolumes
+    thresholds: list[Any]
+    dark: bool
+    connectivity: int
+    """Of the labels that this pass makes: background is always connected across faces only."""
+    phase: str
+    holes_known: bool
+
+
+@dataclass
+class Labelling:
+    """The labelling of every volume of a cut, in progress.
+
+    Parameters
+    ----------
+    volumes : SmoothedVolumes
+        What the mask is taken from.
+    thresholds : list
+        One a volume.
+    dark : bool
+        Whether the mask is ``<= threshold``.
+    connectivity : int
+        Of the objects.
+    executor, run, workers
+        Where the work is done, what is done already, who takes in what was used.
+    """
+
+    volumes: SmoothedVolumes
+    thresholds: list[Any]
+    dark: bool
+    connectivity: int
+    executor: Executor
+    run: Run
+    workers: Workers
+    _holes_known: bool = field(default=False, init=False)
+
+    def find_holes(self) -> None:
+        """Find which background components touch no edge of the volume: the holes, which are then filled."""
+        offsets, pairs = self._label_and_join(BACKGROUND)
+        roots = component_roots(pairs, int(offsets[-1]))
+        outside = np.zeros(len(roots), bool)
+        for number in range(self.volumes.n_blocks):
+            with np.load(self.run.path(_block_key(BACKGROUND, number))) as content:
+                outside[roots[offsets[number] + content["edge"].astype(np.int64) - 1]] = True
+        _save(self.run, f"scratch/{BACKGROUND}/table.npy", np.concatenate(([False], ~outside[roots])))
+        self._holes_known = True
+
+    def number_objects(self, min_size: int) -> list[int]:
+        """Join the objects, drop those of fewer voxels, number the others; gives how many each volume has."""
+        offsets, pairs = self._label_and_join(OBJECTS)
+        sizes, firsts = np.empty(offsets[-1], np.int64), np.empty(offsets[-1], np.int64)
+        for number in range(self.volumes.n_blocks):
+            here = slice(offsets[number], offsets[number + 1])
+            with np.load(self.run.path(_block_key(OBJECTS, number))) as content:
+                sizes[here], firsts[here] = content["sizes"], content["firsts"]
+        n_volumes = self.volumes.source.volumes
+        owners = np.repeat(np.arange(n_volumes), np.diff(offsets[:: self.volumes.grid.n_blocks]))
+        numbering = number_components(pairs, sizes, firsts, owners, n_volumes, min_size)
+        _save(self.run, f"scratch/{OBJECTS}/table.npy", numbering.table)
+        return [int(n) for n in numbering.counts]
+
+    def write(self, output: OutputImage, array: str = "0", name: str = "write") -> None:
+        """Write the final labels.
+
+        Parameters
+        ----------
+        output : OutputImage
+            Whose full level is written.
+        array : str
+            Key of the array, in the store or below ``scratch/``.
+        name : str
+            Of the pass.
+        """
+        work = _Write(self._work(OBJECTS), output, array)
+        self._map(name, _write_unit, work, self.volumes.source.volumes * self.volumes.grid.n_units)
+
+    def _work(self, phase: str) -> _Work:
+        connectivity = self.connectivity if phase == OBJECTS else 1
+        return _Work(
+            self.run, self.volumes, self.thresholds, self.dark, connectivity, phase, holes_known=self._holes_known
+        )
+
+    def _map(self, name: str, function: Callable[[Any, int], BlockResult], work: Any, count: int) -> dict[int, Any]:
+        return map_pass(
+            self.executor, self.run, name, function, work, count, voxels=self.volumes.voxels, workers=self.workers
+        )
+
+    def _label_and_join(self, phase: str) -> tuple[Array, Array]:
+        """Label every block, and find which labels touch; gives offsets of blocks, and pairs."""
+        count = self.volumes.n_blocks
+        found = self._map("label" if phase == OBJECTS else "holes", _label_block, self._work(phase), count)
+        offsets = np.zeros(count + 1, np.int64)
+        np.cumsum([found[number] for number in range(count)], out=offsets[1:])
+        _save(self.run, f"scratch/{phase}/offsets.npy", offsets)
+        joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase), count)
+        pairs = [np.load(self.run.path(_pairs_key(phase, number))) for number in range(count) if joined[number]]
+        return offsets, np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
+
+
+@dataclass(frozen=True)
+class _Write:
+    work: _Work
+    output: OutputImage
+    array: str
+
+
+def _mask(work: _Work, number: int) -> Array:
+    """The mask that a block's labels are taken from, with holes filled once they are known."""
+    if work.holes_known:
+        mask = _load_mask(work, BACKGROUND, number)
+        mask |= _table(work.run, BACKGROUND, number)[label(~mask, 1)]
+        return mask
+    volume, _ = work.volumes.place(number)
+    return work.volumes.mask(number, work.thresholds[volume], work.dark)
+
+
+def _keep_mask(work: _Work, number: int, mask: Array) -> StoredObject:
+    """Keep a mask as compressed bits, so that no later pass reads and smooths the block again."""
+    return put_object(work.run.folder, _mask_key(work.phase, number), compress(np.packbits(mask).tobytes()))
+
+
+def _load_mask(work: _Work, phase: str, number: int) -> Array:
+    with open(work.run.path(_mask_key(phase, number)), "rb") as file:
+        bits = np.frombuffer(decompress(file.read()), np.uint8)
+    grid = work.volumes.grid
+    shape = tuple(part.stop - part.start for part in grid.block_box(work.volumes.place(number)[1]))
+    return np.unpackbits(bits, count=int(np.prod(shape))).view(np.bool_).reshape(shape)
+
+
+def _table(run: Run, phase: str, number: int) -> Array:
+    """The part of a phase's table that a block needs; entry 0 stands for no label."""
+    offsets = np.load(run.path(f"scratch/{phase}/offsets.npy"), mmap_mode="r")
+    table = np.load(run.path(f"scratch/{phase}/table.npy"), mmap_mode="r")
+    return np.concatenate((table[:1], table[offsets[number] + 1 : offsets[number + 1] + 1]))
+
+
+def _label_block(work: _Work, number: int) -> BlockResult:
+    """Label a block, and keep what joining needs: sizes, first voxels, faces, labels at the volume's edge."""
+    mask = _mask(work, number)
+    kept = _keep_mask(work, number, mask)
+    labels = label(~mask if work.phase == BACKGROUND else mask, work.connectivity)
+    grid = work.volumes.grid
+    box = grid.block_box(work.volumes.place(number)[1])
+    content: dict[str, Array] = {}
+    if work.phase == OBJECTS:
+        content["sizes"], content["firsts"] = sizes_and_firsts(labels, tuple(p.start for p in box), grid.shape)
+    at_edge = [np.zeros(0, np.uint32)]
+    for axis, (part, size) in enumerate(zip(box, grid.shape, strict=True)):
+        for side, is_edge in ((-1, part.start == 0), (1, part.stop == size)):
+            layer = face(labels, _toward(labels.ndim, axis, side))
+            if is_edge:
+                at_edge.append(np.unique(layer))
+            else:
+                content[f"face{axis}{side}"] = layer
+    if work.phase == BACKGROUND:
+        edge = np.unique(np.concatenate(at_edge))
+        content["edge"] = edge[edge > 0]
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **content)
+    stored = put_object(work.run.folder, _block_key(work.phase, number), buffer.getvalue())
+    return BlockResult((stored, kept), int(labels.max(initial=0)))
+
+
+def _join_block(work: _Work, number: int) -> BlockResult:
+    """Find which labels of a block touch those of the neighbours behind it."""
+    grid = work.volumes.grid
+    volume, block = work.volumes.place(number)
+    offsets = np.load(work.run.path(f"scratch/{work.phase}/offsets.npy"), mmap_mode="r")
+    found = []
+    for direction, neighbour in grid.neighbours(block):
+        if sum(1 for d in direction if d) > work.connectivity:
+            continue
+        other = volume * grid.n_blocks + neighbour
+        back = tuple(-d for d in direction)
+        pairs = touching_pairs(_face(work, number, direction), _face(work, other, back), direction, work.connectivity)
+        if len(pairs):
+            found.append(pairs + np.array([offsets[number], offsets[other]]))
+    if not found:
+        return BlockResult((), 0)
+    buffer = io.BytesIO()
+    np.save(buffer, np.concatenate(found))
+    stored = put_object(work.run.folder, _pairs_key(work.phase, number), buffer.getvalue())
+    return BlockResult((stored,), sum(map(len, found)))
+
+
+def _face(work: _Work, number: int, direction: tuple[int, ...]) -> Array:
+    """A face, edge or corner of a labelled block; edges and corners are the ends of a stored face."""
+    axis = next(i for i, d in enumerate(direction) if d)
+    with np.load(work.run.path(_block_key(work.phase, number))) as content:
+        return face(content[f"face{axis}{direction[axis]}"], direction)
+
+
+def _toward(ndim: int, axis: int, side: int) -> tuple[int, ...]:
+    return tuple(side if i == axis else 0 for i in range(ndim))
+
+
+def _write_unit(write: _Write, number: int) -> BlockResult:
+    """Label the blocks of a unit once more, give them their final ids, and write the unit's shards."""
+    work, grid = write.work, write.work.volumes.grid
+    volume, unit = divmod(number, grid.n_units)
+    box = grid.unit_box(unit)
+    layout = write.output.layout(0)
+    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    for block in grid.blocks_of_unit(unit):
+        inner = tuple(
+            slice(b.start - u.start, b.stop - u.start) for b, u in zip(grid.block_box(block), box, strict=True)
+        )
+        block_number = volume * grid.n_blocks + block
+        labels = label(_load_mask(work, OBJECTS, block_number), work.connectivity)
+        look_up(_table(work.run, OBJECTS, block_number).astype(layout.dtype), labels, data[inner])
+    full, shaped = write.output.place(volume, box, data)
+    folder = work.run.folder if write.array.startswith("scratch/") else work.run.store
+    return BlockResult(tuple(write_box(folder, write.array, layout, full, shaped)))
+
+
+def _block_key(phase: str, number: int) -> str:
+    return f"scratch/{phase}/{number // 1000}/{number}.npz"
+
+
+def _mask_key(phase: str, number: int) -> str:
+    return f"scratch/{phase}/{number // 1000}/{number}.mask"
+
+
+def _pairs_key(phase: str, number: int) -> str:
+    return f"scratch/{phase}/{number // 1000}/{number}-pairs.npy"
+
+
+def _save(run: Run, key: str, array: Array) -> None:
+    """Write a table for the workers, whole or not at all."""
+    path = run.path(key)
+    with clear_errors(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as file:
+            np.save(file, array)
+        os.replace(file.name, path)
