@@ -8,6 +8,7 @@ opened yet.
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RowFile", "rows_bytes", "sorted_batches"]
+from chunkwise.storage.writer import put_object
+
+__all__ = ["ROWS", "RowFile", "Spill", "rows_bytes", "sorted_batches"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,7 +30,7 @@ SMALLEST_PIECE = 256
 
 @dataclass(frozen=True)
 class RowFile:
-    """A file of rows sorted by ``label``, each label once."""
+    """A file of rows sorted by ``label``; the rows of one label have to fit in memory."""
 
     path: str
     count: int
@@ -50,9 +53,13 @@ class _Reader:
         self.read()
 
     def read(self) -> None:
-        stop = min(self._next + self._piece, self._file.count)
         # Opened for each piece: there may be more blocks than files may be open.
-        self.rows = np.array(np.load(self._file.path, mmap_mode="r")[self._next : stop])
+        rows = np.load(self._file.path, mmap_mode="r")
+        stop = min(self._next + self._piece, self._file.count)
+        if stop < self._file.count:
+            # Rows of one label stay together, however many they are.
+            stop = bisect_right(rows["label"], rows["label"][stop - 1], stop, self._file.count)
+        self.rows = np.array(rows[self._next : stop])
         self._next = stop
 
     @property
@@ -104,3 +111,48 @@ def sorted_batches(files: Sequence[RowFile], rows: int = ROWS) -> Iterator[Array
         taken = np.concatenate([reader.take(min(limits, default=None)) for reader in active])
         active = [reader for reader in active if len(reader.rows)]
         yield taken[np.argsort(taken["label"], kind="stable")]
+
+
+class Spill:
+    """Rows that come in any order, put on disk as sorted files while they come.
+
+    Parameters
+    ----------
+    folder : str
+        Where the files go; whoever made it removes it.
+    rows : int
+        How many rows may lie in memory, about.
+    """
+
+    def __init__(self, folder: str, rows: int = ROWS) -> None:
+        self._folder, self._rows = folder, rows
+        self._kept: list[Array] = []
+        self._files: list[RowFile] = []
+
+    def add(self, rows: Array) -> None:
+        """Take in rows, all of one type that has a ``label``.
+
+        Raises
+        ------
+        ResumableError
+            If the disk is full.
+        """
+        if len(rows):
+            self._kept.append(rows)
+        if sum(map(len, self._kept)) >= self._rows:
+            self._flush()
+
+    def files(self) -> list[RowFile]:
+        """What there is, for :func:`sorted_batches`."""
+        self._flush()
+        return self._files
+
+    def _flush(self) -> None:
+        if not self._kept:
+            return
+        rows = np.concatenate(self._kept)
+        rows = rows[np.argsort(rows["label"], kind="stable")]
+        self._kept = []
+        key = f"{len(self._files)}.npy"
+        put_object(self._folder, key, rows_bytes(rows))
+        self._files.append(RowFile(f"{self._folder}/{key}", len(rows), int(rows["label"][0])))
