@@ -44,7 +44,8 @@ def _add(a: int, b: int) -> int:
 
 def test_a_block_that_fails_is_named_and_the_rest_is_finished(tmp_path: Path) -> None:
     run = _run(tmp_path)
-    with pytest.raises(ResumableError, match=r"1 of 9 blocks failed.*block 5: The chunk 0/5 is truncated.*same command"):
+    said = r"1 of 9 blocks failed.*block 5: The chunk 0/5 is truncated.*same command"
+    with pytest.raises(ResumableError, match=said):
         map_pass(InlineExecutor(), run, "pass", _map, tmp_path, 9)
     assert len((tmp_path / "calls").read_text().split()) == 9
     assert set(run.done("pass")) == set(range(9)) - {5}
@@ -74,9 +75,9 @@ def test_a_reduction_without_one_of_its_blocks_is_no_result(tmp_path: Path) -> N
 
 
 def test_two_runs_on_one_output(tmp_path: Path) -> None:
-    with _run(tmp_path).locked():
-        with pytest.raises(InputError, match="Another run is at work"), _run(tmp_path).locked():
-            pass
+    refused = pytest.raises(InputError, match="Another run is at work")
+    with _run(tmp_path).locked(), refused, _run(tmp_path).locked():
+        pass
     with _run(tmp_path).locked():
         pass
     assert not list(tmp_path.glob("*.lock"))

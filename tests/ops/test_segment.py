@@ -17,6 +17,7 @@ from hypothesis.extra.numpy import arrays
 from chunkwise.blocks import merge
 from chunkwise.ops import find_threshold, smooth
 from chunkwise.ops import labelling as module
+from chunkwise.ops import segment as segment_module
 from chunkwise.ops.gaussian import radius
 from whole_image import Array, blockwise_segment, reference_segment
 
@@ -89,6 +90,32 @@ def test_every_threshold(method: str, shape: tuple[int, ...]) -> None:
 def test_wide_types(method: str, dtype: str) -> None:
     volume = (blobs((50, 40)) / 100).astype(dtype)
     check(volume[None], (17, 13), (20, 20), threshold=method, sigma=1.5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_li_by_passes(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    """As for volumes with too many distinct values to be counted one by one."""
+    monkeypatch.setattr(find_threshold, "MAX_DISTINCT", 10)
+    volume = (blobs((60, 50)) / 7).astype(dtype)
+    check(volume[None], (17, 13), (20, 20), threshold="li", sigma=1.5)
+
+
+@pytest.mark.parametrize("method", ["li", "mean"])
+def test_thresholds_of_floats_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(find_threshold, "MAX_DISTINCT", 10)
+    volume = (blobs((60, 50)) / 7).astype(np.float32)
+    found = set()
+    real = find_threshold.find_thresholds
+
+    def note(*args: Any) -> Any:
+        result = real(*args)
+        found.add(float(result[0]).hex())
+        return result
+
+    monkeypatch.setattr(segment_module, "find_thresholds", note)
+    for block in ((60, 50), (7, 50), (13, 11)):
+        check(volume[None], block, (20, 20), threshold=method)
+    assert len(found) == 1
 
 
 def test_holes_that_span_blocks_are_filled_and_bays_are_not() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from chunkwise.blocks.passes import Executor, Workers, reduce_pass
 from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
+from chunkwise.ops.exact_sum import ExactSum, exact_sum
 from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.ops.threshold import (
     EXACT_SPAN,
@@ -129,10 +130,10 @@ class _Chain:
         return [(decode(low), decode(high)) for low, high in self.reduce("extent", _extent, _widen, finish)]
 
     def mean(self) -> list[Any]:
-        def finish(_: int, sums: tuple[int, float]) -> Any:
-            return encode(np.float64(sums[1] / sums[0]))
+        def finish(_: int, total: ExactSum) -> Any:
+            return encode(np.float64(total.mean()))
 
-        return [decode(value) for value in self.reduce("mean", _sum, _add_pair, finish)]
+        return [decode(value) for value in self.reduce("mean", _sum, _add, finish)]
 
     def binned(self, extents: list[tuple[Any, Any]]) -> list[Any]:
         def finish(volume: int, counts: Array) -> Any:
@@ -177,11 +178,12 @@ class _Chain:
         tried = [float(value) - low for value, low in zip(self.mean(), lows, strict=True)]
         for iteration in range(MAX_ITERATIONS):
             absolute = {volume: low + t for volume, (low, t) in enumerate(zip(lows, tried, strict=True))}
-            sums = self.reduce(f"li-{iteration}", _split_sum, _add_lists, lambda _, value: value, absolute)
+            sides = self.reduce(f"li-{iteration}", _two_sums, _add_sides, _two_means, absolute)
             following = []
-            for low, t, (n_above, above, n_below, below) in zip(lows, tried, sums, strict=True):
-                means = (above / n_above - low, below / n_below - low) if n_above and n_below else (0.0, 0.0)
-                following.append(_li_step(*means) if means[1] > 0 else t)
+            for low, t, (above, below) in zip(lows, tried, sides, strict=True):
+                # As in scikit-image: no step further where one side is empty, or all of it is the minimum.
+                stay = above is None or below is None or below == low
+                following.append(t if stay else _li_step(above - low, below - low))
             moved = [abs(a - b) for a, b in zip(following, tried, strict=True)]
             tried = following
             if all(m <= 1e-9 * span for m, span in zip(moved, spans, strict=True)):
@@ -205,9 +207,8 @@ def _extent(work: _Pass, number: int) -> tuple[Any, Any]:
     return block.min(), block.max()
 
 
-def _sum(work: _Pass, number: int) -> tuple[int, float]:
-    block = work.volumes.read(number)
-    return block.size, float(block.sum(dtype=np.float64))
+def _sum(work: _Pass, number: int) -> ExactSum:
+    return exact_sum(work.volumes.read(number))
 
 
 def _bin(work: _Pass, number: int) -> Array:
@@ -220,24 +221,23 @@ def _distinct(work: _Pass, number: int) -> tuple[Array, Array] | None:
     return (values, counts) if len(values) <= MAX_DISTINCT else None
 
 
-def _split_sum(work: _Pass, number: int) -> list[float]:
+def _two_sums(work: _Pass, number: int) -> tuple[ExactSum, ExactSum]:
     volume, _ = work.volumes.place(number)
     block = work.volumes.read(number)
     above = block > work.parameters[volume]
-    n, total = int(above.sum()), float(block.sum(dtype=np.float64, where=above))
-    return [n, total, block.size - n, float(block.sum(dtype=np.float64, where=~above))]
+    return exact_sum(block[above]), exact_sum(block[~above])
+
+
+def _two_means(_: int, sides: tuple[ExactSum, ExactSum]) -> list[float | None]:
+    return [side.mean() if side.count else None for side in sides]
 
 
 def _add(a: Any, b: Any) -> Any:
     return a + b
 
 
-def _add_pair(a: tuple[int, float], b: tuple[int, float]) -> tuple[int, float]:
+def _add_sides(a: tuple[ExactSum, ExactSum], b: tuple[ExactSum, ExactSum]) -> tuple[ExactSum, ExactSum]:
     return a[0] + b[0], a[1] + b[1]
-
-
-def _add_lists(a: list[float], b: list[float]) -> list[float]:
-    return [x + y for x, y in zip(a, b, strict=True)]
 
 
 def _widen(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -1,0 +1,90 @@
+"""Sums of floats that do not depend on the order, nor on how the voxels were parted into blocks.
+
+A float is an integer times a power of two. For every power the integers are added as integers, which
+is exact; the one rounding comes at the end, when the mean is asked for. So the mean of a volume is
+the correctly rounded one, whatever the blocks, the workers and the order in which they finish.
+
+The idea is the long accumulator: Kulisch and Miranker, "The arithmetic of the digital computer: a
+new approach", SIAM Review 28(1), 1986. doi:10.1137/1028001
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+__all__ = ["ExactSum", "exact_sum"]
+
+Array = np.ndarray[Any, Any]
+
+#: A double's significand is kept as a high and a low part of this many bits, so that int64 holds 2**36 of them.
+LOW_BITS = 26
+EXPONENTS = 2048
+
+
+@dataclass(frozen=True)
+class ExactSum:
+    """The exact sum of some floats.
+
+    Attributes
+    ----------
+    count : int
+        How many there are.
+    parts : ndarray of int64, shape (2, 2048)
+        Sums of the high and the low parts of the significands, by exponent.
+    """
+
+    count: int
+    parts: Array
+
+    def __add__(self, other: ExactSum) -> ExactSum:
+        """Sum of both; associative and commutative without a rounding."""
+        return ExactSum(self.count + other.count, self.parts + other.parts)
+
+    def mean(self) -> float:
+        """The correctly rounded mean; not a number if there is nothing, or something that is not finite."""
+        if self.count == 0 or self.parts[:, EXPONENTS - 1].any():
+            return float("nan")
+        total = 0
+        for exponent in np.flatnonzero(self.parts.any(axis=0)):
+            high, low = (int(part) for part in self.parts[:, exponent])
+            # Exponent 0 stands for the same power as 1.
+            total += ((high << LOW_BITS) + low) << max(int(exponent) - 1, 0)
+        # Division of integers rounds once. The smallest double is 2**-1074.
+        return total / (self.count << 1074)
+
+
+def exact_sum(values: Array) -> ExactSum:
+    """Sum a block of numbers that float64 holds exactly.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any shape; float32, float64, or integers up to 2**53.
+    """
+    parts = np.zeros((2, EXPONENTS), np.int64)
+    flat = np.ascontiguousarray(values, np.float64).ravel()
+    _accumulate(flat.view(np.int64), parts)
+    return ExactSum(flat.size, parts)
+
+
+@numba.njit(cache=True, nogil=True)
+def _accumulate(bits, parts):
+    for i in range(len(bits)):
+        exponent = (bits[i] >> 52) & 0x7FF
+        significand = bits[i] & 0xFFFFFFFFFFFFF
+        if exponent:
+            significand |= 1 << 52
+        high, low = significand >> LOW_BITS, significand & ((1 << LOW_BITS) - 1)
+        if exponent == 0x7FF:
+            # Infinite, or not a number.
+            parts[0, exponent] = 1
+        elif bits[i] < 0:
+            parts[0, exponent] -= high
+            parts[1, exponent] -= low
+        else:
+            parts[0, exponent] += high
+            parts[1, exponent] += low
