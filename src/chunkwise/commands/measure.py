@@ -12,9 +12,7 @@ A run that was stopped goes on where it stopped when the same command is given a
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
-import shutil
 from math import prod
 from typing import Any
 
@@ -71,26 +69,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure objects; see the module's text."""
     from chunkwise.blocks.passes import Workers
-    from chunkwise.blocks.run import RECORD, Plan, Run
+    from chunkwise.blocks.run import Plan
     from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import find_resources
-    from chunkwise.commands.reports import earlier_records, write_reports
+    from chunkwise.commands.labels import check_labels, reading_grid
+    from chunkwise.commands.reports import earlier_records, finish_run, record_inputs, start_run
     from chunkwise.commands.stores import check_small_outputs
     from chunkwise.ngff.match import match_image, select_channels
     from chunkwise.ngff.volumes import select
-    from chunkwise.ops.measure import Measured, columns, measure, table_columns
+    from chunkwise.ops.measure import Measured, columns, measure, projected_memory, table_columns
     from chunkwise.ops.table import open_table
     from chunkwise.provenance.record import Recorder
-    from chunkwise.reference import describe, open_image_input
+    from chunkwise.reference import open_image_input
     from chunkwise.site import load_site
-    from chunkwise.storage.fingerprint import fingerprint
-    from chunkwise.storage.outputs import check_output_file, write_atomically
-    from chunkwise.storage.writer import json_bytes
+    from chunkwise.storage.outputs import check_output_file
 
     site = load_site()
     properties = _properties(args.properties, args.image is not None)
     labels = open_image_input(args.labels, site)
-    _check_labels(labels.image)
+    check_labels(labels.image, "give the label image with --labels and the image with --image")
     image = open_image_input(args.image, site) if args.image else None
     if image is None and (args.region or args.channel):
         raise InputError("--region and --channel choose voxels of the image; give it with --image.")
@@ -107,7 +104,10 @@ def run(args: argparse.Namespace) -> int:
     check_small_outputs(args, "reference", "crate", "record")
 
     resources = find_resources(args.workers, args.memory, prod(selection.cut_shape))
-    grid = _grid(args.block, selection, sources, resources)
+    image_type = sources[0].dtype if sources else None
+    grid = reading_grid(
+        args.block, selection, lambda grid: projected_memory(grid, selection.source.dtype, image_type), resources
+    )
     measured = Measured(
         labels=selection.source,
         channels=sources,
@@ -126,23 +126,11 @@ def run(args: argparse.Namespace) -> int:
     }
     del recorded["labels"]  # an input, not a parameter
     recorder = Recorder("measure", recorded)
-    prints = {}
-    for name, opened, path in inputs:
-        prints[name] = fingerprint(opened.image.location, "none", ("", path))
-        recorder.input(
-            name,
-            opened.image.kind,
-            opened.image.location,
-            fingerprint=opened.reference.fingerprint if opened.reference else prints[name],
-            description=describe(opened.image),
-        )
+    prints = record_inputs(recorder, inputs)
     spread = {"workers", "memory", "block", "properties", "format"}
     plan = Plan(
         operation="measure",
-        inputs={
-            name: {"array": opened.image.location.child(path).address, "fingerprint": prints[name]}
-            for name, opened, path in inputs
-        },
+        inputs=prints,
         parameters={name: value for name, value in recorded.items() if name not in spread},
         layout={
             "shape": list(measured.grid.shape),
@@ -152,9 +140,7 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     output = os.path.abspath(args.output)
-    run_dir = os.path.abspath(args.run_dir or f"{output}.run")
-    # The table is no store: only scratch files and the journal are kept in the run directory.
-    under_way = Run.start(plan, run_dir, os.path.join(run_dir, "none"), os.path.join(run_dir, "scratch"))
+    under_way = start_run(args, plan)
     workers, wanted, count = Workers(), table_columns(measured, properties), 0
     try:
         with open_executor(resources, measured.n_blocks) as executor, open_table(output, form, wanted) as table:
@@ -173,20 +159,7 @@ def run(args: argparse.Namespace) -> int:
         description={"rows": count, "columns": [column.name for column in wanted]},
     )
     earlier = earlier_records(labels.records, image.records if image else ())
-    blocks, blocks_name = under_way.block_table(), f"blocks-{len(earlier) + 1}.tsv.gz"
-    record = recorder.finish(
-        plan={
-            "hash": plan.hash,
-            "shape": list(measured.grid.shape),
-            "block": list(measured.grid.block),
-            "blocks": measured.n_blocks,
-        },
-        blocks=under_way.summary() | {"table": blocks_name, "sha256": hashlib.sha256(blocks).hexdigest()},
-        workers=workers.rows(),
-    )
-    write_atomically(os.path.join(run_dir, RECORD), json_bytes(record.to_dict()))
-    shutil.rmtree(os.path.join(run_dir, "scratch"), ignore_errors=True)
-    write_reports(args, record, earlier, "table", {blocks_name: blocks})
+    finish_run(args, recorder, plan, under_way, workers, earlier, "table")
     if not count:
         print(f"No objects in {labels.image.location.address}: {args.output} has nothing but its header")
         return 0
@@ -211,20 +184,6 @@ def _properties(asked: list[str] | None, with_image: bool) -> tuple[str, ...]:
     return tuple(name for name in known if name in names)
 
 
-def _check_labels(image: Any) -> None:
-    dtype = image.levels[0].dtype
-    if not dtype.startswith(("int", "uint")):
-        raise InputError(
-            f"{image.location.address} holds {dtype} voxels, and labels have to be whole numbers; give the label image "
-            "with --labels and the image with --image."
-        )
-    if len(image.channels) > 1:
-        raise InputError(
-            f"{image.location.address} has {len(image.channels)} channels, and a label image has only one; give the "
-            "label image with --labels."
-        )
-
-
 def _time_of_labels(args: argparse.Namespace, labels: Any, image: Any) -> str | None:
     """``--time`` chooses time points of the labels, unless the image has others: then it says which the labels are."""
     if image is not None and _times(labels) != _times(image.image):
@@ -246,29 +205,3 @@ def _names(image: Any, channels: tuple[int, ...]) -> tuple[str, ...]:
 
 def _spatial(image: Any, values: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(value for value, axis in zip(values, image.axes, strict=True) if axis.type == "space")
-
-
-def _grid(asked: tuple[int, ...] | None, selection: Any, sources: tuple[Any, ...], resources: Any) -> Any:
-    """Blocks of whole chunks of the labels, about a shard of them, that fit into a worker's memory."""
-    from chunkwise.blocks.grid import Grid
-    from chunkwise.cluster.resources import fit_grid
-    from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
-    from chunkwise.ops.measure import projected_memory
-
-    shape = selection.source.shape
-    if asked is not None and len(asked) != len(shape):
-        raise InputError(f"--block needs {len(shape)} sizes, one for each of the axes {selection.image.spatial}.")
-    _, shard = shard_of(shape)
-    block = shard if asked is None else asked
-    if asked is None:
-        chunks = _spatial(selection.image, selection.level.chunks)
-        whole = tuple(min(n, max(1, s // int(c)) * int(c)) for s, c, n in zip(shard, chunks, shape, strict=True))
-        block = whole if prod(whole) <= 2 * SHARD_VOXELS else shard
-    single = (1,) * len(shape)  # no shards are written, so a unit is a block
-    return fit_grid(
-        lambda grid: projected_memory(grid, selection.source.dtype, sources[0].dtype if sources else None),
-        Grid.fit(shape, single, block),
-        single,
-        resources,
-        fixed=asked is not None,
-    )

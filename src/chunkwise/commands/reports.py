@@ -1,17 +1,23 @@
-"""What commands whose result is a single file do at the end: record, reference, crate."""
+"""What commands whose result is a single file do around their operation: run directory, record, reference, crate."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from chunkwise.provenance.record import RunRecord
-from chunkwise.reference import Reference
+from chunkwise.blocks.passes import Workers
+from chunkwise.blocks.run import RECORD, Plan, Run
+from chunkwise.provenance.record import Recorder, RunRecord
+from chunkwise.reference import OpenedInput, Reference, describe
+from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.outputs import write_atomically
 from chunkwise.storage.writer import json_bytes
 
-__all__ = ["add_reports", "earlier_records", "write_reports"]
+__all__ = ["add_reports", "earlier_records", "finish_run", "record_inputs", "start_run", "write_reports"]
 
 
 def add_reports(group: Any, name: str) -> None:
@@ -24,6 +30,87 @@ def add_reports(group: Any, name: str) -> None:
         metavar="DIR",
         help=f"where plan, journal and scratch files go; an unfinished run goes on from there (default: {name}.run)",
     )
+
+
+def record_inputs(recorder: Recorder, inputs: Sequence[tuple[str, OpenedInput, str]]) -> dict[str, Any]:
+    """Note what a run reads.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Of the run.
+    inputs : sequence of (str, OpenedInput, str)
+        The parameter, what was opened, and the path of the level that is read.
+
+    Returns
+    -------
+    dict
+        The ``inputs`` of the plan.
+    """
+    known = {}
+    for name, opened, path in inputs:
+        location = opened.image.location
+        mark = fingerprint(location, "none", ("", path))
+        recorder.input(
+            name,
+            opened.image.kind,
+            location,
+            fingerprint=opened.reference.fingerprint if opened.reference else mark,
+            description=describe(opened.image),
+        )
+        known[name] = {"array": location.child(path).address, "fingerprint": mark}
+    return known
+
+
+def start_run(args: argparse.Namespace, plan: Plan) -> Run:
+    """Begin a run that writes no store, or go on with it: its directory holds only journal and scratch files.
+
+    Raises
+    ------
+    InputError
+        If the directory belongs to another run.
+    """
+    folder = os.path.abspath(args.run_dir or f"{os.path.abspath(args.output)}.run")
+    return Run.start(plan, folder, os.path.join(folder, "none"), os.path.join(folder, "scratch"))
+
+
+def finish_run(
+    args: argparse.Namespace,
+    recorder: Recorder,
+    plan: Plan,
+    run: Run,
+    workers: Workers,
+    earlier: list[dict[str, Any]],
+    kind: str,
+) -> None:
+    """Close a run whose outputs are written and named to the recorder: its record, and the reports on it.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With the options of :func:`add_reports`.
+    recorder, plan, run, workers
+        Of the run.
+    earlier : list of dict
+        As :func:`earlier_records` returns them.
+    kind : str
+        Of the reference: one of ``chunkwise.reference.KINDS``.
+    """
+    blocks, name = run.block_table(), f"blocks-{len(earlier) + 1}.tsv.gz"
+    done = run.summary()
+    record = recorder.finish(
+        plan={
+            "hash": plan.hash,
+            "shape": plan.layout["shape"],
+            "block": plan.layout["block"],
+            "blocks": done["total"],
+        },
+        blocks=done | {"table": name, "sha256": hashlib.sha256(blocks).hexdigest()},
+        workers=workers.rows(),
+    )
+    write_atomically(os.path.join(run.folder, RECORD), json_bytes(record.to_dict()))
+    shutil.rmtree(os.path.join(run.folder, "scratch"), ignore_errors=True)
+    write_reports(args, record, earlier, kind, {name: blocks})
 
 
 def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from chunkwise.errors import InputError
 from chunkwise.ngff.model import Image, Level
 from chunkwise.ngff.volumes import Selection, VolumeSource, parse_region, parse_time, select
 
-__all__ = ["match_image", "select_channels"]
+__all__ = ["check_same_grid", "match_image", "select_channels"]
 
 #: Writers round the scale of lower levels; the shapes tell levels apart anyway.
 TOLERANCE = 1e-3
@@ -72,6 +72,22 @@ def match_image(
         f"No level of {cut_of}{image.location.address} has the shape and scale of the labels ({wanted}); "
         f"it has {known}. For labels of a cut, say with --region and --time which one it was."
     )
+
+
+def check_same_grid(first: Selection, second: Selection) -> None:
+    """Make sure that two selections have the same voxels: axes, shape, scale and units, and number of time points.
+
+    Raises
+    ------
+    InputError
+        If not; the sentence names both, with their shapes and scales.
+    """
+    if not _fits(second.image, second.level, second.source, first):
+        this, other = (
+            f"{one.image.location.address} has {_text(one.image, one.cut_shape, one.level.scale)}"
+            for one in (first, second)
+        )
+        raise InputError(f"The two images have to be of one shape and scale, but {this}, and {other}.")
 
 
 def _cut(image: Image, level: Level, region: str | None, time: str | None) -> VolumeSource | None:

@@ -1,0 +1,76 @@
+"""What commands that read label images have in common: which images they take, and in which blocks they read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.cluster.resources import Resources, fit_grid
+from chunkwise.errors import InputError
+from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
+from chunkwise.ngff.model import Image
+from chunkwise.ngff.volumes import Selection
+
+__all__ = ["check_labels", "reading_grid"]
+
+
+def check_labels(image: Image, advice: str) -> None:
+    """Refuse an image that cannot be a label image.
+
+    Parameters
+    ----------
+    image : Image
+        As opened.
+    advice : str
+        What to do, such as ``give the label image with --labels``.
+
+    Raises
+    ------
+    InputError
+        If its voxels are no whole numbers, or it has several channels.
+    """
+    dtype = image.levels[0].dtype
+    if not dtype.startswith(("int", "uint")):
+        raise InputError(
+            f"{image.location.address} holds {dtype} voxels, and labels have to be whole numbers; {advice}."
+        )
+    if len(image.channels) > 1:
+        raise InputError(
+            f"{image.location.address} has {len(image.channels)} channels, and a label image has only one; {advice}."
+        )
+
+
+def reading_grid(
+    asked: tuple[int, ...] | None, selection: Selection, projected: Callable[[Grid], int], resources: Resources
+) -> Grid:
+    """Choose blocks of whole chunks, about a shard of them, that fit into a worker's memory.
+
+    Parameters
+    ----------
+    asked : tuple of int, optional
+        The block that a person wants.
+    selection : Selection
+        Of the labels.
+    projected : callable
+        Bytes that a worker needs at most, for a grid.
+    resources : Resources
+        With the memory of a worker.
+
+    Raises
+    ------
+    InputError
+        If the block has another number of axes, or does not fit.
+    """
+    shape = selection.source.shape
+    if asked is not None and len(asked) != len(shape):
+        raise InputError(f"--block needs {len(shape)} sizes, one for each of the axes {selection.image.spatial}.")
+    _, shard = shard_of(shape)
+    block = shard if asked is None else asked
+    if asked is None:
+        axes = selection.image.axes
+        chunks = [size for size, axis in zip(selection.level.chunks, axes, strict=True) if axis.type == "space"]
+        whole = tuple(min(n, max(1, s // c) * c) for s, c, n in zip(shard, chunks, shape, strict=True))
+        block = whole if prod(whole) <= 2 * SHARD_VOXELS else shard
+    single = (1,) * len(shape)  # no shards are written, so a unit is a block
+    return fit_grid(projected, Grid.fit(shape, single, block), single, resources, fixed=asked is not None)
