@@ -13,6 +13,7 @@ from typing import Any
 
 from chunkwise.blocks.passes import Lost
 from chunkwise.cluster.inline import InlineExecutor
+from chunkwise.cluster.memory import ENVIRONMENT, steady_memory
 from chunkwise.cluster.resources import Resources
 
 __all__ = ["open_executor"]
@@ -79,6 +80,7 @@ def open_executor(resources: Resources, tasks: int) -> Iterator[InlineExecutor |
     """
     workers = min(resources.workers, tasks)
     if workers <= 1:
+        steady_memory()
         yield InlineExecutor()
         return
     import dask
@@ -110,6 +112,7 @@ def open_executor(resources: Resources, tasks: int) -> Iterator[InlineExecutor |
                 "distributed.worker.memory.pause": False,
                 "distributed.worker.memory.terminate": 0.98,
                 "distributed.admin.log-format": "%(message)s",
+                "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
             }
         ),
         SpecCluster(
