@@ -92,6 +92,7 @@ class BlockMoments:
 
     def __init__(self, labels: Array, origin: tuple[int, ...], values: str | None = None, channels: int = 0) -> None:
         ndim = labels.ndim
+        self._origin, self._shape = origin, labels.shape
         self._index, found = _number(np.ascontiguousarray(labels).reshape(-1))
         # 2-D volumes are 3-D ones of one slice, so that one kernel serves both.
         solid = self._index.reshape((1,) * (3 - ndim) + labels.shape)
@@ -104,6 +105,16 @@ class BlockMoments:
         self.rows["coordinates"] = sums[order, 3 - ndim :] + corner * self._count[order, None]
         self.rows["first"] = first[order, 3 - ndim :] + corner
         self.rows["last"] = last[order, 3 - ndim :] + corner
+
+    def first_voxels(self, shape: tuple[int, ...]) -> Array:
+        """Raster index of each object's first voxel in a volume of this shape; as the rows are sorted."""
+        found = np.maximum.accumulate(self._index)
+        # Objects are numbered as they come: each is first met where the largest number so far rises.
+        firsts = np.flatnonzero(np.diff(found, prepend=np.int32(-1)))[self._order]
+        places = np.unravel_index(firsts, self._shape)
+        return np.ravel_multi_index(
+            [place + start for place, start in zip(places, self._origin, strict=True)], shape
+        ).astype(np.int64)
 
     def add(self, channel: int, voxels: Array) -> None:
         """Take in the intensities of a channel, an array of the block's shape and of a real type."""
