@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,35 +34,41 @@ def planemo(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def run_tests(url: str, what: Sequence[Path], report: Path) -> list[dict[str, Any]]:
-    """Let planemo test tools or workflows; prints each result and gives the list of them."""
+    """Let planemo test tools or workflows; the result of each test."""
     key = (RUN / "admin.key").read_text().strip()
-    server: list[str | Path] = [
-        "--engine",
-        "external_galaxy",
-        "--galaxy_url",
-        url,
-        "--galaxy_admin_key",
-        key,
-        "--galaxy_user_key",
-        key,
-    ]
+    server: list[str | Path] = ["--engine", "external_galaxy", "--galaxy_url", url]
+    keys: list[str | Path] = ["--galaxy_admin_key", key, "--galaxy_user_key", key]
     outputs: list[str | Path] = ["--test_output", report.with_suffix(".html"), "--test_output_json", report]
-    done = planemo("test", *server, "--no_shed_install", *outputs, *what)
+    done = planemo("test", *server, *keys, "--no_shed_install", *outputs, *what)
     assert report.exists(), done.stdout
     results: list[dict[str, Any]] = json.loads(report.read_text())["tests"]
-    for result in results:
-        data = result["data"]
-        print(f"{result['id']}: {data['status']} in {data.get('time_seconds') or 0:.1f} s")
-        if data["status"] != "success":
-            stderr = (data.get("job") or {}).get("stderr", "")
-            print(f"  {data.get('output_problems')} {data.get('execution_problem')}\n  {stderr}")
     return results
 
 
+def show(config: pytest.Config, results: list[dict[str, Any]]) -> None:
+    """Print each result, past pytest's capturing: these minutes should not be silent."""
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print()
+        for result in results:
+            data = result["data"]
+            seconds = f" in {data['time_seconds']:.1f} s" if data.get("time_seconds") else ""
+            print(f"  {result['id']}: {data['status']}{seconds}")
+            if data["status"] != "success":
+                stderr = (data.get("job") or {}).get("stderr", "")
+                print(f"    {data.get('output_problems')} {data.get('execution_problem')}\n    {stderr}")
+
+
 @pytest.fixture(scope="module")
-def tool_results(galaxy_url: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The results of all tools, from one call of planemo: starting it takes seconds."""
-    return run_tests(galaxy_url, TOOLS, tmp_path_factory.mktemp("tools") / "tools.json")
+def tool_results(
+    galaxy_url: str, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> list[dict[str, Any]]:
+    """The results of all tools, from two calls of planemo side by side: most of a test is waiting."""
+    folder = tmp_path_factory.mktemp("tools")
+    with ThreadPoolExecutor(2) as pool:
+        halves = [pool.submit(run_tests, galaxy_url, TOOLS[half::2], folder / f"{half}.json") for half in (0, 1)]
+        results = [result for half in halves for result in half.result()]
+    show(pytestconfig, results)
+    return results
 
 
 @pytest.mark.usefixtures("galaxy_url")
@@ -86,6 +93,7 @@ def test_lint_workflow(workflow: Path) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.parent.name)
-def test_workflow(workflow: Path, galaxy_url: str, tmp_path: Path) -> None:
+def test_workflow(workflow: Path, galaxy_url: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     results = run_tests(galaxy_url, [workflow], tmp_path / "workflow.json")
+    show(pytestconfig, results)
     assert [result["data"]["status"] for result in results] == ["success"]
