@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
+import skimage.feature
 import skimage.filters
 import skimage.measure
+import skimage.segmentation
 import zarr
 
 from chunkwise.blocks.grid import Grid
@@ -18,12 +20,21 @@ from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.layout import OutputImage, shard_of, write_documents
 from chunkwise.ngff.model import Axis
 from chunkwise.ngff.volumes import VolumeSource
-from chunkwise.ops.segment import SegmentParameters, segment
+from chunkwise.ops.segment import SegmentParameters, SegmentResult, segment
 from chunkwise.ops.smooth import SmoothedVolumes
+from chunkwise.ops.split_passes import SplitParameters
 from chunkwise.storage.arrays import open_array
 from chunkwise.storage.location import Location
 
-__all__ = ["Array", "blockwise_segment", "reference_segment", "write_array"]
+__all__ = [
+    "Array",
+    "blockwise_segment",
+    "reference_number",
+    "reference_segment",
+    "reference_split",
+    "reference_split_one",
+    "write_array",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -45,16 +56,55 @@ def reference_segment(
     mask = smooth <= threshold if foreground == "dark" else smooth > threshold
     if fill_holes:
         mask = scipy.ndimage.binary_fill_holes(mask)
-    labels = skimage.measure.label(mask, connectivity=connectivity or volume.ndim)
+    return reference_number(skimage.measure.label(mask, connectivity=connectivity or volume.ndim), min_size)
+
+
+def reference_number(labels: Array, min_size: int = 0) -> Array:
+    """Drop small objects and number the others by their first voxel."""
     result = np.zeros(labels.shape, np.uint64)
     number = 0
     # np.unique with the index of the first occurrence: raster order of the first voxel.
     values, firsts, counts = np.unique(labels, return_index=True, return_counts=True)
-    for _, value, count in sorted(zip(firsts, values, counts, strict=True)):
-        if value and count >= min_size:
+    table = np.zeros(len(values), np.uint64)
+    for _, index in sorted(zip(firsts, range(len(values)), strict=True)):
+        if values[index] and counts[index] >= min_size:
             number += 1
-            result[labels == value] = number
+            table[index] = number
+    result[...] = table[np.searchsorted(values, labels)]
     return result
+
+
+def reference_split(
+    labels: Array, scale: tuple[float, ...], min_distance: int, connectivity: int, min_size: int = 0
+) -> Array:
+    """Split every component of a labelled volume with SciPy and scikit-image, as ``chunkwise.ops.split`` says."""
+    result = np.zeros(labels.shape, np.int64)
+    for value, place in enumerate(scipy.ndimage.find_objects(labels.astype(np.int64)), start=1):
+        if place is None:
+            continue
+        box = tuple(slice(max(0, p.start - 1), min(p.stop + 1, n)) for p, n in zip(place, labels.shape, strict=True))
+        mask = labels[box] == value
+        parts = reference_split_one(mask, scale, min_distance, connectivity)
+        result[box][mask] = parts[mask] + result.max()
+    return reference_number(result, min_size)
+
+
+def reference_split_one(mask: Array, scale: tuple[float, ...], min_distance: int, connectivity: int) -> Array:
+    """Split one component, alone in a box or in the whole volume."""
+    if mask.all():
+        return np.ones(mask.shape, np.int64)
+    distance = scipy.ndimage.distance_transform_edt(mask, sampling=np.array(scale) / min(scale))
+    peaks = skimage.feature.peak_local_max(
+        distance, min_distance=min_distance, labels=mask.astype(int), exclude_border=False
+    )
+    markers = np.zeros(mask.shape, np.int64)
+    markers[tuple(peaks.T)] = 1
+    seeds = np.flatnonzero(markers)
+    markers.flat[seeds] = np.arange(1, len(seeds) + 1)
+    # Of voxels of one distance the markers come first, in raster order.
+    order = np.where(markers > 0, markers, len(seeds) + 1)
+    ranks = np.unique(-distance, return_inverse=True)[1].reshape(mask.shape) * (len(seeds) + 2) + order
+    return np.asarray(skimage.segmentation.watershed(ranks, markers, connectivity=connectivity, mask=mask))
 
 
 def write_array(path: Path, data: Array, chunks: tuple[int, ...] | None = None) -> Location:
@@ -75,6 +125,9 @@ def blockwise_segment(
     connectivity: int | None = None,
     fill_holes: bool = False,
     min_size: int = 0,
+    split: SplitParameters | None = None,
+    memory: int = 2**30,
+    results: list[SegmentResult] | None = None,
 ) -> Array:
     """Segment ``(t, [z,] y, x)`` block by block in this process; the labels as zarr-python reads them."""
     shape = volumes.shape[1:]
@@ -90,7 +143,7 @@ def blockwise_segment(
     )
     _, shards = shard_of(shape, shard)
     smoothed = SmoothedVolumes(source, Grid.fit(shape, shards, block), sigma)
-    parameters = SegmentParameters(threshold, foreground, connectivity or len(shape), fill_holes, min_size)
+    parameters = SegmentParameters(threshold, foreground, connectivity or len(shape), fill_holes, min_size, split)
     axes = (Axis("t", "time"), *(Axis(name, "space") for name in source.axes[1:]))
 
     def make_output(dtype: str) -> OutputImage:
@@ -100,7 +153,9 @@ def blockwise_segment(
 
     output = folder / "out.ome.zarr"
     run = Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(output), str(folder / "partial"))
-    result = segment(smoothed, parameters, make_output, InlineExecutor(), run, Workers())
+    result = segment(smoothed, parameters, make_output, InlineExecutor(), run, Workers(), memory)
+    if results is not None:
+        results.append(result)
     write_documents(run.store, result.output)
     run.finish(str(output))
     open_array.cache_clear()

@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["label", "look_up", "sizes_and_firsts"]
+__all__ = ["label", "look_up", "relabel", "sizes_and_firsts"]
 
 Array = np.ndarray[Any, Any]
 
@@ -91,6 +91,41 @@ def _look_up(table, labels, out):
         for y in range(labels.shape[1]):
             for x in range(labels.shape[2]):
                 out[z, y, x] = table[labels[z, y, x]]
+
+
+def relabel(labels: Array, known: Array, new: Array, out: Array) -> None:
+    """Write each label's new one into an array; labels may be far apart, so that a table would be long.
+
+    Parameters
+    ----------
+    labels : ndarray
+        0 is background, and stays 0.
+    known : ndarray
+        Every other label, sorted.
+    new : ndarray
+        The new label of each, of the dtype of ``out``.
+    out : ndarray
+        Of the labels' shape, C-contiguous.
+    """
+    _relabel(np.ascontiguousarray(labels).reshape(-1), known, new, out.reshape(-1))
+
+
+@numba.njit(cache=True, nogil=True)
+def _relabel(labels, known, new, out):
+    before = labels[0]
+    becomes = new[0]
+    searched = False
+    for i in range(len(labels)):
+        label = labels[i]
+        if label == 0:
+            out[i] = 0
+            continue
+        # Voxels of an object lie side by side.
+        if not searched or label != before:
+            becomes = new[np.searchsorted(known, np.uint64(label))]
+            before = label
+            searched = True
+        out[i] = becomes
 
 
 @numba.njit(cache=True, nogil=True)

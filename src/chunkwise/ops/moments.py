@@ -108,13 +108,10 @@ class BlockMoments:
 
     def first_voxels(self, shape: tuple[int, ...]) -> Array:
         """Raster index of each object's first voxel in a volume of this shape; as the rows are sorted."""
-        found = np.maximum.accumulate(self._index)
-        # Objects are numbered as they come: each is first met where the largest number so far rises.
-        firsts = np.flatnonzero(np.diff(found, prepend=np.int32(-1)))[self._order]
+        firsts = _first_met(self._index, len(self.rows))[self._order]
         places = np.unravel_index(firsts, self._shape)
-        return np.ravel_multi_index(
-            [place + start for place, start in zip(places, self._origin, strict=True)], shape
-        ).astype(np.int64)
+        places = tuple(place + start for place, start in zip(places, self._origin, strict=True))
+        return np.asarray(np.ravel_multi_index(places, shape), np.int64)
 
     def add(self, channel: int, voxels: Array) -> None:
         """Take in the intensities of a channel, an array of the block's shape and of a real type."""
@@ -245,6 +242,18 @@ def _number(labels):
             number = places[place]
         index[i] = number
     return index, found[:count].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _first_met(index, size):
+    """Find where each object is first met; they are numbered in that order."""
+    firsts = np.empty(size, np.int64)
+    met = 0
+    for i in range(len(index)):
+        if index[i] == met:
+            firsts[met] = i
+            met += 1
+    return firsts
 
 
 @numba.njit(cache=True, nogil=True)

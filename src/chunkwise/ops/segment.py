@@ -6,6 +6,7 @@ Reference, on the whole volume::
     mask   = smooth > threshold                      (dark: <=)
     mask   = scipy.ndimage.binary_fill_holes(mask)   (if asked)
     labels = skimage.measure.label(mask, connectivity=connectivity)
+    labels = each component split into parts         (if asked; chunkwise.ops.split)
     objects of fewer than min_size voxels dropped, ids 1..n by first voxel in raster order
 
 Between passes a voxel is one bit: the mask. Labelling a block again costs less than writing and
@@ -15,7 +16,7 @@ reading its provisional labels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -29,6 +30,7 @@ from chunkwise.ops.find_threshold import find_thresholds
 from chunkwise.ops.gaussian import radius
 from chunkwise.ops.labelling import Labelling
 from chunkwise.ops.smooth import SmoothedVolumes
+from chunkwise.ops.split_passes import COMPONENTS, SplitParameters, Splitting, Unsplit
 
 __all__ = ["SegmentParameters", "SegmentResult", "projected_memory", "segment"]
 
@@ -47,6 +49,7 @@ class SegmentParameters:
     connectivity: int
     fill_holes: bool
     min_size: int
+    split: SplitParameters | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class SegmentResult:
     thresholds: list[Any]
     counts: list[int]
     """Objects of each volume."""
+    unsplit: list[Unsplit] = field(default_factory=list)
+    """The first components that were too large for memory to be split."""
+    n_unsplit: int = 0
 
 
 def projected_memory(volumes: SmoothedVolumes) -> int:
@@ -80,6 +86,7 @@ def segment(
     executor: Executor,
     run: Run,
     workers: Workers,
+    memory: int = 2**30,
 ) -> SegmentResult:
     """Segment every volume of a cut into the run's store.
 
@@ -93,6 +100,8 @@ def segment(
         ``make_output(dtype) -> OutputImage``; the dtype is known only when the objects are counted.
     executor, run, workers
         Where the work is done, what is done already, who takes in what was used.
+    memory : int
+        Bytes that a worker may take; larger components are not split.
 
     Raises
     ------
@@ -111,7 +120,21 @@ def segment(
     if parameters.fill_holes:
         labelling.find_holes()
     counts = labelling.number_objects(parameters.min_size)
-    output = make_output("uint32" if max(counts) < 2**32 else "uint64")
-    labelling.write(output)
+    output = make_output(_dtype(counts))
+    if parameters.split is None:
+        labelling.write(output)
+        write_pyramid(output, executor, run, workers)
+        return SegmentResult(output, thresholds, counts)
+    labelling.write(output, COMPONENTS, "components")
+    splitting = Splitting(
+        output, counts, parameters.connectivity, volumes.grid, parameters.split, memory, executor, run, workers
+    )
+    counts, unsplit, n_unsplit = splitting.number_parts(parameters.min_size)
+    output = make_output(_dtype(counts))
+    splitting.write(output)
     write_pyramid(output, executor, run, workers)
-    return SegmentResult(output, thresholds, counts)
+    return SegmentResult(output, thresholds, counts, unsplit, n_unsplit)
+
+
+def _dtype(counts: list[int]) -> str:
+    return "uint32" if max(counts) < 2**32 else "uint64"

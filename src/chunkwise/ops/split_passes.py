@@ -1,0 +1,441 @@
+"""Splitting the components of a label image into parts, over blocks; as a chain of passes.
+
+==========  ===================================================================================
+components  (made by the caller) the components' labels, as an array in ``scratch/``
+boxes       every unit's components: voxels, bounding box, first voxel; merged by label
+split       by object: every component is split once, by the unit that its first voxel lies in
+write       the final labels, a unit of whole shards at a time
+==========  ===================================================================================
+
+A component is split from its own bounding box, whatever the blocks, so the parts are those of the whole
+volume (:mod:`chunkwise.ops.split`). One that is too large for a worker's memory stays one object, and is named.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.grid import Box, Grid
+from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.run import Run
+from chunkwise.ngff.layout import OutputImage
+from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.ops.components import relabel, sizes_and_firsts
+from chunkwise.ops.moments import BlockMoments, merge_rows
+from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
+from chunkwise.ops.split import bytes_a_voxel, never_splits, split
+from chunkwise.storage.location import Location
+from chunkwise.storage.outputs import new_file
+from chunkwise.storage.writer import clear_errors, compress, decompress, json_bytes, put_object, write_box
+
+__all__ = ["COMPONENTS", "NAMED", "SplitParameters", "Splitting", "Unsplit", "projected_memory"]
+
+Array = np.ndarray[Any, Any]
+
+#: Where the caller writes the components' labels.
+COMPONENTS = "scratch/components"
+#: Components that were too large are named up to this many.
+NAMED = 20
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, SciPy, tensorstore.
+BASE = 260 * 10**6
+
+
+@dataclass(frozen=True)
+class SplitParameters:
+    """The options that decide the parts."""
+
+    spacing: tuple[float, ...]
+    """Edges of a voxel, the smallest 1."""
+    min_distance: int
+    """Seeds lie at least so many voxels apart."""
+
+
+@dataclass(frozen=True)
+class Unsplit:
+    """A component that was too large for memory, and stayed one object."""
+
+    volume: int
+    label: int
+    """Its final one; 0 where it was dropped."""
+    box: tuple[tuple[int, int], ...]
+    """First voxel, and the one after the last, of each axis."""
+    voxels: int
+
+
+def projected_memory(grid: Grid) -> int:
+    """Bytes that a worker needs at most, components aside: they are held against what is left of its memory."""
+    return BASE + prod(grid.unit) * (4 * 2 + 4 + 4)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the workers of the passes are handed."""
+
+    run: Run
+    components: VolumeSource
+    grid: Grid
+    parameters: SplitParameters
+    connectivity: int
+    memory: int
+    output: OutputImage | None = None
+
+    def read(self, volume: int, box: Box) -> Array:
+        return self.components.read(volume, box)
+
+    def unit(self, number: int) -> tuple[int, int, Box]:
+        """Volume, unit of it and box that a number stands for."""
+        volume, unit = divmod(number, self.grid.n_units)
+        return volume, unit, self.grid.unit_box(unit)
+
+    def rows(self, number: int) -> Array | None:
+        """The rows of the components that a unit has voxels of, each merged over all units."""
+        path = self.run.path(_boxes_key(number))
+        if not os.path.exists(path):
+            return None
+        table = np.load(self.run.path(_table_key(number // self.grid.n_units)), mmap_mode="r")
+        return np.asarray(table[np.load(path)["label"].astype(np.int64) - 1])
+
+    def owners(self, rows: Array) -> Array:
+        """Units that the components' first voxels lie in."""
+        places = np.unravel_index(rows["start"], self.grid.shape)
+        units = [place // size for place, size in zip(places, self.grid.unit, strict=True)]
+        return np.asarray(np.ravel_multi_index(units, self.grid.units_shape))
+
+    def may_split(self, row: Any) -> bool:
+        return not never_splits(tuple((row["last"] - row["first"] + 1).tolist()), self.parameters.min_distance)
+
+    def box(self, row: Any) -> Box:
+        """A component's bounding box, padded by one voxel and clipped at the volume."""
+        return tuple(
+            slice(max(int(a) - 1, 0), min(int(b) + 2, size))
+            for a, b, size in zip(row["first"], row["last"], self.grid.shape, strict=True)
+        )
+
+
+class Splitting:
+    """The splitting of every volume of a cut, in progress.
+
+    Parameters
+    ----------
+    components : OutputImage
+        The components' labels, 1..n in the order of their first voxels; whole at :data:`COMPONENTS`.
+    counts : list of int
+        Components of each volume.
+    connectivity : int
+        Of the components.
+    grid : Grid
+        Of a volume; a unit is worked on at once.
+    parameters : SplitParameters
+        How to split.
+    memory : int
+        Bytes that a worker may take.
+    executor, run, workers
+        Where the work is done, what is done already, who takes in what was used.
+    """
+
+    def __init__(
+        self,
+        components: OutputImage,
+        counts: list[int],
+        connectivity: int,
+        grid: Grid,
+        parameters: SplitParameters,
+        memory: int,
+        executor: Executor,
+        run: Run,
+        workers: Workers,
+    ) -> None:
+        put_object(run.folder, f"{COMPONENTS}/zarr.json", json_bytes(components.layout(0).document()))
+        source = VolumeSource(
+            array=Location(run.path(COMPONENTS)),
+            axes="".join(axis.name for axis in components.axes),
+            channel=0,
+            origin=(0,) * len(grid.shape),
+            shape=grid.shape,
+            first_time=0,
+            volumes=components.n_volumes,
+            dtype=components.dtype,
+        )
+        self._work = _Work(run, source, grid, parameters, connectivity, memory)
+        self._counts, self._executor, self._workers = counts, executor, workers
+
+    def number_parts(self, min_size: int) -> tuple[list[int], list[Unsplit], int]:
+        """Split, drop parts and objects of fewer voxels, number the others by their first voxel in raster order.
+
+        Returns
+        -------
+        counts : list of int
+            Objects of each volume.
+        unsplit : list of Unsplit
+            The first :data:`NAMED` components that were too large.
+        n_unsplit : int
+            How many there are.
+        """
+        boxes = self._map("boxes", _boxes_of_unit, self._work)
+        for volume, count in enumerate(self._counts):
+            self._merge_boxes(volume, count, boxes)
+        found = self._map("split", _split_unit, self._work)
+        counts, unsplit = [], []
+        for volume in range(len(self._counts)):
+            count, labels = self._number(volume, found, min_size)
+            counts.append(count)
+            for number in self._numbers(volume):
+                for label, box, voxels in found.get(number, {}).get("unsplit", []):
+                    unsplit.append(Unsplit(volume, int(labels[label - 1]), tuple((a, b) for a, b in box), voxels))
+        return counts, unsplit[:NAMED], sum(entry.get("n_unsplit", 0) for entry in found.values())
+
+    def write(self, output: OutputImage) -> None:
+        """Write the final labels into the run's store."""
+        self._map("write", _write_unit, replace(self._work, output=output))
+
+    def _map(self, name: str, function: Any, work: _Work) -> dict[int, Any]:
+        grid, volumes = work.grid, work.components.volumes
+        voxels = volumes * prod(grid.shape)
+        return map_pass(
+            self._executor, work.run, name, function, work, volumes * grid.n_units, voxels=voxels, workers=self._workers
+        )
+
+    def _numbers(self, volume: int) -> range:
+        count = self._work.grid.n_units
+        return range(volume * count, (volume + 1) * count)
+
+    def _merge_boxes(self, volume: int, count: int, found: dict[int, Any]) -> None:
+        """Merge the units' rows by label into one table on disk, without holding it in memory."""
+        run = self._work.run
+        files = [RowFile(run.path(_boxes_key(n)), *found[n]) for n in self._numbers(volume) if n in found]
+        path = run.path(_table_key(volume))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        head = {"descr": np.lib.format.dtype_to_descr(_row_type(len(self._work.grid.shape))), "fortran_order": False}
+        with new_file(path) as temporary, clear_errors(path), open(temporary, "wb") as file:
+            np.lib.format.write_array_header_2_0(file, head | {"shape": (count,)})
+            for batch in sorted_batches(files):
+                merged = merge_rows(batch)
+                firsts = np.flatnonzero(np.concatenate(([True], batch["label"][1:] != batch["label"][:-1])))
+                merged["start"] = np.minimum.reduceat(batch["start"], firsts)
+                file.write(merged.tobytes())
+
+    def _number(self, volume: int, found: dict[int, Any], min_size: int) -> tuple[int, Array]:
+        """Number a volume's objects: components that were not split, and parts of those that were."""
+        run, units = self._work.run, self._numbers(volume)
+        if not self._counts[volume]:
+            return 0, np.empty(0, np.uint64)
+        table = np.load(run.path(_table_key(volume)), mmap_mode="r")
+        whole = np.ones(len(table), bool)
+        firsts, sizes, offsets = [], [], [0]
+        for number in units:
+            parts = found.get(number, {}).get("parts", 0)
+            offsets.append(offsets[-1] + parts)
+            if parts:
+                with np.load(run.path(_parts_key(number))) as content:
+                    whole[content["labels"].astype(np.int64) - 1] = False
+                    firsts.append(content["firsts"])
+                    sizes.append(content["sizes"])
+        n_whole = int(whole.sum())
+        first = np.concatenate([table["start"][whole], *firsts])
+        size = np.concatenate([table["count"][whole], *sizes])
+        kept = np.flatnonzero(size >= min_size)
+        ids = np.zeros(len(first), np.uint64)
+        ids[kept[np.argsort(first[kept])]] = np.arange(1, len(kept) + 1, dtype=np.uint64)
+        labels = np.zeros(len(table), np.uint64)
+        labels[whole] = ids[:n_whole]
+        for key, array in (("labels", labels), ("parts", ids[n_whole:]), ("offsets", np.array(offsets, np.int64))):
+            put_object(run.folder, _ids_key(key, volume), rows_bytes(array))
+        return len(kept), labels
+
+
+def _row_type(ndim: int) -> np.dtype[Any]:
+    """A component's row: voxels, corners of its box (the last included), raster index of its first voxel."""
+    return np.dtype(
+        [("label", "u8"), ("count", "i8"), ("first", "i8", (ndim,)), ("last", "i8", (ndim,)), ("start", "i8")]
+    )
+
+
+def _boxes_of_unit(work: _Work, number: int) -> BlockResult:
+    volume, _, box = work.unit(number)
+    labels = work.read(volume, box)
+    if not labels.any():
+        return BlockResult()
+    moments = BlockMoments(labels, tuple(part.start for part in box))
+    rows = np.empty(len(moments.rows), _row_type(labels.ndim))
+    for name in ("label", "count", "first", "last"):
+        rows[name] = moments.rows[name]
+    rows["start"] = moments.first_voxels(work.grid.shape)
+    stored = put_object(work.run.folder, _boxes_key(number), rows_bytes(rows))
+    return BlockResult((stored,), [len(rows), int(rows["label"][0])])
+
+
+def _split_unit(work: _Work, number: int) -> BlockResult:
+    """Split the components whose first voxel lies in a unit; what is kept are the parts of those that have several."""
+    volume, unit, _ = work.unit(number)
+    rows = work.rows(number)
+    if rows is None:
+        return BlockResult()
+    mine = [row for row in rows[work.owners(rows) == unit] if work.may_split(row)]
+    # What was read of the volume, and the component at work in it, have to fit beside each other.
+    room = max(work.memory - BASE, 0)
+    a_read, a_split = 2 * np.dtype(work.components.dtype).itemsize, bytes_a_voxel(work.parameters.spacing)
+    fitting = [row for row in mine if _voxels(work.box(row)) * (a_read + a_split) <= room]
+    large = [row for row in mine if _voxels(work.box(row)) * (a_read + a_split) > room]
+    kept = _Parts()
+    group: list[Any] = []
+    reach: Box = ()
+    largest = 0
+    for row in fitting:
+        box = work.box(row)
+        wide = _around(reach, box) if group else box
+        if group and _voxels(wide) * a_read + max(largest, _voxels(box)) * a_split > room:
+            _split_group(work, volume, group, reach, kept)
+            group, wide, largest = [], box, 0
+        group.append(row)
+        reach, largest = wide, max(largest, _voxels(box))
+    if group:
+        _split_group(work, volume, group, reach, kept)
+    data: dict[str, Any] = {}
+    if large:
+        named = [
+            [
+                int(row["label"]),
+                list(zip(row["first"].tolist(), (row["last"] + 1).tolist(), strict=True)),
+                int(row["count"]),
+            ]
+            for row in large[:NAMED]
+        ]
+        data |= {"unsplit": named, "n_unsplit": len(large)}
+    if not kept.labels:
+        return BlockResult((), data)
+    stored = put_object(work.run.folder, _parts_key(number), kept.content())
+    return BlockResult((stored,), data | {"parts": sum(kept.counts)})
+
+
+def _split_group(work: _Work, volume: int, group: list[Any], reach: Box, kept: _Parts) -> None:
+    """Split components from one reading of the box around them all."""
+    labels = work.read(volume, reach)
+    for row in group:
+        box = work.box(row)
+        mask = labels[_inside(box, reach)] == row["label"]
+        if len(group) == 1:
+            del labels
+        parts, count = split(mask, work.parameters.spacing, work.parameters.min_distance, work.connectivity)
+        if count > 1:
+            origin = tuple(part.start for part in box)
+            sizes, firsts = sizes_and_firsts(parts.view(np.uint32), origin, work.grid.shape)
+            kept.add(int(row["label"]), box, parts, sizes, firsts)
+
+
+class _Parts:
+    """The parts of a unit's components, as they are handed on: each component's compressed on its own."""
+
+    def __init__(self) -> None:
+        self.labels: list[int] = []
+        self.boxes: list[list[tuple[int, int]]] = []
+        self.counts: list[int] = []
+        self.sizes: list[Array] = []
+        self.firsts: list[Array] = []
+        self.blobs: list[bytes] = []
+
+    def add(self, label: int, box: Box, parts: Array, sizes: Array, firsts: Array) -> None:
+        self.labels.append(label)
+        self.boxes.append([(part.start, part.stop) for part in box])
+        self.counts.append(len(sizes))
+        self.sizes.append(sizes)
+        self.firsts.append(firsts)
+        self.blobs.append(compress(parts.astype(_narrow(len(sizes))).tobytes()))
+
+    def content(self) -> bytes:
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            labels=np.array(self.labels, np.uint64),
+            boxes=np.array(self.boxes, np.int64),
+            counts=np.array(self.counts, np.int64),
+            sizes=np.concatenate(self.sizes),
+            firsts=np.concatenate(self.firsts),
+            ends=np.cumsum([len(blob) for blob in self.blobs]),
+            blobs=np.frombuffer(b"".join(self.blobs), np.uint8),
+        )
+        return buffer.getvalue()
+
+
+def _write_unit(work: _Work, number: int) -> BlockResult:
+    """Give a unit's components their final ids, paste the parts of those that were split, and write its shards."""
+    assert work.output is not None
+    volume, _, box = work.unit(number)
+    rows = work.rows(number)
+    if rows is None:
+        return BlockResult()
+    layout = work.output.layout(0)
+    ids = np.load(work.run.path(_ids_key("labels", volume)), mmap_mode="r")
+    final = np.asarray(ids[rows["label"].astype(np.int64) - 1]).astype(layout.dtype)
+    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    relabel(work.read(volume, box), rows["label"], final, data)
+    candidates = rows[[work.may_split(row) for row in rows]]
+    owners = work.owners(candidates)
+    for owner in np.unique(owners):
+        _paste(work, volume, int(owner), candidates["label"][owners == owner], box, data)
+    full, shaped = work.output.place(volume, box, data)
+    return BlockResult(tuple(write_box(work.run.store, "0", layout, full, shaped)))
+
+
+def _paste(work: _Work, volume: int, owner: int, labels: Array, box: Box, data: Array) -> None:
+    """Put the parts of some components into a unit's data."""
+    begin, end = np.load(work.run.path(_ids_key("offsets", volume)), mmap_mode="r")[owner : owner + 2].tolist()
+    if begin == end:
+        return
+    ids = np.load(work.run.path(_ids_key("parts", volume)), mmap_mode="r")
+    with np.load(work.run.path(_parts_key(volume * work.grid.n_units + owner))) as content:
+        wanted = np.flatnonzero(np.isin(content["labels"], labels))
+        if not len(wanted):
+            return
+        ends, boxes, blobs = content["ends"], content["boxes"], content["blobs"]
+        offsets = np.concatenate(([0], np.cumsum(content["counts"]))) + begin
+    for index in wanted:
+        whole = tuple(slice(int(a), int(b)) for a, b in boxes[index])
+        common = tuple(slice(max(w.start, u.start), min(w.stop, u.stop)) for w, u in zip(whole, box, strict=True))
+        if any(part.start >= part.stop for part in common):
+            continue
+        blob = blobs[ends[index - 1] if index else 0 : ends[index]].tobytes()
+        parts = np.frombuffer(decompress(blob), _narrow(int(offsets[index + 1] - offsets[index])))
+        parts = parts.reshape(tuple(part.stop - part.start for part in whole))[_inside(common, whole)]
+        table = np.concatenate(([0], ids[offsets[index] : offsets[index + 1]])).astype(data.dtype)
+        here = data[_inside(common, box)]
+        np.copyto(here, table[parts], where=parts > 0)
+
+
+def _narrow(count: int) -> np.dtype[Any]:
+    """The smallest type that numbers so many parts."""
+    return np.min_scalar_type(count)
+
+
+def _voxels(box: Box) -> int:
+    return prod(part.stop - part.start for part in box)
+
+
+def _around(a: Box, b: Box) -> Box:
+    return tuple(slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
+
+
+def _inside(box: Box, outer: Box) -> Box:
+    """A box as it lies in an array of another."""
+    return tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))
+
+
+def _boxes_key(number: int) -> str:
+    return f"scratch/boxes/{number // 1000}/{number}.npy"
+
+
+def _parts_key(number: int) -> str:
+    return f"scratch/parts/{number // 1000}/{number}.npz"
+
+
+def _table_key(volume: int) -> str:
+    return f"scratch/boxes/table-{volume}.npy"
+
+
+def _ids_key(what: str, volume: int) -> str:
+    return f"scratch/parts/{what}-{volume}.npy"
