@@ -20,6 +20,7 @@ from typing import Any
 import numba
 import numpy as np
 import zarr
+from zarr.codecs import ZstdCodec
 
 CHUNK = (64, 256, 256)
 CELL = 28
@@ -65,7 +66,7 @@ def _write_chunk(path: str, index: tuple[int, ...], seed: int) -> None:
     start = [i * c for i, c in zip(index, CHUNK, strict=True)]
     box = tuple(slice(s, min(s + c, n)) for s, c, n in zip(start, CHUNK, array.shape, strict=True))
     block = np.empty(tuple(part.stop - part.start for part in box), np.uint16)
-    fill(block, *start, seed)
+    fill(block, start[0], start[1], start[2], seed)
     array[box] = block
 
 
@@ -89,7 +90,7 @@ def make(path: str, shape: tuple[int, ...], seed: int = 1, workers: int | None =
         shape=shape,
         dtype="uint16",
         chunks=CHUNK,
-        compressors=zarr.codecs.ZstdCodec(level=3),
+        compressors=ZstdCodec(level=3),
         dimension_names=list("zyx"),
     )
     indices = list(product(*[range(-(-n // c)) for n, c in zip(shape, CHUNK, strict=True)]))
