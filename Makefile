@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-fast test-slow lint galaxy galaxy-down test-galaxy lock clean
+.PHONY: help setup demo test test-fast test-slow bench lint galaxy galaxy-down test-galaxy lock clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: lint ## every test, those in a real Galaxy included
 
 test-slow: setup ## large volumes: minutes
 	$(BIN)/python -m pytest -m slow --durations=15
+
+bench: setup ## measure beside the peers and write docs/performance.md: an hour or two on a quiet machine
+	@bash benchmarks/all.sh
 
 galaxy: setup ## start a real Galaxy on loopback with the tools in it
 	@bash deploy/galaxy/up.sh

@@ -78,7 +78,7 @@ def measure(
     memory_limit: int | None = None,
     environment: dict[str, str] | None = None,
 ) -> Measurement:
-    """Run a program to its end, or to its limit."""
+    """Run a program to its end, or to its limit; every other child of this process is ended with it."""
     # PR_SET_CHILD_SUBREAPER: children of processes that end become ours.
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
     result = Measurement()

@@ -121,6 +121,7 @@ def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import Resources, find_resources
+    from chunkwise.ngff.layout import write_documents
     from chunkwise.ngff.pyramid import write_pyramid
 
     output = _output(image)
@@ -130,6 +131,7 @@ def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:
         run = _bare_run(os.path.join(folder, "run"), store)
         with open_executor(Resources(many, 2**30), many) as executor:
             write_pyramid(output, executor, run, Workers())
+    write_documents(store, output)
     return {"levels": output.n_levels}
 
 
