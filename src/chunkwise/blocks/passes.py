@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
 from chunkwise.blocks.run import Run
@@ -127,25 +129,26 @@ def map_pass(
     Returns
     -------
     dict
-        Each block's ``data``.
+        Each block's ``data``, where it has some.
 
     Raises
     ------
     ResumableError
         If blocks failed or killed their workers: after all others are done, and with their names.
     """
-    done = {block: entry.data for block, entry in run.done(name).items()}
-    left = [block for block in range(count) if block not in done]
-    progress = Progress(name, count, voxels, len(done))
+    done, data = run.done(name, count)
+    progress = Progress(name, count, voxels, int(done.sum()))
     failures: list[tuple[int, str]] = []
-    calls = [(function, context, run, name, batch) for batch in _batches(left, executor.workers)]
+    left = np.flatnonzero(~done)
+    size = _batch_size(len(left), executor.workers)
+    calls = [(function, context, run, name, left[i : i + size].tolist()) for i in range(0, len(left), size)]
     for report in _results(executor, _map_batch, calls, failures):
         _note(report, workers)
         failures += report.failures
-        done.update(report.results)
+        data.update((block, value) for block, value in report.results if value is not None)
         progress.advance(len(report.results))
     _raise_failures(name, failures, count)
-    return done
+    return data
 
 
 def reduce_pass(
@@ -179,7 +182,7 @@ def reduce_pass(
     dict
         Each group's value.
     """
-    values = {group: entry.data for group, entry in run.done(name).items()}
+    _, values = run.done(name, len(groups))
     total = sum(len(blocks) for blocks in groups)
     before = sum(len(groups[group]) for group in values)
     progress = Progress(name, total, voxels, before)
@@ -255,11 +258,6 @@ def _raise_failures(name: str, failures: list[tuple[int, str]], count: int) -> N
 def _batch_size(count: int, workers: int) -> int:
     """Few tasks whatever the number of blocks, yet enough of them to share the work evenly."""
     return max(1, min(256, count // (workers * 8)))
-
-
-def _batches(blocks: list[int], workers: int) -> list[list[int]]:
-    size = _batch_size(len(blocks), workers)
-    return [blocks[i : i + size] for i in range(0, len(blocks), size)]
 
 
 @functools.lru_cache(maxsize=4)

@@ -24,9 +24,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from chunkwise.blocks.journal import Entry, read_entries
 from chunkwise.errors import InputError
-from chunkwise.storage.writer import StoredObject, json_bytes, put_object
+from chunkwise.storage.writer import StoredObject, json_bytes, put_object, remove_temporaries
 
 __all__ = ["RECORD", "Plan", "Run"]
 
@@ -151,42 +153,65 @@ class Run:
         """Where an object lies: keys that begin with ``scratch/`` in the run directory, others in the store."""
         return os.path.join(self.folder if key.startswith("scratch/") else self.store, key)
 
-    def done(self, name: str) -> dict[int, Entry]:
-        """The blocks of a pass that are done: their line is there, and their objects have the hashes it names."""
-        entries = {
-            entry.block: entry
-            for entry in read_entries(self.journal, self.hash)
-            if entry.name == name and entry.status == "done"
-        }
-        return {block: entry for block, entry in entries.items() if all(map(self._is_whole, entry.objects))}
+    def done(self, name: str, count: int) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], dict[int, Any]]:
+        """The blocks of a pass that are done: their line is there, and their objects have the hashes it names.
 
-    def entries(self) -> list[Entry]:
-        """Every line of the journal, by pass and block as they began."""
-        return sorted(read_entries(self.journal, self.hash), key=lambda entry: (entry.start, entry.name, entry.block))
+        Parameters
+        ----------
+        name : str
+            Of the pass.
+        count : int
+            Number of its blocks.
+
+        Returns
+        -------
+        done : ndarray of bool, shape (count,)
+        data : dict
+            What the lines of done blocks hand on, where they hand on something.
+        """
+        done, data = np.zeros(count, np.bool_), {}
+        for entry in read_entries(self.journal, self.hash):
+            if entry.name == name and entry.status == "done" and entry.block < count:
+                # A later line of the same block is about the same objects, as they are now.
+                done[entry.block] = all(map(self._is_whole, entry.objects))
+                if entry.data is not None:
+                    data[entry.block] = entry.data
+        return done, {block: value for block, value in data.items() if done[block]}
+
+    def entries(self) -> Iterator[Entry]:
+        """Every line of the journal, segment by segment."""
+        return read_entries(self.journal, self.hash)
 
     def stored_objects(self) -> list[StoredObject]:
-        """The objects of the store that the journal names; the last line of a block counts."""
-        last = {(entry.name, entry.block): entry for entry in self.entries() if entry.status == "done"}
-        objects = [item for entry in last.values() for item in entry.objects]
-        return sorted((i for i in objects if not i.key.startswith("scratch/")), key=lambda item: item.key)
+        """The objects of the store that the journal names; the last line about an object counts."""
+        objects = {
+            item.key: item
+            for entry in self.entries()
+            if entry.status == "done"
+            for item in entry.objects
+            if not item.key.startswith("scratch/")
+        }
+        return [objects[key] for key in sorted(objects)]
 
     def summary(self) -> dict[str, Any]:
-        """Sums over the journal for the run record: blocks done, tried again, failed."""
-        entries = self.entries()
-        done = [entry for entry in entries if entry.status == "done"]
-        distinct = len({(entry.name, entry.block) for entry in done})
-        return {
-            "total": distinct,
-            "done": distinct,
-            "retried": len(done) - distinct,
-            "failed": len(entries) - len(done),
-        }
+        """Sums over the journal for the run record: blocks done, done again, failed."""
+        done: dict[str, set[int]] = {}
+        again = failed = 0
+        for entry in self.entries():
+            if entry.status != "done":
+                failed += 1
+            elif entry.block in done.setdefault(entry.name, set()):
+                again += 1
+            else:
+                done[entry.name].add(entry.block)
+        total = sum(map(len, done.values()))
+        return {"total": total, "done": total, "retried": again, "failed": failed}
 
     def block_table(self) -> bytes:
         """The journal as a gzipped table, one row a line, for the crate."""
         columns = ("pass", "block", "status", "worker", "start", "end", "objects", "sha256", "bytes", "error")
         rows = ["\t".join(columns)]
-        for entry in self.entries():
+        for entry in sorted(self.entries(), key=lambda entry: (entry.start, entry.name, entry.block)):
             rows.append(
                 "\t".join(
                     (
@@ -222,6 +247,7 @@ class Run:
         """
         if os.path.lexists(output):
             raise InputError(f"The output {output} appeared during the run; the result is kept in {self.store}.")
+        remove_temporaries(self.store)
         os.makedirs(os.path.dirname(output), exist_ok=True)
         os.rename(self.store, output)
         shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)

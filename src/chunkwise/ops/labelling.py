@@ -134,7 +134,7 @@ class Labelling:
         np.cumsum([found[number] for number in range(count)], out=offsets[1:])
         _save(self.run, f"scratch/{phase}/offsets.npy", offsets)
         joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase), count)
-        pairs = [np.load(self.run.path(_pairs_key(phase, number))) for number in range(count) if joined[number]]
+        pairs = [np.load(self.run.path(_pairs_key(phase, number))) for number in sorted(joined)]
         return offsets, np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
 
 
@@ -217,7 +217,7 @@ def _join_block(work: _Work, number: int) -> BlockResult:
         if len(pairs):
             found.append(pairs + np.array([offsets[number], offsets[other]]))
     if not found:
-        return BlockResult((), 0)
+        return BlockResult()
     buffer = io.BytesIO()
     np.save(buffer, np.concatenate(found))
     stored = put_object(work.run.folder, _pairs_key(work.phase, number), buffer.getvalue())

@@ -104,7 +104,7 @@ def measure(measured: Measured, executor: Executor, run: Run, workers: Workers) 
     count = measured.grid.n_blocks
     for volume in range(measured.labels.volumes):
         numbers = range(volume * count, (volume + 1) * count)
-        files = [RowFile(run.path(_key(number)), *found[number]) for number in numbers if found[number] is not None]
+        files = [RowFile(run.path(_key(number)), *found[number]) for number in numbers if number in found]
         for batch in sorted_batches(files):
             yield volume, merge_rows(batch)
 

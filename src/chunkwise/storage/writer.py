@@ -34,6 +34,7 @@ __all__ = [
     "encode_shard",
     "json_bytes",
     "put_object",
+    "remove_temporaries",
     "write_box",
 ]
 
@@ -132,6 +133,15 @@ def put_object(folder: str, key: str, content: bytes) -> StoredObject:
                 os.unlink(temporary)
             raise
     return StoredObject(key, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def remove_temporaries(folder: str) -> None:
+    """Remove what writers that were killed in the middle of :func:`put_object` left behind."""
+    for top, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(".") and name.endswith(".tmp"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(top, name))
 
 
 def write_box(folder: str, array: str, layout: ArrayLayout, box: Box, data: np.ndarray[Any, Any]) -> list[StoredObject]:
