@@ -34,6 +34,13 @@ class User:
         with urllib.request.urlopen(request, timeout=120) as answer:
             return bytes(answer.read())
 
+    def get(self, path: str) -> tuple[bytes, str]:
+        """What a browser gets: content and content type."""
+        request = urllib.request.Request(self.url + path)
+        request.add_header("x-api-key", self.key)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return bytes(answer.read()), str(answer.headers["content-type"])
+
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Speak to the API; its JSON."""
         return json.loads(self.raw(method, path, body) or b"null")
