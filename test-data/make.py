@@ -188,6 +188,16 @@ def main() -> None:
         levels=2,
     )
 
+    # Another's opinion on the coins: one overlooked, one in two halves, two as one, one that is none, the rest smaller.
+    other = np.zeros_like(labels)
+    for number in range(2, len(keep) + 1):
+        other[ndimage.binary_erosion(labels == number)] = number + 100
+    middle = int(ndimage.center_of_mass(labels == 5)[0])
+    other[middle:][other[middle:] == 105] = 200
+    other[other == 111] = 110
+    other[-8:-2, 2:20] = 300
+    write("coins_2d_predicted", other, "yx", {"image-label": {"source": {"image": "../../"}}}, levels=2)
+
     nuclei = np.stack([cells(5, seed=1), cells(6, seed=2)])
     other = np.stack([cells(3, seed=3), cells(3, seed=4)])
     omero = {"channels": [channel("DAPI", "0000FF", 2500), channel("GFP", "00FF00", 2000)]}

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "describe an image: a JSON summary and an HTML page with pictures",
     "segment": "find objects by smoothing, threshold and connected components",
     "measure": "measure the objects of a label image, one row an object",
+    "compare": "compare two label images: objects found, missed, split and merged",
     "fetch": "cut a piece out of a store, as a dataset of its own",
     "crate": "build or validate the RO-Crate that says what was done",
 }

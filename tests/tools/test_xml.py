@@ -23,6 +23,9 @@ NOT_OFFERED = {
     "measure --block": "chosen from the memory there is",
     "measure --crate": "the tool Build an RO-Crate makes one of the run record",
     "measure --reference": "the table is a dataset",
+    "compare --block": "chosen from the memory there is",
+    "compare --crate": "the tool Build an RO-Crate makes one of the run record",
+    "compare --reference": "the scores are a dataset",
     "fetch --block": "chosen from the memory there is",
     "fetch --crate": "the tool Build an RO-Crate makes one of the run record",
     "fetch --reference": "the piece is a dataset",
@@ -30,7 +33,19 @@ NOT_OFFERED = {
     "fetch --to-workspace": "the tool is for bringing a piece into Galaxy",
 }
 #: Parameters that are not options of the command: they choose between ways to call it.
-ONLY_IN_GALAXY = {"image", "labels", "pictures", "format", "kind", "store", "location", "where", "value"}
+ONLY_IN_GALAXY = {
+    "image",
+    "labels",
+    "truth",
+    "predicted",
+    "pictures",
+    "format",
+    "kind",
+    "store",
+    "location",
+    "where",
+    "value",
+}
 
 
 def tool_of(command: str) -> ElementTree.Element:

@@ -6,18 +6,20 @@ import argparse
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import RECORD, Plan, Run
+from chunkwise.errors import InputError, PolicyError
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.reference import OpenedInput, Reference, describe
 from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.outputs import write_atomically
 from chunkwise.storage.writer import json_bytes
 
-__all__ = ["add_reports", "earlier_records", "finish_run", "record_inputs", "start_run", "write_reports"]
+__all__ = ["add_reports", "earlier_records", "finish_run", "record_inputs", "start_run", "working", "write_reports"]
 
 
 def add_reports(group: Any, name: str) -> None:
@@ -72,6 +74,27 @@ def start_run(args: argparse.Namespace, plan: Plan) -> Run:
     """
     folder = os.path.abspath(args.run_dir or f"{os.path.abspath(args.output)}.run")
     return Run.start(plan, folder, os.path.join(folder, "none"), os.path.join(folder, "scratch"))
+
+
+@contextmanager
+def working(run: Run) -> Iterator[None]:
+    """Hold the run against a second one; what would fail again leaves nothing behind.
+
+    Raises
+    ------
+    InputError
+        If another run is at work in the same directory.
+    """
+    hopeless: InputError | PolicyError | None = None
+    with run.locked():
+        try:
+            yield
+        except (InputError, PolicyError) as error:
+            hopeless = error
+    # The lock lies in the directory, so that it has to go first.
+    if hopeless is not None:
+        run.abandon()
+        raise hopeless
 
 
 def finish_run(
