@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measure everything beside the peers in one run, and write the tables of docs/performance.md.
-# SIZES (GiB, default "0.25 1 4") and REPEAT (default 3; the larger sizes run once) may be given. Wants a quiet machine.
+# SIZES (GiB, default "0.25 1 4"), REPEAT (default 3; the larger sizes run once), BLOCKS, LABELS and PROFILE (GiB) may be
+# given, smaller ones for a try. Wants a quiet machine, and for the 4 GiB volume and its labels 10 GB of disk.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -27,10 +28,10 @@ bench measure.py --size "$smallest" --repeat "$repeat"
 bench pyramid.py --repeat "$repeat"
 bench read.py --size "$smallest" --repeat "$repeat"
 bench floor.py --size "$smallest" --repeat "$repeat"
-bench scale.py blocks --repeat 1
-bench scale.py merge --repeat 1
+bench scale.py blocks --blocks "${BLOCKS:-1000000}" --repeat 1
+bench scale.py merge --labels "${LABELS:-100000000}" --repeat 1
 bench scale.py linear --sizes "${sizes// /,}" --repeat 1
 bench scale.py start --repeat "$repeat"
-"$python" benchmarks/profile_segment.py --size 1 > .bench/profile-table.txt || failed=1
+"$python" benchmarks/profile_segment.py --size "${PROFILE:-1}" > .bench/profile-table.txt || failed=1
 "$python" benchmarks/report.py || failed=1
 exit $failed

@@ -102,6 +102,7 @@ def start(args: argparse.Namespace) -> None:
     tool = harness.CHUNKWISE
     candidates = [
         Candidate("python", [sys.executable, "-c", "pass"], note="an interpreter that does nothing"),
+        Candidate("2 workers", harness.ours("ours.py", "blocks", "16", "2"), note="started for nothing, and stopped"),
         Candidate("chunkwise --help", [tool, "--help"]),
         Candidate("segment --help", [tool, "segment", "--help"]),
         Candidate("inspect tiny", [tool, "inspect", image, "--json", f"{out}.json"], tidy(f"{out}.json")),

@@ -102,6 +102,17 @@ def _output(image: str) -> Any:
     )
 
 
+def factors(image: str) -> list[dict[str, int]]:
+    """Of each level below the full one that chunkwise writes, the factors of its axes."""
+    made = _output(image)
+    found, factor, shape = [], dict.fromkeys("zyx", 1), made.volume_shape(0)
+    for level in range(1, made.n_levels):
+        factor = {axis: factor[axis] * step for axis, step in zip("zyx", made.factors(shape), strict=True)}
+        shape = made.volume_shape(level)
+        found.append(factor)
+    return found
+
+
 def _run(folder: str, store: str) -> Any:
     from chunkwise.blocks.run import Plan, Run
 
@@ -120,16 +131,16 @@ def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:
     """Write the levels below the full one."""
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.local import open_executor
-    from chunkwise.cluster.resources import Resources, find_resources
+    from chunkwise.cluster.resources import Resources
     from chunkwise.ngff.layout import write_documents
     from chunkwise.ngff.pyramid import write_pyramid
 
     output = _output(image)
-    # As a command does it: a small image gets one worker.
-    many = min(int(workers), find_resources(voxels=int(np.prod(output.shape))).workers)
+    # As a command does it: an image of few shards gets few workers.
+    shards = int(np.prod([-(-n // s) for n, s in zip(output.shape, output.layout(0).shards, strict=True)]))
     with tempfile.TemporaryDirectory() as folder:
         run = _bare_run(os.path.join(folder, "run"), store)
-        with open_executor(Resources(many, 2**30), many) as executor:
+        with open_executor(Resources(int(workers), 2**30), shards) as executor:
             write_pyramid(output, executor, run, Workers())
     write_documents(store, output)
     return {"levels": output.n_levels}

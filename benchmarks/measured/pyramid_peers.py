@@ -1,4 +1,7 @@
-"""An OME-Zarr with two levels below the full one, each the mean of 2 x 2 x 2 voxels: as the peers write it."""
+"""An OME-Zarr with levels below the full one, each voxel the mean of up to 2 x 2 x 2: as the peers write it.
+
+``factors`` is JSON: of each lower level the factors of its axes, relative to the full level.
+"""
 
 # The peers lie in another environment, and most have no types.
 # mypy: disable-error-code="attr-defined,import-not-found,no-untyped-call"
@@ -12,11 +15,10 @@ from typing import Any
 import zarr
 from zarr.codecs import ZstdCodec
 
-FACTORS = [{"z": 2, "y": 2, "x": 2}, {"z": 4, "y": 4, "x": 4}]
 ZSTD = {"name": "zstd", "configuration": {"level": 3, "checksum": False}}
 
 
-def ome_zarr(image: str, output: str) -> None:
+def ome_zarr(image: str, output: str, factors: str) -> None:
     import dask.array as da
     from ome_zarr.scale import Methods
     from ome_zarr.writer import write_image
@@ -26,13 +28,13 @@ def ome_zarr(image: str, output: str) -> None:
         da.from_zarr(source),
         output,
         axes=list("zyx"),
-        scale_factors=[dict(factor) for factor in FACTORS],
+        scale_factors=json.loads(factors),
         method=Methods.LOCAL_MEAN,
         storage_options={"chunks": source.chunks, "compressors": [ZstdCodec(level=3)]},
     )
 
 
-def ngff_zarr(image: str, output: str, method: str) -> None:
+def ngff_zarr(image: str, output: str, factors: str, method: str) -> None:
     import dask.array as da
     import ngff_zarr as nz
 
@@ -40,12 +42,15 @@ def ngff_zarr(image: str, output: str, method: str) -> None:
     voxels = nz.to_ngff_image(da.from_zarr(source), dims=list("zyx"))
     # The chunks of the source; the factors of a level are relative to the full one.
     levels = nz.to_multiscales(
-        voxels, scale_factors=FACTORS, method=nz.Methods[method], chunks=dict(zip("zyx", source.chunks, strict=True))
+        voxels,
+        scale_factors=json.loads(factors),
+        method=nz.Methods[method],
+        chunks=dict(zip("zyx", source.chunks, strict=True)),
     )
     nz.to_ome_zarr(output, levels, compressors=[ZstdCodec(level=3)])
 
 
-def tensorstore(image: str, output: str) -> None:
+def tensorstore(image: str, output: str, factors: str) -> None:
     """Levels only, chunk by chunk, one thread: what the library's own mean costs."""
     import tensorstore as ts
 
@@ -53,8 +58,12 @@ def tensorstore(image: str, output: str) -> None:
     above: Any = ts.open(
         {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{image}/0/"}}, open=True, context=context
     ).result()
-    for level in (1, 2):
-        shape = [-(-n // 2) for n in above.shape]
+    before = [1, 1, 1]
+    for level, factor in enumerate(json.loads(factors), 1):
+        now = [factor[axis] for axis in "zyx"]
+        steps = [n // b for n, b in zip(now, before, strict=True)]
+        before = now
+        shape = [-(-n // step) for n, step in zip(above.shape, steps, strict=True)]
         spec = {
             "driver": "zarr3",
             "kvstore": {"driver": "file", "path": f"{output}/{level}/"},
@@ -66,7 +75,7 @@ def tensorstore(image: str, output: str) -> None:
             },
         }
         made: Any = ts.open(spec, create=True, delete_existing=True, context=context).result()
-        half = ts.downsample(above, [2, 2, 2], "mean")
+        half = ts.downsample(above, steps, "mean")
         for z in range(0, shape[0], 64):
             for y in range(0, shape[1], 256):
                 for x in range(0, shape[2], 256):
