@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.ndimage
+import skimage.feature
 import skimage.measure
+import skimage.segmentation
+import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import made_stores
+from chunkwise.cli import main
 from chunkwise.ops import split as kernel
 from chunkwise.ops import split_passes as module
 from chunkwise.ops.split import never_splits, relative_spacing, split
@@ -84,7 +96,7 @@ def check(
 
 
 @given(case=cases())
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_shape_block_spacing_and_connectivity(case: dict[str, Any]) -> None:
     check(**case)
 
@@ -155,7 +167,7 @@ def test_distances_of_whole_numbers_are_those_of_scipy() -> None:
 
 def pictures() -> list[Path]:
     names = ["stardist_nuclei/img2d.tif", "mitocheck/xy_8bit__mitocheck_incenp_t1.tif"]
-    return [SHARED / name for name in names] + sorted((SHARED / "dsb2018_nuclei2d" / "images").glob("*"))[:12:3]
+    return [SHARED / name for name in names] + sorted((SHARED / "dsb2018_nuclei2d" / "images").glob("*"))[:8:4]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the folder ../shared/data is not here")
@@ -207,3 +219,219 @@ def test_a_component_too_large_for_memory_stays_one_object_and_is_named(tmp_path
         assert mask.sum() == entry.voxels
         assert len(np.unique(components[box][mask])) == 1, "it is one component, and whole"
     assert len(np.unique(found[50:60, 2:23])) == 3, "what fits is split"
+
+
+# --- As a command: bytes, workers, resuming, and what it says ---
+
+
+def digest(path: Path) -> str:
+    found = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            found.update(str(file.relative_to(path)).encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
+
+
+def store(folder: Path, volume: Array, scale: tuple[float, ...] | None = None) -> Path:
+    axes = "zyx"[-volume.ndim :]
+    entry = made_stores.multiscale(axes, 1)
+    if scale is not None:
+        entry["datasets"][0]["coordinateTransformations"] = [{"type": "scale", "scale": list(scale)}]
+    path = made_stores.write(folder / "image.ome.zarr", "0.5", axes, volume.shape, volume.dtype, entry)
+    zarr.open_array(path / "0", mode="r+")[...] = volume
+    return path
+
+
+WORDS = ["--sigma", "0", "--threshold", "4", "--split", "distance", "--split-min-distance", "3", "--min-size", "4"]
+
+
+def test_blocks_and_workers_change_no_byte_and_the_scale_counts(tmp_path: Path) -> None:
+    volume, scale = blobs((20, 50, 60), 4, 2.0, 0.45), (0.6, 0.2, 0.2)
+    image = store(tmp_path, volume, scale)
+    digests = set()
+    for block, workers in (("20,50,60", 1), ("7,9,11", 1), ("8,16,16", 2)):
+        output = tmp_path / f"{workers}-{block}.ome.zarr"
+        words = ["segment", str(image), "--output", str(output), "--shard", "8,16,16", "--block", block]
+        assert main([*words, *WORDS, "--workers", str(workers)]) == 0
+        digests.add(digest(output))
+    assert len(digests) == 1
+    components = reference_segment(volume, 0, 4)
+    found = np.asarray(zarr.open_array(output / "0", mode="r")[...])
+    np.testing.assert_array_equal(found, reference_split(components, scale, 3, 3, 4))
+    assert (found != reference_split(components, (1, 1, 1), 3, 3, 4)).any()
+
+
+UNITS = 15 * 15
+TILED = ["--shard", "16,16", "--block", "16,16", "--workers", "1", *WORDS]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of many units, and its labels beside it."""
+    folder = tmp_path_factory.mktemp("whole")
+    image = store(folder, blobs((240, 240), 0, 3.0, 0.4))
+    assert main(["segment", str(image), *TILED, "--output", str(folder / "whole.ome.zarr")]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("phase", ["components", "boxes", "split", "write"])
+def test_kill_9_then_the_same_command_gives_the_same_bytes(tmp_path: Path, undisturbed: Path, phase: str) -> None:
+    words = ["segment", str(undisturbed / "image.ome.zarr"), *TILED, "--output", str(tmp_path / "killed.ome.zarr")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chunkwise.cli", *words],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    journal = tmp_path / "killed.ome.zarr.run" / "journal"
+
+    def lines() -> list[bytes]:
+        content = b"".join(file.read_bytes() for file in journal.glob("*.jsonl")) if journal.is_dir() else b""
+        return [line for line in content.splitlines() if b'"pass":"%s"' % phase.encode() in line]
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None and len(lines()) < 20:
+        time.sleep(0.002)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = len(lines())
+    assert before < UNITS, "the pass was over before the run was killed"
+    assert main(words) == 0
+    assert digest(tmp_path / "killed.ome.zarr") == digest(undisturbed / "whole.ome.zarr")
+    assert len(lines()) <= UNITS + 1, "units that were done were done again"
+
+
+def test_too_large_objects_are_named_in_a_line_and_in_the_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = store(tmp_path, blobs((64, 64), 1, 2, 0.4))
+    monkeypatch.setattr(module, "bytes_a_voxel", lambda spacing: 10**6)
+    words = ["segment", str(image), "--output", str(tmp_path / "l.ome.zarr"), "--record", str(tmp_path / "r.json")]
+    assert main([*words, *WORDS, "--memory", "1GiB", "--workers", "1"]) == 0
+    unsplit = json.loads((tmp_path / "r.json").read_text())["results"]["unsplit"]
+    assert unsplit["count"] == len(unsplit["first"]) > 0
+    first = unsplit["first"][0]
+    labels = np.asarray(zarr.open_array(tmp_path / "l.ome.zarr" / "0", mode="r")[...])
+    place = scipy.ndimage.find_objects(labels.astype(int))[first["object"] - 1]
+    assert [list(ends) for ends in first["box"].values()] == [[part.start, part.stop] for part in place]
+    said = capsys.readouterr().err
+    assert f"object {first['object']} of time point 0 in the box {place[0].start}:{place[0].stop}," in said
+
+
+def test_units_that_differ_and_no_distance_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = store(tmp_path, blobs((32, 32), 1, 2, 0.4))
+    words = ["segment", str(image), "--output", str(tmp_path / "l.ome.zarr"), *WORDS]
+    assert main([*words, "--split-min-distance", "0"]) == 2
+    assert "--split-min-distance 0" in capsys.readouterr().err
+    document = json.loads((image / "zarr.json").read_text())
+    multiscale = document["attributes"]["ome"]["multiscales"][0]
+    multiscale["axes"][0]["unit"] = "nanometer"
+    (image / "zarr.json").write_text(json.dumps(document))
+    assert main(words) == 2
+    assert "y in nanometer, x in micrometer" in capsys.readouterr().err
+    assert not (tmp_path / "l.ome.zarr.run").exists()
+
+
+# --- Every exactness test above is worth something only if it fails when the code is wrong. ---
+
+
+def crowd(shape: tuple[int, ...] = (90, 100), connectivity: int = 2) -> None:
+    """Objects that touch each other, the edges of the image, and the borders of units."""
+    for seed in range(3):
+        check(blobs(shape, seed, 2.0, 0.45)[None], (16, 16), (16, 16), (1, 1), 2, connectivity)
+
+
+def caught(**options: Any) -> None:
+    with pytest.raises(AssertionError):
+        crowd(**options)
+
+
+def test_mutant_box_not_padded(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd()
+    monkeypatch.setattr(
+        module._Work,
+        "box",
+        lambda work, row: tuple(slice(int(a), int(b) + 1) for a, b in zip(row["first"], row["last"], strict=True)),
+    )
+    caught()
+
+
+def test_mutant_outside_of_the_image_taken_for_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box that is padded also where the image ends."""
+
+    def beyond(mask: Array, *rest: Any) -> tuple[Array, int]:
+        parts, count = split(np.pad(mask, 1), *rest)
+        return np.ascontiguousarray(parts[1:-1, 1:-1]), count
+
+    monkeypatch.setattr(module, "split", beyond)
+    caught()
+
+
+def test_mutant_box_cut_at_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what lies in the unit of the first voxel, and one voxel more, is looked at."""
+    honest = module._Work.box
+
+    def cut(work: Any, row: Any) -> Any:
+        unit = work.grid.unit_box(int(work.owners(row.reshape(1))[0]))
+        return tuple(
+            slice(max(part.start, edge.start - 1), min(part.stop, edge.stop + 1))
+            for part, edge in zip(honest(work, row), unit, strict=True)
+        )
+
+    monkeypatch.setattr(module._Work, "box", cut)
+    caught()
+
+
+def test_mutant_neighbours_not_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd(connectivity=1)
+    monkeypatch.setattr(module, "_alone", lambda labels, label: labels > 0)
+    caught(connectivity=1)
+
+
+def test_mutant_seeds_near_the_border_excluded(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = kernel._seeds
+
+    def without(heights: Array, mask: Array, min_distance: int) -> Array:
+        seeds = honest(heights, mask, min_distance)
+        inner = np.zeros(mask.shape, bool)
+        inner[(slice(min_distance, -min_distance),) * mask.ndim] = True
+        kept = seeds[inner.ravel()[seeds]]
+        return kept if len(kept) else seeds[:1]
+
+    monkeypatch.setattr(kernel, "_seeds", without)
+    caught()
+
+
+def test_mutant_seeds_of_one_distance_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = kernel._flood
+
+    def backwards(heights: Array, seeds: Array, *rest: Any) -> Array:
+        parts = honest(heights, seeds[::-1].copy(), *rest)
+        return np.where(parts > 0, len(seeds) + 1 - parts, 0).astype(np.int32)
+
+    monkeypatch.setattr(kernel, "_flood", backwards)
+    caught()
+
+
+def test_mutant_spacing_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = blobs((90, 100), 0, 2.0, 0.45)[None]
+    check(volume, (16, 16), (16, 16), (2, 1), 2, 2)
+    monkeypatch.setattr(module, "split", lambda mask, spacing, *rest: split(mask, (1.0, 1.0), *rest))
+    with pytest.raises(AssertionError):
+        check(volume, (16, 16), (16, 16), (2, 1), 2, 2)
+
+
+def test_mutant_plain_watershed_of_the_whole_image() -> None:
+    """Ties that a heap of all markers decides: objects that have nothing to do with each other change each other."""
+    volume = blobs((200, 200), 0, 2.0, 0.45)
+    components = reference_segment(volume, 0, 4).astype(int)
+    distance = scipy.ndimage.distance_transform_edt(components > 0)
+    peaks = skimage.feature.peak_local_max(distance, min_distance=2, labels=components, exclude_border=False)
+    markers = np.zeros(volume.shape, int)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    plain = skimage.segmentation.watershed(-distance, markers, connectivity=2, mask=components > 0)
+    expected = reference_split(components, (1, 1), 2, 2)
+    assert plain.max() == expected.max(), "the seeds are the same"
+    pairs = np.unique(np.stack([plain.ravel(), expected.ravel().astype(int)]), axis=1)
+    assert pairs.shape[1] > plain.max() + 1, "the parts would be the same"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from math import prod
 from typing import Any
 
@@ -55,7 +56,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--fill-holes", action="store_true", help="fill holes that are enclosed on every side")
     group.add_argument(
-        "--min-size", type=int, default=0, metavar="N", help="drop objects of fewer than N voxels (default: keep all)"
+        "--min-size",
+        type=int,
+        default=0,
+        metavar="N",
+        help="drop objects of fewer than N voxels, after splitting where that is asked for (default: keep all)",
+    )
+    group.add_argument(
+        "--split",
+        choices=("distance",),
+        help="cut objects that touch apart: distance parts them at their waists, by a watershed from the places "
+        "that lie deepest inside, with the voxels' physical size respected (default: leave them together)",
+    )
+    group.add_argument(
+        "--split-min-distance",
+        type=int,
+        default=7,
+        metavar="N",
+        help="voxels that the middles of two parts lie apart, at least; a larger number gives fewer parts (default: 7)",
     )
     add_store_output(parser, "label image")
     parser.add_argument("--overlay", metavar="OVERLAY.png", help="write a picture of the image with the outlines on it")
@@ -83,8 +101,10 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.commands.stores import StoreWriter, check_small_outputs
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ngff.volumes import select
+    from chunkwise.ops import split_passes
     from chunkwise.ops.segment import SegmentParameters, projected_memory, segment
     from chunkwise.ops.smooth import SmoothedVolumes
+    from chunkwise.ops.split_passes import SplitParameters
     from chunkwise.reference import open_image_input
     from chunkwise.site import load_site
 
@@ -93,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
     selection = select(opened.image, args.level, args.channel, args.time, args.region)
     source = selection.source
     connectivity = _check_parameters(args, selection)
+    spacing = _spacing(selection) if args.split else ()
     check_small_outputs(args, "reference", "crate", "record", "overlay")
     _, shard = shard_of(source.shape, args.shard)
     block = args.block or shard
@@ -100,13 +121,17 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
     resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes)
     grid = fit_grid(
-        lambda grid: projected_memory(SmoothedVolumes(source, grid, args.sigma)),
+        lambda grid: max(
+            projected_memory(SmoothedVolumes(source, grid, args.sigma)),
+            split_passes.projected_memory(grid) if args.split else 0,
+        ),
         Grid.fit(source.shape, shard, block),
         shard,
         resources,
         fixed=args.block is not None,
     )
-    parameters = SegmentParameters(args.threshold, args.foreground, connectivity, args.fill_holes, args.min_size)
+    split = SplitParameters(spacing, args.split_min_distance) if args.split else None
+    parameters = SegmentParameters(args.threshold, args.foreground, connectivity, args.fill_holes, args.min_size, split)
 
     def make_output(dtype: str) -> OutputImage:
         return OutputImage(
@@ -121,15 +146,21 @@ def run(args: argparse.Namespace) -> int:
             shard=args.shard,
         )
 
-    recorded = parameters_of(args) | {"connectivity": connectivity, "block": list(grid.block), "shard": list(shard)}
+    recorded = parameters_of(args) | {
+        "connectivity": connectivity,
+        "block": list(grid.block),
+        "shard": list(shard),
+    }
     writer = StoreWriter("segment", args, site, opened, selection, recorded, grid, default_name="labels")
     workers = Workers()
     volumes = SmoothedVolumes(source, grid, args.sigma)
     with writer.writing() as under_way, open_executor(resources, volumes.n_blocks) as executor:
-        result = segment(volumes, parameters, make_output, executor, under_way, workers)
+        result = segment(volumes, parameters, make_output, executor, under_way, workers, resources.memory_per_worker)
         writer.complete(result.output)
     writer.recorder.result("thresholds", [_plain(value) for value in result.thresholds])
     writer.recorder.result("objects", result.counts)
+    if args.split:
+        _report_unsplit(writer, result, source.first_time, opened.image.spatial)
     if args.overlay:
         from chunkwise.report.overlay import write_overlay
 
@@ -156,6 +187,8 @@ def _check_parameters(args: argparse.Namespace, selection: Any) -> int:
         raise InputError(f"--sigma {args.sigma} has to be 0 or more voxels, and reasonably small.")
     if args.min_size < 0:
         raise InputError(f"--min-size {args.min_size} has to be 0 or more voxels.")
+    if args.split_min_distance < 1:
+        raise InputError(f"--split-min-distance {args.split_min_distance} has to be 1 or more voxels.")
     dtype = np.dtype(selection.source.dtype)
     if dtype.kind == "b" or dtype == np.float16:
         raise InputError(
@@ -163,6 +196,44 @@ def _check_parameters(args: argparse.Namespace, selection: Any) -> int:
             "smoothed; integers, float32 and float64 can."
         )
     return connectivity
+
+
+def _spacing(selection: Any) -> tuple[float, ...]:
+    """Take the edges of a voxel for distances inside objects, as ratios."""
+    from chunkwise.ops.split import relative_spacing
+
+    units = [axis.unit for axis in selection.spatial_axes]
+    if len(set(units)) > 1:
+        named = ", ".join(f"{axis.name} in {axis.unit or 'no unit'}" for axis in selection.spatial_axes)
+        raise InputError(
+            f"{selection.image.location.address} measures its axes in different units ({named}); --split needs the "
+            "same for all."
+        )
+    return relative_spacing(selection.spatial_scale)
+
+
+def _report_unsplit(writer: Any, result: Any, first_time: int, axes: str) -> None:
+    """Name the objects that were too large to be split, in the record and on standard error."""
+    named = [
+        {
+            "time": first_time + entry.volume,
+            "object": entry.label,
+            "box": {axis: list(ends) for axis, ends in zip(axes, entry.box, strict=True)},
+            "num_pixels": entry.voxels,
+        }
+        for entry in result.unsplit
+    ]
+    writer.recorder.result("unsplit", {"count": result.n_unsplit, "first": named})
+    if named:
+        one = named[0]
+        box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
+        print(
+            f"warning: {result.n_unsplit} object{'s were' if result.n_unsplit > 1 else ' was'} too large for --memory "
+            f"to be split, and stayed whole: object {one['object']} of time point {one['time']} in the box {box}"
+            f"{', and more that the run record names' if result.n_unsplit > 1 else ''}. A larger --memory splits "
+            "more; a higher threshold may keep objects apart.",
+            file=sys.stderr,
+        )
 
 
 def _plain(value: Any) -> Any:

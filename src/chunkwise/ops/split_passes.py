@@ -13,7 +13,6 @@ volume (:mod:`chunkwise.ops.split`). One that is too large for a worker's memory
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, replace
 from math import prod
@@ -28,11 +27,12 @@ from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.components import relabel, sizes_and_firsts
 from chunkwise.ops.moments import BlockMoments, merge_rows
+from chunkwise.ops.part_files import PartFile, inside, read_parts
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.ops.split import bytes_a_voxel, never_splits, split
 from chunkwise.storage.location import Location
 from chunkwise.storage.outputs import new_file
-from chunkwise.storage.writer import clear_errors, compress, decompress, json_bytes, put_object, write_box
+from chunkwise.storage.writer import clear_errors, json_bytes, put_object, write_box
 
 __all__ = ["COMPONENTS", "NAMED", "SplitParameters", "Splitting", "Unsplit", "projected_memory"]
 
@@ -282,7 +282,7 @@ def _split_unit(work: _Work, number: int) -> BlockResult:
     a_read, a_split = 2 * np.dtype(work.components.dtype).itemsize, bytes_a_voxel(work.parameters.spacing)
     fitting = [row for row in mine if _voxels(work.box(row)) * (a_read + a_split) <= room]
     large = [row for row in mine if _voxels(work.box(row)) * (a_read + a_split) > room]
-    kept = _Parts()
+    kept = PartFile()
     group: list[Any] = []
     reach: Box = ()
     largest = 0
@@ -313,12 +313,12 @@ def _split_unit(work: _Work, number: int) -> BlockResult:
     return BlockResult((stored,), data | {"parts": sum(kept.counts)})
 
 
-def _split_group(work: _Work, volume: int, group: list[Any], reach: Box, kept: _Parts) -> None:
+def _split_group(work: _Work, volume: int, group: list[Any], reach: Box, kept: PartFile) -> None:
     """Split components from one reading of the box around them all."""
     labels = work.read(volume, reach)
     for row in group:
         box = work.box(row)
-        mask = labels[_inside(box, reach)] == row["label"]
+        mask = _alone(labels[inside(box, reach)], row["label"])
         if len(group) == 1:
             del labels
         parts, count = split(mask, work.parameters.spacing, work.parameters.min_distance, work.connectivity)
@@ -328,38 +328,9 @@ def _split_group(work: _Work, volume: int, group: list[Any], reach: Box, kept: _
             kept.add(int(row["label"]), box, parts, sizes, firsts)
 
 
-class _Parts:
-    """The parts of a unit's components, as they are handed on: each component's compressed on its own."""
-
-    def __init__(self) -> None:
-        self.labels: list[int] = []
-        self.boxes: list[list[tuple[int, int]]] = []
-        self.counts: list[int] = []
-        self.sizes: list[Array] = []
-        self.firsts: list[Array] = []
-        self.blobs: list[bytes] = []
-
-    def add(self, label: int, box: Box, parts: Array, sizes: Array, firsts: Array) -> None:
-        self.labels.append(label)
-        self.boxes.append([(part.start, part.stop) for part in box])
-        self.counts.append(len(sizes))
-        self.sizes.append(sizes)
-        self.firsts.append(firsts)
-        self.blobs.append(compress(parts.astype(_narrow(len(sizes))).tobytes()))
-
-    def content(self) -> bytes:
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            labels=np.array(self.labels, np.uint64),
-            boxes=np.array(self.boxes, np.int64),
-            counts=np.array(self.counts, np.int64),
-            sizes=np.concatenate(self.sizes),
-            firsts=np.concatenate(self.firsts),
-            ends=np.cumsum([len(blob) for blob in self.blobs]),
-            blobs=np.frombuffer(b"".join(self.blobs), np.uint8),
-        )
-        return buffer.getvalue()
+def _alone(labels: Array, label: Any) -> Array:
+    """One component, its neighbours taken away."""
+    return np.asarray(labels == label)
 
 
 def _write_unit(work: _Work, number: int) -> BlockResult:
@@ -387,29 +358,11 @@ def _paste(work: _Work, volume: int, owner: int, labels: Array, box: Box, data: 
     begin, end = np.load(work.run.path(_ids_key("offsets", volume)), mmap_mode="r")[owner : owner + 2].tolist()
     if begin == end:
         return
-    ids = np.load(work.run.path(_ids_key("parts", volume)), mmap_mode="r")
-    with np.load(work.run.path(_parts_key(volume * work.grid.n_units + owner))) as content:
-        wanted = np.flatnonzero(np.isin(content["labels"], labels))
-        if not len(wanted):
-            return
-        ends, boxes, blobs = content["ends"], content["boxes"], content["blobs"]
-        offsets = np.concatenate(([0], np.cumsum(content["counts"]))) + begin
-    for index in wanted:
-        whole = tuple(slice(int(a), int(b)) for a, b in boxes[index])
-        common = tuple(slice(max(w.start, u.start), min(w.stop, u.stop)) for w, u in zip(whole, box, strict=True))
-        if any(part.start >= part.stop for part in common):
-            continue
-        blob = blobs[ends[index - 1] if index else 0 : ends[index]].tobytes()
-        parts = np.frombuffer(decompress(blob), _narrow(int(offsets[index + 1] - offsets[index])))
-        parts = parts.reshape(tuple(part.stop - part.start for part in whole))[_inside(common, whole)]
-        table = np.concatenate(([0], ids[offsets[index] : offsets[index + 1]])).astype(data.dtype)
-        here = data[_inside(common, box)]
-        np.copyto(here, table[parts], where=parts > 0)
-
-
-def _narrow(count: int) -> np.dtype[Any]:
-    """The smallest type that numbers so many parts."""
-    return np.min_scalar_type(count)
+    ids = np.load(work.run.path(_ids_key("parts", volume)), mmap_mode="r")[begin:end]
+    path = work.run.path(_parts_key(volume * work.grid.n_units + owner))
+    for here, parts, numbers in read_parts(path, labels, box):
+        table = np.concatenate(([0], ids[numbers])).astype(data.dtype)
+        np.copyto(data[here], table[parts], where=parts > 0)
 
 
 def _voxels(box: Box) -> int:
@@ -418,11 +371,6 @@ def _voxels(box: Box) -> int:
 
 def _around(a: Box, b: Box) -> Box:
     return tuple(slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
-
-
-def _inside(box: Box, outer: Box) -> Box:
-    """A box as it lies in an array of another."""
-    return tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))
 
 
 def _boxes_key(number: int) -> str:
