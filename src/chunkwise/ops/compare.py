@@ -131,7 +131,7 @@ def compare(
     for volume in range(compared.truth.volumes):
         sides: dict[str, list[RowFile]] = {"predicted": [], "missed": []}
         for number in range(volume * count, (volume + 1) * count):
-            for side, (rows, first) in (found[number] or {}).items():
+            for side, (rows, first) in found.get(number, {}).items():
                 sides[side].append(RowFile(run.path(_key(side, number)), rows, first))
         merge = _Merge(run.path(f"scratch/merge/{volume}"), batch, share, write, compared.truth.first_time + volume)
         tallies.append(merge.run(sides["predicted"], sides["missed"], thresholds))

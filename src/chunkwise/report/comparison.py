@@ -124,7 +124,7 @@ def precision_picture(thresholds: Sequence[float], precision: Sequence[float]) -
 
     picture = Image.new("RGB", SIZE, "white")
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(20)
+    font = ImageFont.load_default(28)
     left, top, right, bottom = MARGINS
     width, height = SIZE[0] - left - right, SIZE[1] - top - bottom
 
