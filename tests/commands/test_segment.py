@@ -368,3 +368,9 @@ def test_a_full_disk_leaves_a_run_that_goes_on(cells: Path, tmp_path: Path, caps
         assert (disk / "o.ome.zarr" / "zarr.json").exists()
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_no_pyramid(tmp_path: Path) -> None:
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (300, 600))
+    assert main(["segment", str(store), "--output", str(tmp_path / "l.ome.zarr"), "--no-pyramid"]) == 0
+    assert len(open_image(resolve(str(tmp_path / "l.ome.zarr"), None)).levels) == 1

@@ -20,6 +20,7 @@ NOT_OFFERED = {
     "--help": "Galaxy shows the tool's help",
     "--memory": "chunkwise reads GALAXY_MEMORY_MB",
     "segment --into-source": "a Galaxy job writes results of its own, never into its input",
+    "segment --no-pyramid": "results are looked at, and viewers need the smaller levels",
     "measure --block": "chosen from the memory there is",
     "measure --crate": "the tool Build an RO-Crate makes one of the run record",
     "measure --reference": "the table is a dataset",

@@ -55,12 +55,15 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
         help="memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, else 1GiB)",
     )
     group.add_argument(
-        "--block", type=parse_sizes, metavar="z,y,x", help="voxels computed at once (default: whole shards)"
+        "--block",
+        type=parse_sizes,
+        metavar="z,y,x",
+        help="voxels computed at once (default: whole shards, or what fits the memory)",
     )
 
 
-def add_store_output(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add where a new store goes, and how it is laid out."""
+def add_store_output(parser: argparse.ArgumentParser, what: str) -> argparse._ArgumentGroup:
+    """Add where a new store goes, and how it is laid out; returns the group, for pictures and the like."""
     group = parser.add_argument_group("where the result goes")
     where = group.add_mutually_exclusive_group(required=True)
     where.add_argument("--output", metavar="OUT.ome.zarr", help=f"the {what} to write; it must not exist yet")
@@ -84,6 +87,12 @@ def add_store_output(parser: argparse.ArgumentParser, what: str) -> None:
         metavar="z,y,x",
         help="voxels of one file of the result; changes its files, not its voxels (default: from shape and type)",
     )
+    group.add_argument(
+        "--no-pyramid",
+        action="store_true",
+        help="write the full resolution only; viewers then load all of it at once (default: smaller levels, too)",
+    )
+    return group
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

@@ -75,8 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="voxels that the middles of two parts lie apart, at least; a larger number gives fewer parts (default: 7)",
     )
-    add_store_output(parser, "label image")
-    parser.add_argument("--overlay", metavar="OVERLAY.png", help="write a picture of the image with the outlines on it")
+    result = add_store_output(parser, "label image")
+    result.add_argument("--overlay", metavar="OVERLAY.png", help="write a picture of the image with the outlines on it")
     add_resources(parser)
 
 
@@ -142,6 +142,7 @@ def run(args: argparse.Namespace) -> int:
             scale=selection.level.scale,
             translation=selection.translation,
             labels=True,
+            pyramid=not args.no_pyramid,
             source_image="../../" if args.into_source else None,
             shard=args.shard,
         )

@@ -104,6 +104,8 @@ class OutputImage:
     shard: tuple[int, ...] | None = None
     """As asked for, spatial axes only."""
     omero: dict[str, Any] | None = None
+    pyramid: bool = True
+    """Whether smaller levels are written."""
     source_image: str | None = None
     """Of labels that lie inside their image's store: the image, relative to the labels."""
     downsampling: str = "nearest"
@@ -129,7 +131,7 @@ class OutputImage:
     def n_levels(self) -> int:
         """Number of levels, the full one included."""
         count = 1
-        while max(self.volume_shape(count - 1)) > SMALLEST_LEVEL:
+        while self.pyramid and max(self.volume_shape(count - 1)) > SMALLEST_LEVEL:
             count += 1
         return count
 
@@ -178,13 +180,9 @@ class OutputImage:
         """The group's ``zarr.json``."""
         datasets = []
         for level in range(self.n_levels):
-            full, now = self.volume_shape(0), self.volume_shape(level)
-            factor = [1] * len(full)
-            shape = full
-            for _ in range(level):
-                factor = [f * g for f, g in zip(factor, self.factors(shape), strict=True)]
-                shape = tuple(-(-n // f) for n, f in zip(shape, self.factors(shape), strict=True))
-            assert shape == now
+            factor = [1] * len(self.volume_shape(0))
+            for above in range(level):
+                factor = [f * g for f, g in zip(factor, self.factors(self.volume_shape(above)), strict=True)]
             ones = (1,) * len(self.axes)
             scale = [s * f for s, f in zip(self.scale, self._spread(tuple(factor), ones), strict=True)]
             translation = list(self.translation)
