@@ -132,7 +132,8 @@ def blockwise_segment(
     """Segment ``(t, [z,] y, x)`` block by block in this process; the labels as zarr-python reads them."""
     shape = volumes.shape[1:]
     source = VolumeSource(
-        array=write_array(folder / "image", volumes),
+        # Chunks as large as blocks: halos would cost whole chunks, so that rims are used where they can be.
+        array=write_array(folder / "image", volumes, (1, *(min(b, n) for b, n in zip(block, shape, strict=True)))),
         axes="t" + "zyx"[-len(shape) :],
         channel=0,
         origin=(0,) * len(shape),
