@@ -5,6 +5,9 @@ number is known. Everything is seeded: the same library versions give the same f
 with zarr-python, not with chunkwise, so that a fault of ours cannot hide on both sides of a test.
 """
 
+# scikit-image has no type hints.
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import json
