@@ -23,7 +23,7 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["bytes_a_voxel", "never_splits", "relative_spacing", "split"]
+__all__ = ["bytes_a_voxel", "may_split", "relative_spacing", "split"]
 
 Array = np.ndarray[Any, Any]
 
@@ -45,17 +45,29 @@ def relative_spacing(scale: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def bytes_a_voxel(spacing: tuple[float, ...]) -> int:
-    """What splitting holds at most for each voxel of a box; SciPy's features and distances take most."""
-    return 36 if _is_whole(spacing) else 90
+    """What splitting holds at most for each voxel of a box (measured: 20, with SciPy's distances 49)."""
+    return 32 if _is_whole(spacing) else 64
 
 
 def _is_whole(spacing: tuple[float, ...]) -> bool:
     return all(edge.is_integer() for edge in spacing)
 
 
-def never_splits(extents: tuple[int, ...], min_distance: int) -> bool:
-    """Whether a component is too small for two seeds, judging by its bounding box."""
-    return max(extents) <= min_distance
+def may_split(extents: Array, min_distance: int) -> Array:
+    """Whether components are large enough for two seeds, judging by their bounding boxes.
+
+    Parameters
+    ----------
+    extents : ndarray of int, shape (n, ndim)
+        Of the bounding boxes.
+    min_distance : int
+        As in :func:`split`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    return np.asarray(extents.max(axis=1) > min_distance)
 
 
 def split(mask: Array, spacing: tuple[float, ...], min_distance: int, connectivity: int) -> tuple[Array, int]:

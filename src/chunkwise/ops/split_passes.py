@@ -29,7 +29,7 @@ from chunkwise.ops.components import relabel, sizes_and_firsts
 from chunkwise.ops.moments import BlockMoments, merge_rows
 from chunkwise.ops.part_files import PartFile, inside, read_parts
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
-from chunkwise.ops.split import bytes_a_voxel, never_splits, split
+from chunkwise.ops.split import bytes_a_voxel, may_split, split
 from chunkwise.storage.location import Location
 from chunkwise.storage.outputs import new_file
 from chunkwise.storage.writer import clear_errors, json_bytes, put_object, write_box
@@ -107,8 +107,9 @@ class _Work:
         units = [place // size for place, size in zip(places, self.grid.unit, strict=True)]
         return np.asarray(np.ravel_multi_index(units, self.grid.units_shape))
 
-    def may_split(self, row: Any) -> bool:
-        return not never_splits(tuple((row["last"] - row["first"] + 1).tolist()), self.parameters.min_distance)
+    def large_enough(self, rows: Array) -> Array:
+        """The rows of components that may have two parts."""
+        return np.asarray(rows[may_split(rows["last"] - rows["first"] + 1, self.parameters.min_distance)])
 
     def box(self, row: Any) -> Box:
         """A component's bounding box, padded by one voxel and clipped at the volume."""
@@ -276,7 +277,7 @@ def _split_unit(work: _Work, number: int) -> BlockResult:
     rows = work.rows(number)
     if rows is None:
         return BlockResult()
-    mine = [row for row in rows[work.owners(rows) == unit] if work.may_split(row)]
+    mine = work.large_enough(rows[work.owners(rows) == unit])
     # What was read of the volume, and the component at work in it, have to fit beside each other.
     room = max(work.memory - BASE, 0)
     a_read, a_split = 2 * np.dtype(work.components.dtype).itemsize, bytes_a_voxel(work.parameters.spacing)
@@ -345,7 +346,7 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     final = np.asarray(ids[rows["label"].astype(np.int64) - 1]).astype(layout.dtype)
     data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
     relabel(work.read(volume, box), rows["label"], final, data)
-    candidates = rows[[work.may_split(row) for row in rows]]
+    candidates = work.large_enough(rows)
     owners = work.owners(candidates)
     for owner in np.unique(owners):
         _paste(work, volume, int(owner), candidates["label"][owners == owner], box, data)
