@@ -19,7 +19,16 @@ from pathlib import Path
 import harness
 
 #: Waiting, not working.
-IDLE = re.compile(r"\b(poll|select|epoll_wait|wait|sleep|accept|recv|_worker|acquire)\b")
+IDLE = re.compile(r"\b(_recv|poll|select|epoll_wait|wait|sleep|accept|recv|_worker|acquire)\b")
+
+#: What a stack is about: the first of these that one of its frames has.
+KINDS = {
+    "imports": re.compile(r"importlib\._bootstrap"),
+    "compiling, or loading compiled kernels": re.compile(r"\((numba|llvmlite)/"),
+    "chunkwise: kernels and blocks": re.compile(r"\(chunkwise/ops/|\(chunkwise/blocks/"),
+    "chunkwise: reading, writing, hashing": re.compile(r"\(chunkwise/(storage|ngff)/"),
+    "Dask and its connections": re.compile(r"\((distributed|dask|tornado|asyncio|ssl)\b"),
+}
 
 
 def main() -> None:
@@ -46,18 +55,29 @@ def main() -> None:
 
 def show(text: str, rate: int, top: int, voxels: int) -> None:
     """Print the two tables."""
-    at, through, total = Counter[str](), Counter[str](), 0
+    at, through, kinds, total = Counter[str](), Counter[str](), Counter[str](), 0
     for line in text.splitlines():
         stack, _, number = line.rpartition(" ")
-        frames = [_short(frame) for frame in stack.split(";") if not frame.startswith("process ")]
-        if not frames or IDLE.search(frames[-1]):
+        # The first frames are the process and its parents, with their command lines in quotes.
+        stack = re.sub(r'process \d+:"[^"]*"(;|$)', "", stack)
+        frames = [_short(frame) for frame in stack.split(";") if frame]
+        frames = frames or ["outside of Python: a process begins or ends"]
+        if IDLE.search(frames[-1]):
             continue
         total += int(number)
         at[frames[-1]] += int(number)
+        known = (kind for kind, pattern in KINDS.items() if any(map(pattern.search, frames)))
+        kinds[next(known, "everything else")] += int(number)
         for frame in {frame for frame in frames if "chunkwise/" in frame}:
             through[frame] += int(number)
+    if not total:
+        sys.exit("py-spy has seen nothing at work: the run was too short.")
     print(f"{total / rate:.1f} s at work in all processes, {voxels / total * rate / 1e6:.1f} Mvoxel/s/core")
-    for title, counted in (("in this function", at), ("in this function of chunkwise and what it calls", through)):
+    for title, counted in (
+        ("what for", kinds),
+        ("in this function", at),
+        ("in this function of chunkwise and what it calls", through),
+    ):
         print(f"\n{title}")
         for frame, times in counted.most_common(top):
             print(f"  {times / rate:8.2f} s {100 * times / total:5.1f} %  {frame}")
