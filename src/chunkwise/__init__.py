@@ -1,7 +1,16 @@
 """Chunkwise: exact, blockwise work on OME-Zarr images where they lie."""
 
-from importlib.metadata import version
+from chunkwise.kernel_cache import ensure_kernel_cache
 
 __all__ = ["__version__"]
 
-__version__ = version("chunkwise")
+ensure_kernel_cache()
+
+
+def __getattr__(name: str) -> str:
+    """Look the version up only when somebody asks: it takes longer than everything else here."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("chunkwise")
+    raise AttributeError(name)
