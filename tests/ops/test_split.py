@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 import made_stores
 from chunkwise.cli import main
+from chunkwise.ops import segment as segment_module
 from chunkwise.ops import split as kernel
 from chunkwise.ops import split_passes as module
 from chunkwise.ops.split import may_split, relative_spacing, split
@@ -136,6 +137,14 @@ def test_crowded(ndim: int, scale: tuple[float, ...]) -> None:
 def test_a_volume_without_background_is_one_object() -> None:
     check(np.full((1, 9, 7, 8), 9, np.uint8), (4, 4, 4), (4, 4, 4), (1, 1, 1), 1, 3)
     check(np.zeros((1, 9, 9), np.uint8), (4, 4), (4, 4), (1, 1), 1, 2)
+
+
+def test_time_points_with_nothing_in_them_and_labels_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = blobs((60, 50), 0, 2.0, 0.45)
+    volumes = np.stack([full, np.zeros_like(full), np.flip(full)])
+    assert check(volumes, (16, 16), (16, 16), (1, 1), 2, 2) > 0
+    monkeypatch.setattr(segment_module, "_dtype", lambda counts: "uint64")
+    assert check(volumes, (16, 16), (16, 16), (1, 1), 2, 2) > 0
 
 
 def test_thin_lines_have_as_many_seeds_as_scikit_image_gives_them() -> None:
