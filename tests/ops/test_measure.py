@@ -2,141 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import skimage.measure
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import BlockResult, Workers
-from chunkwise.blocks.run import Plan, Run
-from chunkwise.cluster.inline import InlineExecutor
+from chunkwise.blocks.passes import BlockResult
 from chunkwise.errors import ResumableError
-from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops import measure as module
 from chunkwise.ops import moments
-from chunkwise.ops.measure import INTENSITIES, PROPERTIES, Measured, columns, measure, table_columns
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
-from chunkwise.storage.arrays import open_array
-from whole_image import Array, write_array
+from measuring import blockwise, check, crowded, folder_of_its_own, prepare, start, table
+from whole_image import Array
 
 STARDIST = Path(__file__).parents[3] / "shared" / "data" / "stardist_nuclei"
-
-
-@contextmanager
-def folder_of_its_own() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
-    open_array.cache_clear()
-
-
-def source(folder: Path, name: str, data: Array, axes: str) -> list[VolumeSource]:
-    """One source a channel of an array that zarr-python wrote."""
-    spatial = tuple(n for n, axis in zip(data.shape, axes, strict=True) if axis in "zyx")
-    location = write_array(folder / name, data)
-    return [
-        VolumeSource(
-            array=location,
-            axes=axes,
-            channel=channel,
-            origin=(0,) * len(spatial),
-            shape=spatial,
-            first_time=0,
-            volumes=len(data),
-            dtype=data.dtype.name,
-        )
-        for channel in range(data.shape[1] if "c" in axes else 1)
-    ]
-
-
-def prepare(folder: Path, labels: Array, image: Array | None, block: tuple[int, ...]) -> Measured:
-    """Labels ``(t, [z,] y, x)`` and an image ``(t, c, [z,] y, x)`` on disk, and what is to be measured."""
-    shape = labels.shape[1:]
-    spatial = "zyx"[-len(shape) :]
-    channels = [] if image is None else source(folder, "image", image, "tc" + spatial)
-    return Measured(
-        labels=source(folder, "labels", labels, "t" + spatial)[0],
-        channels=tuple(channels),
-        grid=Grid.fit(shape, block, block),
-        names=tuple(str(number) for number in range(len(channels))),
-        axes=spatial,
-        scale=(0.5, 0.25, 2.0)[-len(shape) :],
-        translation=(10.0, 0.0, -3.0)[-len(shape) :],
-    )
-
-
-def start(folder: Path) -> Run:
-    return Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(folder / "none"), str(folder / "partial"))
-
-
-def table(measured: Measured, run: Run) -> dict[str, Array]:
-    """The whole table, in this process."""
-    wanted = table_columns(measured, PROPERTIES + (INTENSITIES if measured.channels else ()))
-    pieces = [
-        columns(measured, wanted, volume, rows) for volume, rows in measure(measured, InlineExecutor(), run, Workers())
-    ]
-    return {column.name: np.concatenate([piece[column.name] for piece in pieces] or [np.empty(0)]) for column in wanted}
-
-
-def blockwise(labels: Array, image: Array | None, block: tuple[int, ...]) -> dict[str, Array]:
-    with folder_of_its_own() as folder:
-        return table(prepare(folder, labels, image, block), start(folder))
-
-
-def reference(labels: Array, image: Array | None) -> dict[str, Array]:
-    """The table of scikit-image, volume by volume; it would add float32 in float32."""
-    if image is not None and image.dtype.kind == "f":
-        image = image.astype(np.float64)
-    tables: list[dict[str, Array]] = []
-    names = ["label", "num_pixels", "centroid", "bbox", "equivalent_diameter_area"]
-    names += [] if image is None else ["intensity_mean", "intensity_min", "intensity_max", "intensity_std"]
-    for time, volume in enumerate(labels):
-        intensities = None if image is None else np.moveaxis(image[time], 0, -1)
-        found = skimage.measure.regionprops_table(volume, intensities, properties=names)
-        tables.append({"t": np.full(len(found["label"]), time), **found})
-    return {name: np.concatenate([entry[name] for entry in tables]) for name in tables[0]}
-
-
-def check(labels: Array, image: Array | None, block: tuple[int, ...]) -> None:
-    """Assert that blocks give what scikit-image gives on the whole volume."""
-    found, expected = blockwise(labels, image, block), reference(labels, image)
-    inexact = image is not None and image.dtype.kind == "f"
-    for name, values in expected.items():
-        if name.startswith("intensity_std") or (inexact and name.startswith("intensity_mean")):
-            size = 0.0 if image is None else float(np.nanmax(np.abs(image), initial=0))
-            np.testing.assert_allclose(found[name], values, rtol=1e-9, atol=1e-14 * size, err_msg=name)
-        else:
-            np.testing.assert_array_equal(found[name], values, err_msg=name)
-    if image is not None:
-        for channel in range(image.shape[1]):
-            pixels = [
-                image[t, channel][labels[t] == label]
-                for t, label in zip(found["t"].tolist(), found["label"].tolist(), strict=True)
-            ]
-            if inexact:
-                sums = np.array([voxels.sum(dtype=np.float64) for voxels in pixels])
-                np.testing.assert_allclose(found[f"intensity_sum-{channel}"], sums, rtol=1e-9, atol=1e-12 * size)
-            else:
-                assert found[f"intensity_sum-{channel}"].tolist() == [sum(voxels.tolist()) for voxels in pixels]
-
-
-def crowded(shape: tuple[int, ...], seed: int = 0) -> tuple[Array, Array]:
-    """Large objects that cross many blocks, their edges and corners; and two channels of noise."""
-    rng = np.random.default_rng(seed)
-    cells = np.stack(np.meshgrid(*[np.arange(n) // 9 for n in shape[1:]], indexing="ij"))
-    labels = np.stack([rng.permutation(999)[np.ravel_multi_index(cells, (20,) * len(cells)) % 999]] * shape[0])
-    labels[rng.random(shape) < 0.3] = 0
-    image = rng.integers(0, 2**16, (shape[0], 2, *shape[1:])).astype(np.uint16)
-    return labels.astype(np.uint32), image
 
 
 @st.composite
@@ -229,7 +113,7 @@ def test_not_a_number_spreads_as_in_numpy() -> None:
     image = np.ones((1, 1, 4, 3))
     image[0, 0, 2, 0], image[0, 0, 3, 1] = np.nan, np.inf
     found = blockwise(labels, image, (1, 1))
-    assert np.isnan([found[f"{name}-0"][0] for name in INTENSITIES]).all()
+    assert np.isnan([found[f"{name}-0"][0] for name in ("intensity_mean", "intensity_min", "intensity_std")]).all()
     assert found["intensity_max-0"].tolist()[1:] == [np.inf, 1.0]
     assert found["intensity_mean-0"].tolist()[1:] == [np.inf, 1.0]
     assert np.isnan(found["intensity_std-0"][1])

@@ -1,15 +1,17 @@
-"""Measurement of the objects of a label image: a map pass, and a merge by label.
+"""Measurement of the objects of a label image: sums over blocks merged by label, then a pass by object.
+
+=========  ====================================================================================
+measure    every block's objects: what can be added up, one row an object
+objects    by object, where it is asked for: what needs all of an object, from its bounding box
+=========  ====================================================================================
 
 Reference, on each whole volume::
 
-    skimage.measure.regionprops_table(labels, intensity_image, properties=(
-        "label", "num_pixels", "centroid", "bbox", "equivalent_diameter_area",
-        "intensity_mean", "intensity_min", "intensity_max", "intensity_std"))
+    skimage.measure.regionprops_table(labels, intensity_image, properties=(...))
 
-Counts, boxes, centroids, and the smallest, largest, summed and mean intensities of integer images are
-the same to the bit (as long as sums stay below 2**53, where float64 begins to round in scikit-image);
-standard deviations, and sums and means of floating-point images, up to 1e-9 of what scikit-image gives
-for the image as float64 (for float32 itself it adds in float32).
+Which column is which of its properties, and how equal, is in :mod:`chunkwise.ops.columns`. Integers are exact as
+long as sums stay below 2**53, where float64 begins to round in scikit-image. For floating-point images the image
+as float64 is meant (float32 it adds in float32).
 """
 
 from __future__ import annotations
@@ -21,22 +23,43 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
-from chunkwise.ops.moments import BlockMoments, merge_rows, totals, value_type
+from chunkwise.ops import second
+from chunkwise.ops.columns import (
+    DEFAULT,
+    INTENSITIES,
+    PERCENTILES,
+    PROPERTIES,
+    Column,
+    Objects,
+    by_object,
+    summands,
+    table_columns,
+    value_type,
+)
+from chunkwise.ops.euler import euler_numbers
+from chunkwise.ops.moments import BlockMoments, add_euler, merge_rows, totals
+from chunkwise.ops.object_boxes import ByObject, row_key
+from chunkwise.ops.object_shapes import SHAPES
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.storage.writer import put_object
 
-__all__ = ["INTENSITIES", "PROPERTIES", "Column", "Measured", "columns", "measure", "projected_memory", "table_columns"]
+__all__ = [
+    "DEFAULT",
+    "INTENSITIES",
+    "PROPERTIES",
+    "Column",
+    "Measured",
+    "columns",
+    "measure",
+    "projected_memory",
+    "table_columns",
+]
 
 Array = np.ndarray[Any, Any]
-
-#: What can be measured without an image, and what with one.
-PROPERTIES = ("num_pixels", "area_physical", "centroid", "centroid_physical", "bbox", "equivalent_diameter_area")
-INTENSITIES = ("intensity_mean", "intensity_min", "intensity_max", "intensity_sum", "intensity_std")
-
 
 #: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, tensorstore.
 BASE = 300 * 2**20
@@ -61,6 +84,16 @@ class Measured:
     """Of a voxel, spatial axes only."""
     translation: tuple[float, ...]
     """Of the first voxel's centre, spatial axes only."""
+    properties: tuple[str, ...] = DEFAULT
+    """As :func:`chunkwise.ops.columns.choose` returns them."""
+    percentiles: tuple[float, ...] = PERCENTILES
+    """Of the intensity."""
+
+    @property
+    def objects(self) -> Objects:
+        """What the table's columns depend on."""
+        values = value_type(self.channels[0].dtype) if self.channels else "f8"
+        return Objects(self.axes, self.names, values, self.percentiles)
 
     @property
     def n_blocks(self) -> int:
@@ -74,7 +107,9 @@ class _Work:
     measured: Measured
 
 
-def measure(measured: Measured, executor: Executor, run: Run, workers: Workers) -> Iterator[tuple[int, Array]]:
+def measure(
+    measured: Measured, executor: Executor, run: Run, workers: Workers, memory: int = 2**30
+) -> Iterator[tuple[int, Array]]:
     """Measure every object of every volume.
 
     Parameters
@@ -83,13 +118,16 @@ def measure(measured: Measured, executor: Executor, run: Run, workers: Workers) 
         What to measure.
     executor, run, workers
         Where the work is done, what is done already, who takes in what was used.
+    memory : int
+        Bytes that a worker may take; boxes of objects are held against it.
 
     Yields
     ------
     volume : int
         Index inside the cut, in rising order.
     rows : ndarray of :func:`chunkwise.ops.moments.row_type`
-        One row an object, in the order of the labels; a volume comes in several batches, or in none.
+        One row an object, in the order of the labels; a volume comes in several batches, or in none. With what
+        is measured by object there are its fields, too, and ``not_measured``.
 
     Raises
     ------
@@ -102,75 +140,79 @@ def measure(measured: Measured, executor: Executor, run: Run, workers: Workers) 
     work = _Work(run, measured)
     found = map_pass(executor, run, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, workers=workers)
     count = measured.grid.n_blocks
-    for volume in range(measured.labels.volumes):
-        numbers = range(volume * count, (volume + 1) * count)
-        files = [RowFile(run.path(_key(number)), *found[number]) for number in numbers if number in found]
-        for batch in sorted_batches(files):
+    files = [
+        [RowFile(run.path(row_key(n)), *found[n]) for n in range(volume * count, (volume + 1) * count) if n in found]
+        for volume in range(measured.labels.volumes)
+    ]
+    whole = by_object(measured.properties)
+    if whole:
+        boxes = ByObject(
+            measured.labels,
+            measured.channels,
+            measured.grid,
+            whole,
+            measured.percentiles,
+            memory,
+            executor,
+            run,
+            workers,
+        )
+        yield from boxes.measure(files)
+        return
+    for volume, entries in enumerate(files):
+        for batch in sorted_batches(entries):
             yield volume, merge_rows(batch)
 
 
-def projected_memory(grid: Grid, labels: str, image: str | None) -> int:
+def projected_memory(grid: Grid, labels: str, image: str | None, properties: tuple[str, ...] = ()) -> int:
     """Bytes that a worker needs at most: labels, the number of each voxel's object, one channel.
 
     Arrays count twice, as they are read and as they are laid out for the kernels; ``labels`` and ``image``
-    are types.
+    are types. The Euler number needs the labels once more, with a rim of the neighbours'.
     """
     sizes = sum(np.dtype(dtype).itemsize for dtype in (labels, image) if dtype is not None)
-    return BASE + prod(grid.block) * (2 * sizes + 4)
+    more = np.dtype(labels).itemsize if "euler" in summands(properties) else 0
+    return BASE + prod(grid.block) * (2 * sizes + 4 + more)
 
 
 def _measure_block(work: _Work, number: int) -> BlockResult:
     measured = work.measured
     volume, block = divmod(number, measured.grid.n_blocks)
     box = measured.grid.block_box(block)
-    labels = measured.labels.read(volume, box)
-    if not labels.any():
-        return BlockResult()
+    more = summands(measured.properties)
+    euler = None
+    if "euler" in more:
+        wide = _with_rim(measured, volume, box)
+        if not wide.any():
+            return BlockResult()
+        euler = euler_numbers(wide)
+        labels = wide[tuple(slice(1, 1 + part.stop - part.start) for part in box)]
+        del wide
+    else:
+        labels = measured.labels.read(volume, box)
+        if not labels.any():
+            return BlockResult()
     values = value_type(measured.channels[0].dtype) if measured.channels else None
-    moments = BlockMoments(labels, tuple(part.start for part in box), values, len(measured.channels))
+    moments = BlockMoments(labels, tuple(part.start for part in box), values, len(measured.channels), more)
     del labels
     rows = moments.rows
+    if len(rows):
+        for channel, source in enumerate(measured.channels):
+            moments.add(channel, source.read(volume, box))
+    if euler is not None:
+        rows = add_euler(rows, *euler)
     if not len(rows):
         return BlockResult()
-    for channel, source in enumerate(measured.channels):
-        moments.add(channel, source.read(volume, box))
-    stored = put_object(work.run.folder, _key(number), rows_bytes(rows))
+    stored = put_object(work.run.folder, row_key(number), rows_bytes(rows))
     return BlockResult((stored,), [len(rows), int(rows["label"][0])])
 
 
-def _key(number: int) -> str:
-    return f"scratch/rows/{number // 1000}/{number}.npy"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the table."""
-
-    name: str
-    of: str
-    """The property it belongs to."""
-    type: str
-    """``i8``, ``u8`` or ``f8``."""
-
-
-def table_columns(measured: Measured, properties: tuple[str, ...]) -> list[Column]:
-    """The table's columns: label and time point, then what was asked for, in a fixed order."""
-    ndim = len(measured.axes)
-    names = {name: [name] for name in ("num_pixels", "area_physical", "equivalent_diameter_area")}
-    names["centroid"] = [f"centroid-{axis}" for axis in range(ndim)]
-    names["centroid_physical"] = [f"centroid_physical-{axis}" for axis in measured.axes]
-    names["bbox"] = [f"bbox-{side}" for side in range(2 * ndim)]
-    found = [Column("label", "label", "u8"), Column("t", "t", "i8")]
-    for of in PROPERTIES:
-        if of in properties:
-            found += [Column(name, of, "i8" if of in ("num_pixels", "bbox") else "f8") for name in names[of]]
-    values = value_type(measured.channels[0].dtype) if measured.channels else ""
-    for channel in measured.names:
-        for of in INTENSITIES:
-            if of in properties:
-                exact = of not in ("intensity_mean", "intensity_std")
-                found.append(Column(f"{of}-{channel}", of, values if exact else "f8"))
-    return found
+def _with_rim(measured: Measured, volume: int, box: Box) -> Array:
+    """Labels of a box and of the voxels just before it; background where the volume ends, also behind its last."""
+    shape = measured.grid.shape
+    reach = tuple(slice(max(part.start - 1, 0), part.stop) for part in box)
+    rims = [(int(part.start == 0), int(part.stop == size)) for part, size in zip(box, shape, strict=True)]
+    return np.pad(measured.labels.read(volume, reach), rims)
 
 
 def columns(measured: Measured, wanted: list[Column], volume: int, rows: Array) -> dict[str, Array]:
@@ -190,20 +232,60 @@ def columns(measured: Measured, wanted: list[Column], volume: int, rows: Array) 
         "num_pixels": count,
         "area_physical": count * prod(measured.scale),
         "equivalent_diameter_area": _diameter(count, ndim),
+        "extent": count / (rows["last"] - rows["first"] + 1).prod(axis=1),
     }
     for axis, name in enumerate(measured.axes):
         made[f"centroid-{axis}"] = centroid[:, axis]
         made[f"centroid_physical-{name}"] = measured.translation[axis] + measured.scale[axis] * centroid[:, axis]
         made[f"bbox-{axis}"] = rows["first"][:, axis]
         made[f"bbox-{ndim + axis}"] = rows["last"][:, axis] + 1
+    names = rows.dtype.names or ()
+    made |= {name: rows[name] for name in ("not_measured", *SHAPES) if name in names}
+    if "euler" in names:
+        made["euler_number"] = rows["euler"]
+    if "products_high" in names:
+        made |= _of_second_moments(rows)
     for number, name in enumerate(measured.names):
-        made[f"intensity_min-{name}"] = rows["min"][:, number]
-        made[f"intensity_max-{name}"] = rows["max"][:, number]
-        made[f"intensity_mean-{name}"] = totals(rows)[:, number] / count
-        made[f"intensity_sum-{name}"] = _exact_sum(rows, number)
-        # Rounding may leave a little less than nothing.
-        made[f"intensity_std-{name}"] = np.sqrt(np.maximum(rows["squares"][:, number], 0) / count)
+        made |= {f"{column}-{name}": values for column, values in _of_channel(measured, rows, number).items()}
     return {column.name: made[column.name] for column in wanted}
+
+
+def _of_second_moments(rows: Array) -> dict[str, Array]:
+    tensors = second.inertia(rows)
+    values = second.eigenvalues(tensors)
+    numbers = range(values.shape[1])
+    longest, shortest = second.axes_lengths(values)
+    made = {f"inertia_tensor-{a}-{b}": tensors[:, a, b] for a in numbers for b in numbers}
+    made |= {f"inertia_tensor_eigvals-{axis}": values[:, axis] for axis in numbers}
+    made |= {"axis_major_length": longest, "axis_minor_length": shortest}
+    if len(numbers) == 2:
+        made |= {"eccentricity": second.eccentricity(values), "orientation": second.orientation(tensors)}
+    return made
+
+
+def _of_channel(measured: Measured, rows: Array, number: int) -> dict[str, Array]:
+    """Columns of one channel, without its name."""
+    count, names = rows["count"], rows.dtype.names or ()
+    total = totals(rows)[:, number]
+    made = {
+        "intensity_min": rows["min"][:, number],
+        "intensity_max": rows["max"][:, number],
+        "intensity_mean": total / count,
+        "intensity_sum": _exact_sum(rows, number),
+        # Rounding may leave a little less than nothing.
+        "intensity_std": np.sqrt(np.maximum(rows["squares"][:, number], 0) / count),
+    }
+    if "weighted" in names:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Where the sum is 0 there is no such place; it becomes nan, as in scikit-image.
+            places = rows["weighted"][:, number] / total[:, None] + rows["corner"]
+        made |= {f"centroid_weighted-{axis}": places[:, axis] for axis in range(places.shape[1])}
+    if "intensity_median" in names:
+        made["intensity_median"] = rows["intensity_median"][:, number]
+    if "intensity_percentile" in names:
+        for which, percentile in enumerate(measured.percentiles):
+            made[f"intensity_percentile-{percentile:g}"] = rows["intensity_percentile"][:, number, which]
+    return made
 
 
 def _diameter(count: Array, ndim: int) -> Array:

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-__all__ = ["BlockMoments", "merge_rows", "row_type", "totals", "value_type"]
+from chunkwise.errors import InputError
+from chunkwise.ops import object_kernels as kernels
+from chunkwise.ops.second import moved, products_type
+
+__all__ = ["BlockMoments", "add_euler", "label_starts", "merge_rows", "row_type", "totals"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,15 +30,7 @@ _SMALLEST = ("first", "min")
 _LARGEST = ("last", "max")
 
 
-def value_type(dtype: str) -> str:
-    """How the values of an image are kept: ``u8`` or ``i8`` where they are integers, else ``f8``."""
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
-        return "f8"
-    return "u8" if kind == np.uint64 else "i8"
-
-
-def row_type(ndim: int, values: str | None, channels: int) -> np.dtype[Any]:
+def row_type(ndim: int, values: str | None, channels: int, more: tuple[str, ...] = ()) -> np.dtype[Any]:
     """The row of one object in one block.
 
     Parameters
@@ -43,9 +38,11 @@ def row_type(ndim: int, values: str | None, channels: int) -> np.dtype[Any]:
     ndim : int
         Number of axes of the volume.
     values : str or None
-        As :func:`value_type` returns it; None where there is no image.
+        How the image's values are kept, ``u8``, ``i8`` or ``f8``; None where there is no image.
     channels : int
         Number of channels of the image.
+    more : tuple of str
+        What is summed up besides: ``second``, ``weighted``, ``euler``; ``box`` for the corner alone.
 
     Returns
     -------
@@ -53,7 +50,10 @@ def row_type(ndim: int, values: str | None, channels: int) -> np.dtype[Any]:
         ``label``; ``count`` of voxels; ``coordinates``, their sum; ``first`` and ``last`` coordinate (the
         last included). For each channel ``high`` and ``low``, the sum as ``high * 2**32 + low`` (integers),
         or ``sum`` (floats); ``min``, ``max``; ``squares``, the sum of squared distances from the mean;
-        ``rest``, what rounding left out of the mean, times the count.
+        ``rest``, what rounding left out of the mean, times the count. With ``more``: ``corner``, the point that
+        the next two are relative to; for ``second`` ``products_high`` and ``products_low``, the sums of products
+        of two coordinates (:mod:`chunkwise.ops.second`); for ``weighted`` ``weighted``, the sums of coordinates
+        times intensity, by channel and axis; for ``euler`` ``euler``.
     """
     fields: list[tuple[Any, ...]] = [
         ("label", "u8"),
@@ -67,6 +67,14 @@ def row_type(ndim: int, values: str | None, channels: int) -> np.dtype[Any]:
         fields += [(name, "f8" if name == "sum" else "i8", (channels,)) for name in sums]
         fields += [("min", values, (channels,)), ("max", values, (channels,)), ("squares", "f8", (channels,))]
         fields.append(("rest", "f8", (channels,)))
+    if set(more) - {"euler"}:
+        fields.append(("corner", "i8", (ndim,)))
+    if "second" in more:
+        fields += products_type(ndim)
+    if "weighted" in more:
+        fields.append(("weighted", "f8", (channels, ndim)))
+    if "euler" in more:
+        fields.append(("euler", "i8"))
     return np.dtype(fields)
 
 
@@ -79,10 +87,8 @@ class BlockMoments:
         Of an integer type, 2-D or 3-D; what is not above 0 is background.
     origin : tuple of int
         Where the block begins in its volume.
-    values : str or None
-        As :func:`value_type` returns it; None where there is no image.
-    channels : int
-        Number of channels of the image.
+    values, channels, more
+        As for :func:`row_type`.
 
     Attributes
     ----------
@@ -90,25 +96,39 @@ class BlockMoments:
         One row an object, sorted by label.
     """
 
-    def __init__(self, labels: Array, origin: tuple[int, ...], values: str | None = None, channels: int = 0) -> None:
+    def __init__(
+        self,
+        labels: Array,
+        origin: tuple[int, ...],
+        values: str | None = None,
+        channels: int = 0,
+        more: tuple[str, ...] = (),
+    ) -> None:
         ndim = labels.ndim
-        self._origin, self._shape = origin, labels.shape
-        self._index, found = _number(np.ascontiguousarray(labels).reshape(-1))
-        # 2-D volumes are 3-D ones of one slice, so that one kernel serves both.
-        solid = self._index.reshape((1,) * (3 - ndim) + labels.shape)
-        self._count, sums, first, last = _places(solid, len(found))
+        if "second" in more and max(labels.shape) ** 2 * max(labels.size, 2 * max(labels.shape)) >= 2**63:
+            raise InputError(f"Blocks as long as {max(labels.shape)} voxels overflow squares; give a smaller --block.")
+        self._origin, self._shape, self._more = origin, labels.shape, more
+        solid, found = kernels.number_objects(labels)
+        self._solid, self._index = solid, solid.reshape(-1)
+        self._count, sums, first, last, products = kernels.places(solid, len(found), "second" in more)
         self._order = order = np.argsort(found)
-        self.rows: Array = np.zeros(len(found), row_type(ndim, values, channels))
+        self.rows: Array = np.zeros(len(found), row_type(ndim, values, channels, more))
         corner = np.array(origin, np.int64)
         self.rows["label"] = found[order]
         self.rows["count"] = self._count[order]
         self.rows["coordinates"] = sums[order, 3 - ndim :] + corner * self._count[order, None]
         self.rows["first"] = first[order, 3 - ndim :] + corner
         self.rows["last"] = last[order, 3 - ndim :] + corner
+        if "corner" in (self.rows.dtype.names or ()):
+            self.rows["corner"] = corner
+        if "second" in more:
+            # The kernel's pairs are zz zy zx yy yx xx; a plane has the last three.
+            products = products[order, 0 if ndim == 3 else 3 :]
+            self.rows["products_high"], self.rows["products_low"] = products >> 32, products & LOW_HALF
 
     def first_voxels(self, shape: tuple[int, ...]) -> Array:
         """Raster index of each object's first voxel in a volume of this shape; as the rows are sorted."""
-        firsts = _first_met(self._index, len(self.rows))[self._order]
+        firsts = kernels.first_met(self._index, len(self.rows))[self._order]
         places = np.unravel_index(firsts, self._shape)
         places = tuple(place + start for place, start in zip(places, self._origin, strict=True))
         return np.asarray(np.ravel_multi_index(places, shape), np.int64)
@@ -122,19 +142,48 @@ class BlockMoments:
         elif voxels.dtype == np.float16:
             voxels = voxels.astype(np.float32)  # numba knows no half precision; this is exact
         if voxels.dtype.kind == "f":
-            total = _sums(index, voxels, np.zeros(size, np.float64))
+            total = kernels.sums(index, voxels, np.zeros(size, np.float64))
             rows["sum"][:, channel] = total[order]
         else:
             high, low = _halves(index, voxels, size)
             rows["high"][:, channel], rows["low"][:, channel] = high[order], low[order]
             total = high * 2.0**32 + low
-        lowest, highest = _extremes(index, voxels, size)
+        lowest, highest = kernels.extremes(index, voxels, size)
         rows["min"][:, channel], rows["max"][:, channel] = lowest[order], highest[order]
         # Infinite intensities have no spread; it becomes nan, as in NumPy.
         with np.errstate(invalid="ignore"):
-            squares, rest = _squares(index, voxels, total / self._count)
+            squares, rest = kernels.squares(index, voxels, total / self._count)
             rows["squares"][:, channel] = (squares - rest * rest / self._count)[order]
             rows["rest"][:, channel] = rest[order]
+            if "weighted" in self._more:
+                sums = kernels.weighted(self._solid, voxels.reshape(self._solid.shape), size)
+                rows["weighted"][:, channel] = sums[order, 3 - len(self._shape) :]
+
+
+def add_euler(rows: Array, labels: Array, numbers: Array) -> Array:
+    """Give rows their part of the Euler number, and add rows without a voxel for objects that have only that here.
+
+    Parameters
+    ----------
+    rows : ndarray of :func:`row_type`
+        Of a block, sorted by label.
+    labels, numbers : ndarray
+        As :func:`chunkwise.ops.euler.euler_numbers` returns them.
+    """
+    places = np.searchsorted(rows["label"], labels)
+    here = np.zeros(len(labels), bool)
+    here[places < len(rows)] = rows["label"][places[places < len(rows)]] == labels[places < len(rows)]
+    rows["euler"][places[here]] = numbers[here]
+    outside = ~here & (numbers != 0)
+    more: Array = np.zeros(int(outside.sum()), rows.dtype)
+    more["label"], more["euler"] = labels[outside], numbers[outside]
+    joined = np.concatenate([rows, more])
+    return joined[np.argsort(joined["label"], kind="stable")]
+
+
+def label_starts(rows: Array) -> Array:
+    """Where the rows of each label begin, in rows that are sorted by label."""
+    return np.flatnonzero(np.concatenate(([True], rows["label"][1:] != rows["label"][:-1])))
 
 
 def merge_rows(rows: Array) -> Array:
@@ -145,10 +194,16 @@ def merge_rows(rows: Array) -> Array:
     rows : ndarray of :func:`row_type`
         Sorted by label; the rows of one label in an order that does not change from run to run.
     """
-    starts = np.flatnonzero(np.concatenate(([True], rows["label"][1:] != rows["label"][:-1])))
+    names = rows.dtype.names or ()
+    euler = None
+    if "euler" in names:
+        euler = np.add.reduceat(rows["euler"], label_starts(rows))
+        rows = rows[rows["count"] > 0]  # the others have nothing else to say
+    starts = label_starts(rows)
     merged: Array = np.empty(len(starts), rows.dtype)
     merged["label"] = rows["label"][starts]
-    names = rows.dtype.names or ()
+    if euler is not None:
+        merged["euler"] = euler
     for ufunc, columns in ((np.add, _SUMMED), (np.minimum, _SMALLEST), (np.maximum, _LARGEST)):
         for name in columns:
             if name in names:
@@ -156,10 +211,22 @@ def merge_rows(rows: Array) -> Array:
     if "high" in names:
         merged["high"] += merged["low"] >> 32
         merged["low"] &= LOW_HALF
+    lengths = np.diff(np.append(starts, len(rows)))
+    if "corner" in names:
+        # From now on relative to the corner of the object's own box: the same numbers, whatever the blocks.
+        merged["corner"] = merged["first"]
+        away = rows["corner"] - np.repeat(merged["first"], lengths, axis=0)
+        if "products_high" in names:
+            high, low = moved(rows, away)
+            high, low = (np.add.reduceat(half, starts, axis=0) for half in (high, low))
+            merged["products_high"], merged["products_low"] = high + (low >> 32), low & LOW_HALF
+        if "weighted" in names:
+            with np.errstate(invalid="ignore"):
+                weighted = rows["weighted"] + away[:, None, :] * totals(rows)[:, :, None]
+                merged["weighted"] = np.add.reduceat(weighted, starts, axis=0)
     if "squares" in names:
         # Spread inside the blocks, and of the blocks' means around the object's. Differences of means are
         # taken before what rounding left is added: means of a high ground differ in their last digits only.
-        lengths = np.diff(np.append(starts, len(rows)))
         count = rows["count"][:, None]
         with np.errstate(invalid="ignore"):
             mean = np.repeat(totals(merged) / merged["count"][:, None], lengths, axis=0)
@@ -184,144 +251,7 @@ def _halves(index: Array, voxels: Array, size: int) -> tuple[Array, Array]:
     if voxels.dtype.itemsize == 8:
         parts = voxels.view(np.dtype("<u4")).reshape(-1, 2)
         upper = parts[:, 1] if voxels.dtype.kind == "u" else parts[:, 1].view(np.dtype("<i4"))
-        high, low = _sums(index, upper, high), _sums(index, parts[:, 0], np.zeros(size, np.int64))
+        high, low = kernels.sums(index, upper, high), kernels.sums(index, parts[:, 0], np.zeros(size, np.int64))
     else:
-        low = _sums(index, voxels, np.zeros(size, np.int64))
+        low = kernels.sums(index, voxels, np.zeros(size, np.int64))
     return high + (low >> 32), low & LOW_HALF
-
-
-@numba.njit(cache=True, nogil=True)
-def _slot(keys, places, value):
-    """Where a label is, or would be, in the table of labels; its size is a power of two."""
-    mask = np.uint64(len(keys) - 1)
-    spread = value * np.uint64(0x9E3779B97F4A7C15)
-    place = (spread ^ (spread >> np.uint64(32))) & mask
-    while places[place] >= 0 and keys[place] != value:
-        place = (place + np.uint64(1)) & mask
-    return place
-
-
-@numba.njit(cache=True, nogil=True)
-def _number(labels):
-    """Number the labels of a block from 0 in the order in which they come; -1 is background."""
-    index = np.empty(len(labels), np.int32)
-    found = np.empty(1024, np.uint64)
-    keys = np.zeros(4096, np.uint64)
-    places = np.full(4096, -1, np.int32)
-    count = 0
-    before = labels[0]
-    number = -2
-    for i in range(len(labels)):
-        label = labels[i]
-        # Voxels of an object lie side by side: most of them need no look at the table.
-        if number != -2 and label == before:
-            index[i] = number
-            continue
-        before = label
-        if label <= 0:
-            number = -1
-        else:
-            value = np.uint64(label)
-            place = _slot(keys, places, value)
-            if places[place] < 0:
-                if count == len(found):
-                    larger = np.empty(2 * count, np.uint64)
-                    larger[:count] = found
-                    found = larger
-                    keys = np.zeros(8 * count, np.uint64)
-                    places = np.full(8 * count, -1, np.int32)
-                    for k in range(count):
-                        moved = _slot(keys, places, found[k])
-                        keys[moved] = found[k]
-                        places[moved] = k
-                    place = _slot(keys, places, value)
-                keys[place] = value
-                places[place] = count
-                found[count] = value
-                count += 1
-            number = places[place]
-        index[i] = number
-    return index, found[:count].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _first_met(index, size):
-    """Find where each object is first met; they are numbered in that order."""
-    firsts = np.empty(size, np.int64)
-    met = 0
-    for i in range(len(index)):
-        if index[i] == met:
-            firsts[met] = i
-            met += 1
-    return firsts
-
-
-@numba.njit(cache=True, nogil=True)
-def _places(index, size):
-    """Voxels, sums of coordinates, first and last coordinates of each object."""
-    count = np.zeros(size, np.int64)
-    sums = np.zeros((size, 3), np.int64)
-    first = np.full((size, 3), np.iinfo(np.int64).max)
-    last = np.full((size, 3), -1)
-    for z in range(index.shape[0]):
-        for y in range(index.shape[1]):
-            for x in range(index.shape[2]):
-                k = index[z, y, x]
-                if k < 0:
-                    continue
-                count[k] += 1
-                sums[k, 0] += z
-                sums[k, 1] += y
-                sums[k, 2] += x
-                first[k, 0] = min(first[k, 0], z)
-                first[k, 1] = min(first[k, 1], y)
-                first[k, 2] = min(first[k, 2], x)
-                last[k, 0] = max(last[k, 0], z)
-                last[k, 1] = max(last[k, 1], y)
-                last[k, 2] = max(last[k, 2], x)
-    return count, sums, first, last
-
-
-@numba.njit(cache=True, nogil=True)
-def _sums(index, voxels, total):
-    for i in range(len(index)):
-        if index[i] >= 0:
-            total[index[i]] += voxels[i]
-    return total
-
-
-@numba.njit(cache=True, nogil=True)
-def _extremes(index, voxels, size):
-    """Smallest and largest intensity; nan where there is one, as in NumPy."""
-    lowest = np.empty(size, voxels.dtype)
-    highest = np.empty(size, voxels.dtype)
-    seen = np.zeros(size, np.bool_)
-    for i in range(len(index)):
-        k = index[i]
-        if k < 0:
-            continue
-        value = voxels[i]
-        if not seen[k]:
-            seen[k] = True
-            lowest[k] = value
-            highest[k] = value
-        else:
-            if value < lowest[k] or value != value:
-                lowest[k] = value
-            if value > highest[k] or value != value:
-                highest[k] = value
-    return lowest, highest
-
-
-@numba.njit(cache=True, nogil=True)
-def _squares(index, voxels, means):
-    """Sums of squared distances from the means, and of the distances: what rounding left in the means."""
-    squares = np.zeros(len(means))
-    rest = np.zeros(len(means))
-    for i in range(len(index)):
-        k = index[i]
-        if k >= 0:
-            distance = np.float64(voxels[i]) - means[k]
-            squares[k] += distance * distance
-            rest[k] += distance
-    return squares, rest
