@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+#: Labels of a block, about, of a dense image.
+BLOCK_LABELS = 20_000
+
 
 def count(array: str) -> dict[str, Any]:
     """Count the distinct labels of an array, whatever their numbers; background apart."""
@@ -247,31 +250,46 @@ def blocks(number: str, workers: str) -> dict[str, Any]:
 
 
 def merge(number: str) -> dict[str, Any]:
-    """Join and number so many provisional labels, one in eight of them joined to a later one."""
-    from chunkwise.blocks.merge import number_components
+    """Join and number so many provisional labels, one in eight joined to a later one; a block's worth at a time."""
+    from chunkwise.blocks.merge import Components
 
     n = int(number)
-    # Compiled before it is measured: the kernels are cached.
-    number_components(np.array([[1, 2]]), np.ones(2, np.int64), np.arange(2), np.zeros(2, np.int64), 1, 0)
-    rng = np.random.default_rng(1)
-    first = rng.integers(1, n, n // 8)
-    pairs = np.stack([first, np.minimum(first + rng.integers(1, 5000, n // 8), n)], axis=1)
-    sizes = rng.integers(1, 5000, n)
-    firsts = np.arange(n, dtype=np.int64) * 7
-    volumes = np.zeros(n, np.int64)
-    given = _peak()
-    begin = time.process_time()
-    numbering = number_components(pairs, sizes, firsts, volumes, 1, 0)
-    spent = time.process_time() - begin
-    return {
-        "labels": n,
-        "pairs": len(pairs),
-        "objects": int(numbering.counts[0]),
-        "merge_cpu_s": round(spent, 2),
-        "ns_a_label": round(spent / n * 1e9, 1),
-        "given_MiB": given >> 20,
-        "peak_MiB": _peak() >> 20,
-    }
+    with tempfile.TemporaryDirectory(dir=".bench" if os.path.isdir(".bench") else None) as folder:
+        # Compiled before it is measured: the kernels are cached.
+        small = Components(folder, 2)
+        small.describe(0, np.ones(2, np.int64), np.arange(2))
+        small.join(np.array([[1, 2]]))
+        small.number(np.array([0, 2]), 0, f"{folder}/table.npy")
+        rng = np.random.default_rng(1)
+        given = _peak()
+        begin = time.process_time()
+        components = Components(folder, n)
+        pairs = 0
+        for start in range(0, n, BLOCK_LABELS):
+            stop = min(start + BLOCK_LABELS, n)
+            components.describe(start, rng.integers(1, 5000, stop - start), np.arange(start, stop) * 7)
+            first = rng.integers(start + 1, stop + 1, (stop - start) // 8)
+            touching = np.stack([first, np.minimum(first + rng.integers(1, 5000, len(first)), n)], axis=1)
+            components.join(touching)
+            pairs += len(touching)
+        counts = components.number(np.array([0, n]), 0, f"{folder}/table.npy")
+        spent = time.process_time() - begin
+        return {
+            "labels": n,
+            "pairs": pairs,
+            "objects": counts[0],
+            "merge_cpu_s": round(spent, 2),
+            "ns_a_label": round(spent / n * 1e9, 1),
+            "given_MiB": given >> 20,
+            "own_memory_MiB": _own() >> 20,
+            "peak_MiB": _peak() >> 20,
+        }
+
+
+def _own() -> int:
+    """Memory that is no file's: what the system cannot take back by writing it to its file."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon:"))
 
 
 def _peak() -> int:

@@ -194,12 +194,12 @@ def test_mutant_numbering_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers in the order of blocks instead of voxels."""
     volume = blobs((40, 40))
     check(volume[None], (9, 9), (12, 12))
-    real = merge.number_components
+    real = merge.Components.describe
 
-    def by_block(pairs: Array, sizes: Array, firsts: Array, *rest: Any) -> Any:
-        return real(pairs, sizes, np.arange(len(firsts)), *rest)
+    def by_block(self: merge.Components, start: int, sizes: Array, firsts: Array) -> None:
+        real(self, start, sizes, np.arange(start, start + len(firsts)))
 
-    monkeypatch.setattr(module, "number_components", by_block)
+    monkeypatch.setattr(merge.Components, "describe", by_block)
     _caught(volume[None], (9, 9), (12, 12))
 
 
@@ -209,5 +209,5 @@ def test_mutant_holes_of_each_block(monkeypatch: pytest.MonkeyPatch) -> None:
     volume[2:10, 2:4] = 0
     volume[8:10, 2:12] = 0
     check(volume[None], (4, 4), (4, 4), sigma=0, threshold=4, fill_holes=True)
-    monkeypatch.setattr(module, "component_roots", lambda pairs, count: np.arange(count))
+    monkeypatch.setattr(merge.Components, "join", lambda self, pairs: None)
     _caught(volume[None], (4, 4), (4, 4), sigma=0, threshold=4, fill_holes=True)

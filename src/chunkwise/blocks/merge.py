@@ -8,14 +8,17 @@ raster order of their first voxel, so that the numbering depends on the voxels a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import numba
 import numpy as np
 
-__all__ = ["Numbering", "component_roots", "face", "number_components", "touching_pairs"]
+from chunkwise.storage.writer import clear_errors
+
+__all__ = ["Components", "face", "touching_pairs"]
 
 Array = np.ndarray[Any, Any]
 
@@ -70,74 +73,129 @@ def touching_pairs(here: Array, there: Array, direction: tuple[int, ...], connec
     return np.unique(np.concatenate(found), axis=0).astype(np.int64)
 
 
-@dataclass(frozen=True)
-class Numbering:
-    """The final ids of provisional labels.
-
-    Attributes
-    ----------
-    table : ndarray of uint64, shape (n + 1,)
-        Final id of each provisional label, 0 where it was dropped; entry 0 is 0.
-    counts : ndarray of int64
-        Number of final objects in each volume.
-    """
-
-    table: Array
-    counts: Array
-
-
-def number_components(
-    pairs: Array, sizes: Array, firsts: Array, volumes: Array, n_volumes: int, keep_from: int
-) -> Numbering:
-    """Join provisional labels and number what remains.
+class Components:
+    """Provisional labels being joined, on disk, so that memory does not bound their number.
 
     Parameters
     ----------
-    pairs : ndarray of int64, shape (m, 2)
-        Provisional labels (1..n) that belong together.
-    sizes : ndarray of int64, shape (n,)
-        Voxels of each provisional label.
-    firsts : ndarray of int64, shape (n,)
-        Raster index of its first voxel in its volume.
-    volumes : ndarray of int64, shape (n,)
-        The volume it lies in; numbering begins at 1 in each.
-    n_volumes : int
-        Number of volumes.
-    keep_from : int
-        Components of fewer voxels are dropped.
-    """
-    roots = component_roots(pairs, len(sizes))
-    total, first = _totals(roots, sizes, firsts)
-    kept = np.flatnonzero((roots == np.arange(len(sizes))) & (total >= keep_from))
-    kept = kept[np.lexsort((first[kept], volumes[kept]))]
-    counts = np.bincount(volumes[kept], minlength=n_volumes).astype(np.int64)
-    begin = np.concatenate(([0], np.cumsum(counts)))[:-1]
-    final = np.zeros(len(sizes), np.uint64)
-    final[kept] = (np.arange(len(kept)) - begin[volumes[kept]] + 1).astype(np.uint64)
-    return Numbering(np.concatenate((np.zeros(1, np.uint64), final[roots])), counts)
-
-
-def component_roots(pairs: Array, count: int) -> Array:
-    """Join labels by union-find.
-
-    Parameters
-    ----------
-    pairs : ndarray of int64, shape (m, 2)
-        Labels 1..count that belong together.
+    folder : str
+        Where the tables go; they can be removed when the numbering is done.
     count : int
-        Number of labels.
+        Number of provisional labels; they are 1..count.
 
-    Returns
-    -------
-    ndarray of int64, shape (count,)
-        Index (label - 1) of the smallest label of each label's component.
+    Notes
+    -----
+    Every table is a file that is mapped into memory: what is in use stays in the page cache, and the
+    system writes it back when it needs the room.
     """
-    return np.asarray(_roots(np.ascontiguousarray(pairs, np.int64), count))
+
+    #: Components that are sorted at once, by their first voxel.
+    BATCH = 2**22
+
+    def __init__(self, folder: str, count: int) -> None:
+        self.count = count
+        self._folder = folder
+        with clear_errors(folder):
+            os.makedirs(folder, exist_ok=True)
+            self._parent = self._table("parent")
+            self._sizes = self._table("sizes")
+            self._firsts = self._table("firsts")
+        _begin(self._parent)
+
+    def _table(self, name: str) -> Array:
+        path = os.path.join(self._folder, f"{name}.npy")
+        # An empty file cannot be mapped.
+        table = np.lib.format.open_memmap(path, "w+", np.int64, (max(self.count, 1),))
+        return np.asarray(table)[: self.count]
+
+    def describe(self, start: int, sizes: Array, firsts: Array) -> None:
+        """Say of the labels ``start + 1``, ... how many voxels they have, and where the first one lies.
+
+        Parameters
+        ----------
+        start : int
+            Labels before them.
+        sizes : ndarray of int64
+            Voxels of each.
+        firsts : ndarray of int64
+            Raster index of its first voxel in its volume.
+        """
+        self._sizes[start : start + len(sizes)] = sizes
+        self._firsts[start : start + len(firsts)] = firsts
+
+    def join(self, pairs: Array) -> None:
+        """Join labels by union-find.
+
+        Parameters
+        ----------
+        pairs : ndarray of int64, shape (n, 2)
+            Labels that belong together.
+        """
+        _join(self._parent, np.ascontiguousarray(pairs, np.int64))
+
+    def roots(self) -> Array:
+        """Index (label - 1) of the smallest label of each label's component, as int64."""
+        _resolve(self._parent)
+        return self._parent
+
+    def number(self, volumes: Array, keep_from: int, path: str) -> list[int]:
+        """Number the components of each volume from 1, in the raster order of their first voxels.
+
+        Parameters
+        ----------
+        volumes : ndarray of int64, shape (n_volumes + 1,)
+            Labels ``volumes[t] + 1`` .. ``volumes[t + 1]`` are those of volume t.
+        keep_from : int
+            Components of fewer voxels are dropped.
+        path : str
+            Where the table goes: uint64 of ``count + 1`` entries, the final id of each provisional
+            label, 0 where it was dropped; entry 0 is 0.
+
+        Returns
+        -------
+        list of int
+            Number of components kept in each volume.
+        """
+        roots = self.roots()
+        _gather(roots, self._sizes, self._firsts)
+        with clear_errors(path):
+            table = np.asarray(np.lib.format.open_memmap(path, "w+", np.uint64, (self.count + 1,)))
+        counts = []
+        for start, stop in zip(volumes[:-1].tolist(), volumes[1:].tolist(), strict=True):
+            part = slice(start, stop)
+            kept = (roots[part], self._sizes[part], self._firsts[part], start, keep_from)
+            known = 0
+            edges, held = _spread(*kept)
+            for low, high in _ranges(edges, held, self.BATCH):
+                found = _between(*kept, low, high)
+                order = np.argsort(self._firsts[found])
+                table[found[order] + 1] = np.arange(known + 1, known + len(found) + 1, dtype=np.uint64)
+                known += len(found)
+            counts.append(known)
+        _hand_down(roots, table)
+        return counts
+
+
+def _ranges(edges: Array, counts: Array, batch: int) -> Iterator[tuple[int, int]]:
+    """Part the range of first voxels so that each part holds about a batch of components."""
+    low, held = int(edges[0]), 0
+    for number, count in enumerate(counts.tolist()):
+        if held and held + count > batch:
+            yield low, int(edges[number])
+            low, held = int(edges[number]), 0
+        held += count
+    if held:
+        yield low, int(edges[-1])
 
 
 @numba.njit(cache=True)
-def _roots(pairs, n):
-    parent = np.arange(n)
+def _begin(parent):
+    for k in range(len(parent)):
+        parent[k] = k
+
+
+@numba.njit(cache=True)
+def _join(parent, pairs):
     for k in range(pairs.shape[0]):
         a, b = pairs[k, 0] - 1, pairs[k, 1] - 1
         while parent[a] != a:
@@ -146,24 +204,63 @@ def _roots(pairs, n):
         while parent[b] != b:
             parent[b] = parent[parent[b]]
             b = parent[b]
+        # The smaller label is the root, so that a parent is never larger than its child.
         if a < b:
             parent[b] = a
         elif b < a:
             parent[a] = b
-    for k in range(n):
-        # A parent is never larger than its child, so it is already resolved.
-        parent[k] = parent[parent[k]]
-    return parent
 
 
 @numba.njit(cache=True)
-def _totals(roots, sizes, firsts):
-    """Sum of sizes and minimum of firsts of every component, kept at its root."""
-    total = np.zeros(len(roots), np.int64)
-    first = firsts.copy()
+def _resolve(parent):
+    for k in range(len(parent)):
+        parent[k] = parent[parent[k]]
+
+
+@numba.njit(cache=True)
+def _gather(roots, sizes, firsts):
+    """Sum the sizes of every component, and keep the smallest first voxel, at its root."""
     for k in range(len(roots)):
         root = roots[k]
-        total[root] += sizes[k]
-        if firsts[k] < first[root]:
-            first[root] = firsts[k]
-    return total, first
+        if root != k:
+            sizes[root] += sizes[k]
+            firsts[root] = min(firsts[root], firsts[k])
+
+
+@numba.njit(cache=True)
+def _spread(roots, sizes, firsts, start, keep_from):
+    """Count the components to be kept by where their first voxel lies: edges and counts of equal ranges."""
+    bins = 4096
+    top = 1
+    for k in range(len(roots)):
+        if roots[k] == start + k and sizes[k] >= keep_from:
+            top = max(top, firsts[k] + 1)
+    width = (top + bins - 1) // bins
+    counts = np.zeros(bins, np.int64)
+    for k in range(len(roots)):
+        if roots[k] == start + k and sizes[k] >= keep_from:
+            counts[firsts[k] // width] += 1
+    return np.arange(bins + 1) * width, counts
+
+
+@numba.njit(cache=True)
+def _between(roots, sizes, firsts, start, keep_from, low, high):
+    """Indices of the components to be kept whose first voxel lies in a range."""
+    count = 0
+    for k in range(len(roots)):
+        if roots[k] == start + k and sizes[k] >= keep_from and low <= firsts[k] < high:
+            count += 1
+    found = np.empty(count, np.int64)
+    count = 0
+    for k in range(len(roots)):
+        if roots[k] == start + k and sizes[k] >= keep_from and low <= firsts[k] < high:
+            found[count] = start + k
+            count += 1
+    return found
+
+
+@numba.njit(cache=True)
+def _hand_down(roots, table):
+    """Give every label the id of its root, which never comes after it."""
+    for k in range(len(roots)):
+        table[k + 1] = table[roots[k] + 1]

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.blocks.merge import component_roots, face, number_components, touching_pairs
+from chunkwise.blocks.merge import Components, face, touching_pairs
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
@@ -77,8 +77,8 @@ class Labelling:
 
     def find_holes(self) -> None:
         """Find which background components touch no edge of the volume: the holes, which are then filled."""
-        offsets, pairs = self._label_and_join(BACKGROUND)
-        roots = component_roots(pairs, int(offsets[-1]))
+        offsets, components = self._label_and_join(BACKGROUND)
+        roots = components.roots()
         outside = np.zeros(len(roots), bool)
         for number in range(self.volumes.n_blocks):
             with np.load(self.run.path(_block_key(BACKGROUND, number))) as content:
@@ -88,17 +88,12 @@ class Labelling:
 
     def number_objects(self, min_size: int) -> list[int]:
         """Join the objects, drop those of fewer voxels, number the others; gives how many each volume has."""
-        offsets, pairs = self._label_and_join(OBJECTS)
-        sizes, firsts = np.empty(offsets[-1], np.int64), np.empty(offsets[-1], np.int64)
+        offsets, components = self._label_and_join(OBJECTS)
         for number in range(self.volumes.n_blocks):
-            here = slice(offsets[number], offsets[number + 1])
             with np.load(self.run.path(_block_key(OBJECTS, number))) as content:
-                sizes[here], firsts[here] = content["sizes"], content["firsts"]
-        n_volumes = self.volumes.source.volumes
-        owners = np.repeat(np.arange(n_volumes), np.diff(offsets[:: self.volumes.grid.n_blocks]))
-        numbering = number_components(pairs, sizes, firsts, owners, n_volumes, min_size)
-        _save(self.run, f"scratch/{OBJECTS}/table.npy", numbering.table)
-        return [int(n) for n in numbering.counts]
+                components.describe(int(offsets[number]), content["sizes"], content["firsts"])
+        by_volume = offsets[:: self.volumes.grid.n_blocks]
+        return components.number(by_volume, min_size, self.run.path(f"scratch/{OBJECTS}/table.npy"))
 
     def write(self, output: OutputImage, array: str = "0", name: str = "write") -> None:
         """Write the final labels.
@@ -126,16 +121,18 @@ class Labelling:
             self.executor, self.run, name, function, work, count, voxels=self.volumes.voxels, workers=self.workers
         )
 
-    def _label_and_join(self, phase: str) -> tuple[Array, Array]:
-        """Label every block, and find which labels touch; gives offsets of blocks, and pairs."""
+    def _label_and_join(self, phase: str) -> tuple[Array, Components]:
+        """Label every block, and join what touches; gives how many labels come before each block, and them all."""
         count = self.volumes.n_blocks
         found = self._map("label" if phase == OBJECTS else "holes", _label_block, self._work(phase), count)
         offsets = np.zeros(count + 1, np.int64)
-        np.cumsum([found[number] for number in range(count)], out=offsets[1:])
+        np.cumsum(np.fromiter((found[number] for number in range(count)), np.int64, count), out=offsets[1:])
         _save(self.run, f"scratch/{phase}/offsets.npy", offsets)
         joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase), count)
-        pairs = [np.load(self.run.path(_pairs_key(phase, number))) for number in sorted(joined)]
-        return offsets, np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
+        components = Components(self.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
+        for number in sorted(joined):
+            components.join(np.load(self.run.path(_pairs_key(phase, number))))
+        return offsets, components
 
 
 @dataclass(frozen=True)
