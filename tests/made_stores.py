@@ -1,15 +1,16 @@
-"""Small OME-Zarr stores, written with zarr-python, for the tests to open, break and look at."""
+"""Small OME-Zarr stores, written with zarr-python, for the tests to open, break, look at and compare."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import zarr
 
-__all__ = ["change_json", "multiscale", "write"]
+__all__ = ["change_json", "digest", "multiscale", "write"]
 
 AXES = {
     "t": {"name": "t", "type": "time", "unit": "second"},
@@ -77,3 +78,12 @@ def change_json(path: Path, change: Any) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+
+
+def digest(path: Path) -> str:
+    """Digest of every byte and name in a store."""
+    found = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            found.update(str(file.relative_to(path)).encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
