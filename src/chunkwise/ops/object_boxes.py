@@ -221,7 +221,7 @@ def _groups(work: _Work, boxes: list[Box]) -> Iterator[tuple[list[int], Box]]:
     read = 2 * np.dtype(work.labels.dtype).itemsize
     if work.intensities:
         read += 2 * np.dtype(work.channels[0].dtype).itemsize
-    measure = bytes_a_voxel(work.properties, len(work.grid.shape)) + 8 * work.intensities
+    measure = bytes_a_voxel(work.properties)
     room = max(work.memory - BASE, 0)
     group: list[int] = []
     reach: Box = ()
