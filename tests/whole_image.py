@@ -14,7 +14,7 @@ import skimage.segmentation
 import zarr
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import Workers
+from chunkwise.blocks.passes import Executor, Workers
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.layout import OutputImage, shard_of, write_documents
@@ -128,6 +128,7 @@ def blockwise_segment(
     split: SplitParameters | None = None,
     memory: int = 2**30,
     results: list[SegmentResult] | None = None,
+    executor: Executor | None = None,
 ) -> Array:
     """Segment ``(t, [z,] y, x)`` block by block in this process; the labels as zarr-python reads them."""
     shape = volumes.shape[1:]
@@ -154,7 +155,7 @@ def blockwise_segment(
 
     output = folder / "out.ome.zarr"
     run = Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(output), str(folder / "partial"))
-    result = segment(smoothed, parameters, make_output, InlineExecutor(), run, Workers(), memory)
+    result = segment(smoothed, parameters, make_output, executor or InlineExecutor(), run, Workers(), memory)
     if results is not None:
         results.append(result)
     write_documents(run.store, result.output)

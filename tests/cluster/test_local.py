@@ -60,6 +60,15 @@ def test_two_workers_talk_tls_only() -> None:
                 assert answer[:1] in (b"", b"\x15"), (port, answer)
 
 
+def test_workers_are_spawned_not_forked() -> None:
+    """A process that was forked after tensorstore has started its threads hangs at its first read."""
+    with open_executor(Resources(2, 2**30), 9) as executor:
+        list(executor.run(_square, [(1,)]))
+        commands = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
+        assert sum("spawn_main" in command for command in commands) == 2
+        assert not any("pytest" in command for command in commands), "a fork has its parent's command line"
+
+
 def test_a_call_that_kills_workers_is_handed_back() -> None:
     with open_executor(Resources(2, 2**30), 9) as executor:
         assert list(executor.run(_die, [()])) == [Lost(())]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import made_stores
 from chunkwise.blocks import merge
+from chunkwise.cluster.inline import InlineExecutor
+from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops import find_threshold, smooth
 from chunkwise.ops import labelling as module
 from chunkwise.ops import segment as segment_module
@@ -143,6 +147,66 @@ def test_a_chunk_that_is_missing_is_its_fill_value(tmp_path: Path) -> None:
     read = open_array(Location(str(tmp_path / "a"))).read((slice(0, 8), slice(2, 8)))
     np.testing.assert_array_equal(read, array[:, 2:8])
     assert read[7, 5] == 7
+
+
+class Shuffled(InlineExecutor):
+    """Runs calls in another order every time."""
+
+    workers = 3
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        listed = list(calls)
+        self._random.shuffle(listed)
+        yield from super().run(function, listed)
+
+
+def test_the_order_of_blocks_changes_no_byte() -> None:
+    volumes = np.stack([blobs((40, 37)), blobs((40, 37), 1)])
+    digests = set()
+    for executor in (InlineExecutor(), Shuffled(1), Shuffled(2)):
+        with _folder() as folder:
+            blockwise_segment(folder, volumes, (9, 7), (12, 12), fill_holes=True, min_size=3, executor=executor)
+            digests.add(made_stores.digest(folder / "out.ome.zarr"))
+    assert len(digests) == 1
+
+
+def test_every_block_is_read_once_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its rims, for the histogram, for its labels; the final labels come from the mask."""
+    asked: list[tuple[slice, ...]] = []
+    real = VolumeSource.read
+
+    def read(self: VolumeSource, volume: int, box: tuple[slice, ...]) -> Array:
+        asked.append(box)
+        return real(self, volume, box)
+
+    monkeypatch.setattr(VolumeSource, "read", read)
+    with _folder() as folder:
+        blockwise_segment(folder, blobs((36, 36))[None], (12, 12), (12, 12), fill_holes=True)
+    assert len(asked) == 3 * 9
+    assert {(part.stop - part.start) for box in asked for part in box} == {12}
+
+
+def test_more_objects_than_32_bits_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids begin where 2**33 objects came before: nothing wraps around on the way into the store."""
+    before = 2**33
+    real = merge.Components.number
+
+    def number(self: merge.Components, volumes: Array, keep_from: int, path: str) -> list[int]:
+        counts = real(self, volumes, keep_from, path)
+        table = np.load(path)
+        np.save(path, np.where(table > 0, table + np.uint64(before), np.uint64(0)))
+        return [count + before for count in counts]
+
+    monkeypatch.setattr(merge.Components, "number", number)
+    volume = blobs((30, 30))
+    with _folder() as folder:
+        found = blockwise_segment(folder, volume[None], (9, 9), (12, 12))[0]
+    expected = reference_segment(volume)
+    assert found.dtype == np.uint64
+    np.testing.assert_array_equal(found, np.where(expected > 0, expected + np.uint64(before), np.uint64(0)))
 
 
 # --- Every exactness test above is worth something only if it fails when the code is wrong. ---
