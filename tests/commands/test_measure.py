@@ -146,6 +146,64 @@ def test_workers_and_blocks_change_nothing(movie: tuple[Path, Path], tmp_path: P
     assert tables[0].split(b"\n")[0].split(b"\t")[:4] == [b"label", b"t", b"num_pixels", b"centroid-0"]
 
 
+def test_everything_on_two_workers(movie: tuple[Path, Path], tmp_path: Path) -> None:
+    labels, image = movie
+    tables = []
+    for number, spread in enumerate((["--workers", "1"], ["--workers", "2", "--block", "100,90"])):
+        output = tmp_path / f"{number}.tsv"
+        chosen = ["--properties", "all", "--percentiles", "50,0", "--channel", "0"]
+        arguments = ["--labels", labels, "--image", image, "--output", output, *chosen, *spread]
+        subprocess.run([sys.executable, "-m", "chunkwise.cli", "measure", *arguments], check=True)
+        tables.append(rows(output))
+    for row in (row for table in tables for row in table):
+        del row["intensity_std-0"]
+        assert row["intensity_percentile-0-0"] == row["intensity_min-0"]
+        assert row["intensity_percentile-50-0"] == row["intensity_median-0"]
+    assert tables[0] == tables[1]
+    assert {row["not_measured"] for row in tables[0]} == {0}
+    names = ("label", "euler_number", "extent", "solidity", "feret_diameter_max", "perimeter", "intensity_median")
+    expected = skimage.measure.regionprops_table(voxels(labels)[0], voxels(image)[0, 0], properties=names)
+    same([row for row in tables[0] if row["t"] == 0], expected, {"intensity_median": "intensity_median-0"})
+
+
+def test_the_dictionary_names_every_column(small: tuple[Path, Path], tmp_path: Path) -> None:
+    labels, image = small
+    output, columns = tmp_path / "a.tsv", tmp_path / "columns.tsv"
+    arguments = ["--labels", str(labels), "--image", str(image), "--output", str(output), "--properties", "all"]
+    record = ["--record", str(tmp_path / "record.json")]
+    assert main(["measure", *arguments, "--dictionary", str(columns), *record]) == 0
+    with columns.open(newline="") as file:
+        said = {row["name"]: row for row in csv.DictReader(file, dialect="excel-tab")}
+    assert list(said) == list(rows(output)[0])
+    assert all(row["description"] for row in said.values())
+    assert said["area_physical"]["unit"] == "micrometer^2"
+    assert said["centroid_physical-y"]["unit"] == "micrometer"
+    assert said["intensity_percentile-25-DAPI"]["description"].endswith("(25-DAPI)")
+    content = json.loads((tmp_path / "record.json").read_text())
+    assert [item["name"] for item in content["outputs"]] == ["output", "dictionary"]
+    assert "dictionary" not in content["parameters"]
+    assert content["results"]["not_measured"] == {"count": 0, "first": []}
+
+
+def test_objects_too_large_for_memory_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = write(tmp_path / "labels.ome.zarr", "0.5", "yx", (1500, 1500), "uint8", multiscale("yx", 1))
+    there = zarr.open_array(labels / "0", mode="r+")
+    there[10:20, 30:70] = 1
+    there[100:1400, 7] = there[100, 7:1400] = 3
+    output, record = tmp_path / "a.tsv", tmp_path / "record.json"
+    # 305 MiB leave 5 to the image.
+    arguments = ["--labels", str(labels), "--output", str(output), "--record", str(record), "--memory", "305Mi"]
+    assert main(["measure", *arguments, "--properties", "num_pixels,perimeter", "--workers", "1"]) == 0
+    assert "object 3 of time point 0 in the box 100:1400,7:1400" in capsys.readouterr().err
+    found = rows(output)
+    assert [row["not_measured"] for row in found] == [0, 1]
+    assert [row["num_pixels"] for row in found] == [400, 1300 + 1393 - 1]
+    assert [str(row["perimeter"]) == "nan" for row in found] == [False, True]
+    said = json.loads(record.read_text())["results"]["not_measured"]
+    box = {"y": [100, 1400], "x": [7, 1400]}
+    assert said == {"count": 1, "first": [{"time": 0, "object": 3, "box": box, "num_pixels": 2692}]}
+
+
 def test_parquet_holds_what_tsv_holds(small: tuple[Path, Path], tmp_path: Path) -> None:
     labels, image = small
     for name in ("a.tsv", "a.parquet"):
@@ -288,6 +346,10 @@ def test_labels_of_another_shape_or_scale(
     [
         (["--properties", "area"], "There is no property 'area'; there are num_pixels"),
         (["--properties", "intensity_mean"], "needs an image"),
+        (["--properties", "shape,intensity"], "The property intensity needs an image"),
+        (["--properties", "label"], "There is no property 'label'"),
+        (["--properties", ","], "names nothing to measure"),
+        (["--percentiles", "5,101"], "numbers from 0 to 100"),
         (["--channel", "GFP"], "give it with --image"),
         (["--level", "9"], "has no level 9"),
         (["--time", "4"], "not wholly inside"),

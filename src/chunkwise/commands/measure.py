@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from math import prod
 from typing import Any
 
@@ -20,6 +21,9 @@ from chunkwise.commands.options import add_resources, parameters_of
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
+
+#: Objects that were too large are named up to this many.
+NAMED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--properties",
         nargs="+",
         metavar="NAME",
-        help="what to measure: num_pixels, area_physical, centroid, centroid_physical, bbox, equivalent_diameter_area; "
-        "with an image also intensity_mean, -_min, -_max, -_sum, -_std (default: everything)",
+        help="what to measure: names of docs/columns.md, such as num_pixels or solidity, or the groups default, all, "
+        "shape, intensity (default: default, which is size, place, and with an image the usual intensities)",
+    )
+    parser.add_argument(
+        "--percentiles",
+        metavar="P,P",
+        help="which percentiles intensity_percentile measures, from 0 to 100 (default: 5,25,75,95)",
     )
     group = parser.add_argument_group("which part")
     group.add_argument("--level", default="0", metavar="N", help="resolution of the labels (default: 0, the full one)")
@@ -60,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", required=True, metavar="OBJECTS.tsv|.parquet", help="the table to write; it must not exist yet"
     )
     group.add_argument("--format", choices=("tsv", "parquet"), help="of the table (default: by its name, else tsv)")
+    group.add_argument(
+        "--dictionary", metavar="COLUMNS.tsv", help="write name, unit and description of the table's columns"
+    )
     from chunkwise.commands.reports import add_reports
 
     add_reports(group, "OUTPUT")
@@ -68,26 +80,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure objects; see the module's text."""
-    from chunkwise.blocks.passes import Workers
     from chunkwise.blocks.run import Plan
-    from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import find_resources
     from chunkwise.commands.labels import check_labels, reading_grid
-    from chunkwise.commands.reports import earlier_records, finish_run, record_inputs, start_run
+    from chunkwise.commands.reports import earlier_records, finish_run, record_inputs, start_run, working
     from chunkwise.commands.stores import check_small_outputs
     from chunkwise.ngff.match import match_image, select_channels
     from chunkwise.ngff.volumes import select
-    from chunkwise.ops.measure import Measured, columns, measure, projected_memory, table_columns
-    from chunkwise.ops.table import open_table
+    from chunkwise.ops.columns import choose, dictionary, table_columns
+    from chunkwise.ops.measure import Measured, projected_memory
     from chunkwise.provenance.record import Recorder
     from chunkwise.reference import open_image_input
     from chunkwise.site import load_site
-    from chunkwise.storage.outputs import check_output_file
+    from chunkwise.storage.outputs import check_output_file, write_atomically
 
     site = load_site()
-    properties = _properties(args.properties, args.image is not None)
+    percentiles = _percentiles(args.percentiles)
     labels = open_image_input(args.labels, site)
     check_labels(labels.image, "give the label image with --labels and the image with --image")
+    properties = choose(args.properties, len(labels.image.spatial), args.image is not None)
     image = open_image_input(args.image, site) if args.image else None
     if image is None and (args.region or args.channel):
         raise InputError("--region and --channel choose voxels of the image; give it with --image.")
@@ -101,12 +112,15 @@ def run(args: argparse.Namespace) -> int:
         names = _names(image.image, channels)
         inputs.append(("image", image, level.path))
     check_output_file(args.output)
-    check_small_outputs(args, "reference", "crate", "record")
+    check_small_outputs(args, "dictionary", "reference", "crate", "record")
 
     resources = find_resources(args.workers, args.memory, prod(selection.cut_shape))
     image_type = sources[0].dtype if sources else None
     grid = reading_grid(
-        args.block, selection, lambda grid: projected_memory(grid, selection.source.dtype, image_type), resources
+        args.block,
+        selection,
+        lambda grid: projected_memory(grid, selection.source.dtype, image_type, properties),
+        resources,
     )
     measured = Measured(
         labels=selection.source,
@@ -116,18 +130,22 @@ def run(args: argparse.Namespace) -> int:
         axes=labels.image.spatial,
         scale=selection.spatial_scale,
         translation=_spatial(labels.image, selection.translation),
+        properties=properties,
+        percentiles=percentiles,
     )
     form = args.format or ("parquet" if args.output.lower().endswith(".parquet") else "tsv")
     recorded = parameters_of(args) | {
         "properties": list(properties),
+        "percentiles": list(percentiles),
         "channel": list(names),
         "format": form,
         "block": list(grid.block),
     }
-    del recorded["labels"]  # an input, not a parameter
+    for name in ("labels", "dictionary"):
+        del recorded[name]  # what goes in and out, no parameters
     recorder = Recorder("measure", recorded)
     prints = record_inputs(recorder, inputs)
-    spread = {"workers", "memory", "block", "properties", "format"}
+    spread = {"workers", "memory", "block", "format"}
     plan = Plan(
         operation="measure",
         inputs=prints,
@@ -141,15 +159,16 @@ def run(args: argparse.Namespace) -> int:
     )
     output = os.path.abspath(args.output)
     under_way = start_run(args, plan)
-    workers, wanted, count = Workers(), table_columns(measured, properties), 0
-    try:
-        with open_executor(resources, measured.n_blocks) as executor, open_table(output, form, wanted) as table:
-            for volume, rows in measure(measured, executor, under_way, workers):
-                table.write(columns(measured, wanted, volume, rows))
-                count += len(rows)
-    except InputError:
-        under_way.abandon()
-        raise
+    wanted = table_columns(measured.objects, properties)
+    with working(under_way):
+        count, too_large, workers = _measure(measured, resources, under_way, output, form, wanted)
+        if args.dictionary:
+            units = [axis.unit for axis in selection.spatial_axes]
+            try:
+                write_atomically(args.dictionary, dictionary(wanted, units, labels.image.spatial).encode())
+            except BaseException:
+                os.unlink(output)  # it would be in the way of the same command, which is free to go on
+                raise
     recorder.result("objects", count)
     recorder.output(
         "output",
@@ -158,6 +177,10 @@ def run(args: argparse.Namespace) -> int:
         media_type="text/tab-separated-values" if form == "tsv" else "application/vnd.apache.parquet",
         description={"rows": count, "columns": [column.name for column in wanted]},
     )
+    if args.dictionary:
+        recorder.output("dictionary", "table", args.dictionary, media_type="text/tab-separated-values")
+    if wanted[-1].of == "not_measured":
+        _report_too_large(recorder, too_large)
     earlier = earlier_records(labels.records, image.records if image else ())
     finish_run(args, recorder, plan, under_way, workers, earlier, "table")
     if not count:
@@ -169,19 +192,67 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _properties(asked: list[str] | None, with_image: bool) -> tuple[str, ...]:
-    from chunkwise.ops.measure import INTENSITIES, PROPERTIES
+def _measure(
+    measured: Any, resources: Any, under_way: Any, output: str, form: str, wanted: Any
+) -> tuple[int, tuple[int, list[dict[str, Any]]], Any]:
+    """Do the work and write the table; gives the number of objects, and those that were too large for memory."""
+    from chunkwise.blocks.passes import Workers
+    from chunkwise.cluster.local import open_executor
+    from chunkwise.ops.measure import columns, measure
+    from chunkwise.ops.table import open_table
 
-    known = PROPERTIES + (INTENSITIES if with_image else ())
-    if asked is None:
-        return known
-    names = [name for text in asked for name in text.split(",") if name]
-    for name in names:
-        if name in INTENSITIES and not with_image:
-            raise InputError(f"The property {name} needs an image; give it with --image.")
-        if name not in known:
-            raise InputError(f"There is no property '{name}'; there are {', '.join(known)}.")
-    return tuple(name for name in known if name in names)
+    workers, count, large = Workers(), 0, 0
+    named: list[dict[str, Any]] = []
+    with open_executor(resources, measured.n_blocks) as executor, open_table(output, form, wanted) as table:
+        for volume, rows in measure(measured, executor, under_way, workers, resources.memory_per_worker):
+            table.write(columns(measured, wanted, volume, rows))
+            count += len(rows)
+            if "not_measured" in (rows.dtype.names or ()):
+                left_out = rows[rows["not_measured"] == 1]
+                large += len(left_out)
+                named += [_named(measured, volume, row) for row in left_out[: NAMED - len(named)]]
+    return count, (large, named), workers
+
+
+def _named(measured: Any, volume: int, row: Any) -> dict[str, Any]:
+    ends = zip(measured.axes, row["first"].tolist(), (row["last"] + 1).tolist(), strict=True)
+    return {
+        "time": measured.labels.first_time + volume,
+        "object": int(row["label"]),
+        "box": {axis: [start, stop] for axis, start, stop in ends},
+        "num_pixels": int(row["count"]),
+    }
+
+
+def _report_too_large(recorder: Any, too_large: tuple[int, list[dict[str, Any]]]) -> None:
+    """Name the objects whose boxes did not fit in memory, in the record and on standard error."""
+    count, named = too_large
+    recorder.result("not_measured", {"count": count, "first": named})
+    if named:
+        one = named[0]
+        box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
+        print(
+            f"warning: {count} object{'s were' if count > 1 else ' was'} too large for --memory to be measured by "
+            f"object, and what needs that is empty, with 1 in the column not_measured: object {one['object']} of time "
+            f"point {one['time']} in the box {box}{', and more that the run record names' if count > 1 else ''}. "
+            "Give a larger --memory to measure more.",
+            file=sys.stderr,
+        )
+
+
+def _percentiles(text: str | None) -> tuple[float, ...]:
+    from chunkwise.ops.columns import PERCENTILES
+
+    if text is None:
+        return PERCENTILES
+    try:
+        # As their columns are named, so that no name comes twice.
+        found = sorted({float(f"{float(part):g}") for part in text.split(",")})
+    except ValueError:
+        found = [-1.0]
+    if not all(0 <= one <= 100 for one in found):
+        raise InputError(f"--percentiles '{text}' is not a list of numbers from 0 to 100, such as 5,25,75,95.")
+    return tuple(found)
 
 
 def _time_of_labels(args: argparse.Namespace, labels: Any, image: Any) -> str | None:
