@@ -66,11 +66,10 @@ def touching_pairs(here: Array, there: Array, direction: tuple[int, ...], connec
         a = here[tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(shift, here.shape, strict=True))]
         b = there[tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(shift, there.shape, strict=True))]
         both = (a != 0) & (b != 0)
-        if both.any():
-            found.append(np.unique(np.stack([a[both], b[both]], axis=1), axis=0))
-    if not found:
-        return np.empty((0, 2), np.int64)
-    return np.unique(np.concatenate(found), axis=0).astype(np.int64)
+        # Labels of a block have 32 bits, so that a pair is one number: far faster to sort than rows.
+        found.append(a[both].astype(np.uint64) << np.uint64(32) | b[both].astype(np.uint64))
+    keys = np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
+    return np.stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
 
 
 class Components:

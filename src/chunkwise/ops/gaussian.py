@@ -168,10 +168,10 @@ def _add_pairs(total, n, low3, high3, w3, low2, high2, w2, low1, high1, w1, low0
 
 
 @numba.njit(cache=True, inline="always")
-def _sum_rows(rows, p, width, weights, total):
-    """Sum along the first axis of ``rows`` around row ``p``, for every column."""
+def _sum_rows(rows, p, y, width, weights, total):
+    """Sum along the first axis of ``rows`` around ``p``, for every voxel of row ``y``, which lies contiguously."""
     n = rows.shape[0]
-    centre = rows[p]
+    centre = rows[p, y]
     for x in range(width):
         total[x] = np.float64(centre[x]) * weights[0]
     k = len(weights) - 1
@@ -179,22 +179,22 @@ def _sum_rows(rows, p, width, weights, total):
         _add_pairs(
             total,
             width,
-            rows[_reflect(p - k, n)],
-            rows[_reflect(p + k, n)],
+            rows[_reflect(p - k, n), y],
+            rows[_reflect(p + k, n), y],
             weights[k],
-            rows[_reflect(p - k + 1, n)],
-            rows[_reflect(p + k - 1, n)],
+            rows[_reflect(p - k + 1, n), y],
+            rows[_reflect(p + k - 1, n), y],
             weights[k - 1],
-            rows[_reflect(p - k + 2, n)],
-            rows[_reflect(p + k - 2, n)],
+            rows[_reflect(p - k + 2, n), y],
+            rows[_reflect(p + k - 2, n), y],
             weights[k - 2],
-            rows[_reflect(p - k + 3, n)],
-            rows[_reflect(p + k - 3, n)],
+            rows[_reflect(p - k + 3, n), y],
+            rows[_reflect(p + k - 3, n), y],
             weights[k - 3],
         )
         k -= 4
     while k > 0:
-        _add_pair(total, width, rows[_reflect(p - k, n)], rows[_reflect(p + k, n)], weights[k])
+        _add_pair(total, width, rows[_reflect(p - k, n), y], rows[_reflect(p + k, n), y], weights[k])
         k -= 1
 
 
@@ -234,18 +234,18 @@ def _plane(source, p, bounds, weights, solid, across, along, line, total, out):
     _, _, y0, y1, x0, x1 = bounds
     reach = len(weights) - 1
     for y in range(ny):
-        _sum_rows(source[:, y], p, nx, weights, total)
-        row = across[y]
+        _sum_rows(source, p, y, nx, weights, total)
+        row = across[y, 0]
         for x in range(nx):
             row[x] = total[x]
     for y in range(y0, y1):
         if solid:
-            _sum_rows(across, y, nx, weights, total)
+            _sum_rows(across, y, 0, nx, weights, total)
             for x in range(nx):
                 along[x] = total[x]
         else:
             for x in range(nx):
-                along[x] = across[y, x]
+                along[x] = across[y, 0, x]
         for x in range(nx):
             line[reach + x] = along[x]
         for k in range(reach):
@@ -261,7 +261,7 @@ def _plane(source, p, bounds, weights, solid, across, along, line, total, out):
 def _store(source, bounds, weights, solid, out):
     z0, z1, _, _, _, _ = bounds
     _, ny, nx = source.shape
-    across, along = np.empty((ny, nx), source.dtype), np.empty(nx, source.dtype)
+    across, along = np.empty((ny, 1, nx), source.dtype), np.empty(nx, source.dtype)
     line, total = np.empty(nx + 2 * len(weights), np.float64), np.empty(nx, np.float64)
     for p in range(z0, z1):
         _plane(source, p, bounds, weights, solid, across, along, line, total, out[p - z0])
@@ -271,7 +271,7 @@ def _store(source, bounds, weights, solid, out):
 def _count(source, bounds, weights, solid, smooth, low, counts):
     z0, z1, y0, y1, x0, x1 = bounds
     _, ny, nx = source.shape
-    across, along = np.empty((ny, nx), source.dtype), np.empty(nx, source.dtype)
+    across, along = np.empty((ny, 1, nx), source.dtype), np.empty(nx, source.dtype)
     line, total = np.empty(nx + 2 * len(weights), np.float64), np.empty(nx, np.float64)
     out = np.empty((y1 - y0, x1 - x0), source.dtype)
     for p in range(z0, z1):
@@ -288,7 +288,7 @@ def _count(source, bounds, weights, solid, smooth, low, counts):
 def _compare(source, bounds, weights, solid, smooth, threshold, dark, mask):
     z0, z1, y0, y1, x0, x1 = bounds
     _, ny, nx = source.shape
-    across, along = np.empty((ny, nx), source.dtype), np.empty(nx, source.dtype)
+    across, along = np.empty((ny, 1, nx), source.dtype), np.empty(nx, source.dtype)
     line, total = np.empty(nx + 2 * len(weights), np.float64), np.empty(nx, np.float64)
     out = np.empty((y1 - y0, x1 - x0), source.dtype)
     for p in range(z0, z1):
