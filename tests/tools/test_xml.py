@@ -41,6 +41,7 @@ ONLY_IN_GALAXY = {
     "predicted",
     "pictures",
     "format",
+    "dictionary",
     "kind",
     "store",
     "location",

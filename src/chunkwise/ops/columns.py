@@ -218,20 +218,32 @@ REGISTRY = (
         "intensity",
         "f8",
         "intensity",
-        "mean",
+        "mean intensity",
         "bit (floats: rtol 1e-9)",
         "intensity_mean",
         default=True,
     ),
-    Property("intensity_min", "intensity", "values", "intensity", "smallest", "bit", "intensity_min", default=True),
-    Property("intensity_max", "intensity", "values", "intensity", "largest", "bit", "intensity_max", default=True),
-    Property("intensity_sum", "intensity", "values", "intensity", "sum", "bit (floats: rtol 1e-9)", default=True),
+    Property(
+        "intensity_min", "intensity", "values", "intensity", "smallest intensity", "bit", "intensity_min", default=True
+    ),
+    Property(
+        "intensity_max", "intensity", "values", "intensity", "largest intensity", "bit", "intensity_max", default=True
+    ),
+    Property(
+        "intensity_sum",
+        "intensity",
+        "values",
+        "intensity",
+        "sum of the intensities",
+        "bit (floats: rtol 1e-9)",
+        default=True,
+    ),
     Property(
         "intensity_std",
         "intensity",
         "f8",
         "intensity",
-        "standard deviation, over the number of voxels",
+        "standard deviation of the intensity; squares over the number of voxels",
         "rtol 1e-9",
         "intensity_std",
         default=True,
@@ -247,13 +259,15 @@ REGISTRY = (
         "axis",
         "weighted",
     ),
-    Property("intensity_median", "intensity", "f8", "intensity", "median", "bit", "intensity_median", needs="box"),
+    Property(
+        "intensity_median", "intensity", "f8", "intensity", "median intensity", "bit", "intensity_median", needs="box"
+    ),
     Property(
         "intensity_percentile",
         "intensity",
         "f8",
         "intensity",
-        "percentile, interpolated as numpy.percentile does",
+        "percentile of the intensity, interpolated as numpy.percentile does",
         "bit",
         ends="percentile",
         needs="box",
@@ -412,8 +426,7 @@ def dictionary(columns: Sequence[Column], units: Sequence[str | None], axes: str
         entry = _BY_NAME[column.of]
         unit = {"size": size, "scale": named[axes.find(column.name[-1])]}.get(entry.unit, entry.unit)
         end = column.name.removeprefix(entry.name).removeprefix("-")
-        meaning = f"{entry.meaning} of the intensity" if column.of.startswith("intensity") else entry.meaning
-        lines.append(f"{column.name}\t{unit}\t{meaning}{f' ({end})' if end else ''}")
+        lines.append(f"{column.name}\t{unit}\t{entry.meaning}{f' ({end})' if end else ''}")
     return "\n".join(lines) + "\n"
 
 
@@ -427,9 +440,8 @@ def columns_page() -> str:
         if entry.group == "intensity":
             end = {"axis": "-AXIS", "percentile": "-P"}.get(entry.ends, "")
             name = f"`{entry.name}{end}-CHANNEL`"
-        meaning = f"{entry.meaning} of the intensity" if entry.name.startswith("intensity") else entry.meaning
-        meaning += " (2-D only)" if entry.planes else ""
-        how = "by object" if entry.needs == "box" else "sums"
+        meaning = entry.meaning + (" (2-D only)" if entry.planes else "")
+        how = "by object" if entry.needs == "box" or entry.name == "not_measured" else "sums"
         reference = f"`{entry.reference}`" if entry.reference else "-"
         unit = units.get(entry.unit, entry.unit)
         lines.append(f"| {name} | {unit} | {meaning} | {reference} | {entry.promise or '-'} | {how} |")
