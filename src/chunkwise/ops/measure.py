@@ -140,10 +140,11 @@ def measure(
     work = _Work(run, measured)
     found = map_pass(executor, run, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, workers=workers)
     count = measured.grid.n_blocks
-    files = [
-        [RowFile(run.path(row_key(n)), *found[n]) for n in range(volume * count, (volume + 1) * count) if n in found]
-        for volume in range(measured.labels.volumes)
-    ]
+
+    def files(volume: int) -> list[RowFile]:
+        numbers = range(volume * count, (volume + 1) * count)
+        return [RowFile(run.path(row_key(number)), *found[number]) for number in numbers if number in found]
+
     whole = by_object(measured.properties)
     if whole:
         boxes = ByObject(
@@ -159,8 +160,8 @@ def measure(
         )
         yield from boxes.measure(files)
         return
-    for volume, entries in enumerate(files):
-        for batch in sorted_batches(entries):
+    for volume in range(measured.labels.volumes):
+        for batch in sorted_batches(files(volume)):
             yield volume, merge_rows(batch)
 
 

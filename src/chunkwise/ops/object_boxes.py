@@ -9,7 +9,7 @@ read together, as many as memory holds. Of an object whose box does not fit, not
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import nan, prod
 from typing import Any
@@ -99,13 +99,13 @@ class ByObject:
         self._given = (labels, channels, grid, properties, percentiles, memory)
         self._executor, self._run, self._workers = executor, run, workers
 
-    def measure(self, files: list[list[RowFile]]) -> Iterator[tuple[int, Array]]:
+    def measure(self, files: Callable[[int], list[RowFile]]) -> Iterator[tuple[int, Array]]:
         """Measure every object.
 
         Parameters
         ----------
-        files : list of list of RowFile
-            Of each volume what its blocks found, with ``corner``; the file of a block is ``row_key(number)``.
+        files : callable
+            ``files(volume)``: what the volume's blocks found, with ``corner``; a block's file is ``row_key(number)``.
 
         Yields
         ------
@@ -115,13 +115,17 @@ class ByObject:
             batches, or in none.
         """
         labels, channels, grid, properties, percentiles, memory = self._given
-        example = next((file for entries in files for file in entries), None)
-        if example is None:
+        table_type = None
+        filled = []
+        for volume in range(labels.volumes):
+            entries = files(volume)
+            if entries:
+                row_type = np.load(entries[0].path, mmap_mode="r").dtype
+                table_type = _joined(row_type, [("owner", "i8", (len(grid.shape),))])
+                _merge(self._run, volume, entries, table_type)
+                filled.append(volume)
+        if table_type is None:
             return
-        row_type = np.load(example.path, mmap_mode="r").dtype
-        table_type = _joined(row_type, [("owner", "i8", (len(grid.shape),))])
-        for volume, entries in enumerate(files):
-            _merge(self._run, volume, entries, table_type)
         work = _Work(self._run, labels, channels, grid, properties, percentiles, memory, table_type)
         count = grid.n_blocks
         found = map_pass(
@@ -134,16 +138,15 @@ class ByObject:
             voxels=labels.volumes * prod(grid.shape),
             workers=self._workers,
         )
-        for volume, entries in enumerate(files):
+        for volume in filled:
             numbers = range(volume * count, (volume + 1) * count)
             parts = [RowFile(self._run.path(_objects_key(n)), *found[n]) for n in numbers if n in found]
-            if entries:
-                table = np.memmap(self._run.path(_table_key(volume)), table_type, "r")
-                done = 0
-                for more in sorted_batches(parts):
-                    # Both have every object once, in the order of the labels.
-                    yield volume, _side_by_side(np.asarray(table[done : done + len(more)]), more)
-                    done += len(more)
+            table = np.memmap(self._run.path(_table_key(volume)), table_type, "r")
+            done = 0
+            for more in sorted_batches(parts):
+                # Both have every object once, in the order of the labels.
+                yield volume, _side_by_side(np.asarray(table[done : done + len(more)]), more)
+                done += len(more)
 
 
 def row_key(number: int) -> str:
