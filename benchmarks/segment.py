@@ -24,11 +24,17 @@ def candidates(image: str, ndim: int, workers: int, size: str) -> list[Candidate
     quick = ["--no-pyramid"] if harness.has_option("segment", "--no-pyramid") else []
     note = "" if quick else "writes its pyramid too: this chunkwise has no --no-pyramid"
     found = []
-    for name, group, connectivity in (("chunkwise", "", ndim), ("chunkwise, faces", "faces", 1)):
-        out = harness.scratch(f"{name.replace(', ', '-')}-{size}.ome.zarr")
-        options = ["--workers", str(workers), "--connectivity", str(connectivity), *quick]
+    # The first two work in one process, as the peers do; the third shows what spreading the work over workers costs.
+    for name, group, connectivity, processes in (
+        ("chunkwise", "", ndim, 1),
+        ("chunkwise, faces", "faces", 1, 1),
+        (f"chunkwise on {workers} Dask workers", "", ndim, workers),
+    ):
+        out = harness.scratch(f"{name.replace(', ', '-').replace(' ', '-')}-{size}.ome.zarr")
+        options = ["--workers", str(processes), "--connectivity", str(connectivity), *quick]
         command = [harness.CHUNKWISE, "segment", image, "--output", out, *options]
-        found.append(Candidate(name, command, harness.fresh(out), harness.counts(f"{out}/0"), note, True, group))
+        counts, ours = harness.counts(f"{out}/0"), processes == 1
+        found.append(Candidate(name, command, harness.fresh(out), counts, note, ours, group))
     for name, function, group, note in (
         ("dask-image", "dask_image", "", ""),
         ("scikit-image", "scikit_image", "", "in memory"),

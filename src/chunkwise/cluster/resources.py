@@ -16,8 +16,8 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "m
 #: What a worker may take unless told otherwise.
 DEFAULT_MEMORY = 1 * 2**30
 
-#: About two seconds of work, which is what starting a worker takes.
-VOXELS_WORTH_A_WORKER = 2**24
+#: Work of some seconds; starting Dask and a worker takes that long.
+VOXELS_WORTH_A_WORKER = 2**28
 
 #: Blocks are not made smaller than this to fit; halos would cost more than they hold.
 SMALLEST_BLOCK = 32
