@@ -292,7 +292,12 @@ def parser(text: str | None, size: bool = True) -> argparse.ArgumentParser:
         "--repeat", type=int, default=3, help="runs of each; the one of least CPU time counts (default: 3)"
     )
     made.add_argument("--only", metavar="NAME,NAME", help="measure these and chunkwise alone")
-    made.add_argument("--workers", type=int, default=os.cpu_count(), help="of chunkwise (default: every core)")
+    made.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="of chunkwise (default: 1, so that it works in one process, as the peers do)",
+    )
     made.add_argument("--time-limit", type=float, default=900, metavar="S", help="for one run (default: 900)")
     made.add_argument(
         "--memory-limit", type=float, metavar="GiB", help="for the tree of one run (default: 80 %% of what is free)"

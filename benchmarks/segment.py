@@ -28,7 +28,7 @@ def candidates(image: str, ndim: int, workers: int, size: str) -> list[Candidate
     for name, group, connectivity, processes in (
         ("chunkwise", "", ndim, 1),
         ("chunkwise, faces", "faces", 1, 1),
-        (f"chunkwise on {workers} Dask workers", "", ndim, workers),
+        (f"chunkwise on {max(2, workers)} Dask workers", "", ndim, max(2, workers)),
     ):
         out = harness.scratch(f"{name.replace(', ', '-').replace(' ', '-')}-{size}.ome.zarr")
         options = ["--workers", str(processes), "--connectivity", str(connectivity), *quick]
