@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
 from chunkwise.errors import ChunkwiseError
@@ -86,13 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return int(load_command(args.command).run(args) or 0)
+        with _stopping_in_order():
+            return int(load_command(args.command).run(args) or 0)
     except ChunkwiseError as error:
         _complain(args.command, " ".join(str(error).split()))
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _complain(args.command, "interrupted; run the same command again to go on from where it stopped.")
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except Exception as error:
         if os.environ.get("CHUNKWISE_DEBUG"):
             raise
@@ -102,6 +106,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Set CHUNKWISE_DEBUG=1 to see where, and please report it.",
         )
         return 70
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextmanager
+def _stopping_in_order() -> Iterator[None]:
+    """Treat SIGTERM, which Galaxy and Slurm send to a job that is cancelled, like Ctrl-C: workers end, files close."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would disturb what the first one began
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hands signals to the main thread only
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(command: str, sentence: str) -> None:

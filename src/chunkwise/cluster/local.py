@@ -7,8 +7,10 @@ its owner; so the scheduler only talks to holders of a certificate that lives in
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from chunkwise.blocks.passes import Lost
@@ -115,12 +117,31 @@ def open_executor(resources: Resources, tasks: int) -> Iterator[InlineExecutor |
                 "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
             }
         ),
-        SpecCluster(
-            scheduler={"cls": QuietScheduler, "options": {**common, "dashboard": False}},
-            workers=dict.fromkeys(range(workers), worker),
-            security=security,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
+        ExitStack() as stack,
     ):
+        with _held_back():
+            cluster = stack.enter_context(
+                SpecCluster(
+                    scheduler={"cls": QuietScheduler, "options": {**common, "dashboard": False}},
+                    workers=dict.fromkeys(range(workers), worker),
+                    security=security,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            client = stack.enter_context(Client(cluster))
         yield DaskExecutor(client, workers)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Let no interruption in while workers start: it comes when they are there, and can be stopped in order.
+
+    Threads and processes that start meanwhile keep the mask: Ctrl-C in a terminal goes to the whole group of
+    processes, and workers that do not hear it are ended by this process, without a word.
+    """
+    resource_tracker.ensure_running()  # its start, which the first worker would cause, takes the mask away
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

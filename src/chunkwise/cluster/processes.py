@@ -7,6 +7,7 @@ machine could; so the servers are not started.
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from distributed import Scheduler, Worker
@@ -23,6 +24,11 @@ class QuietScheduler(Scheduler):
 
 class QuietWorker(Worker):
     """A worker that listens for the scheduler and other workers only."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # Workers start with signals held back (``cluster.local``); this is how Dask ends one that is over its memory.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        super().__init__(*arguments, **options)
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
         """Start nothing."""
