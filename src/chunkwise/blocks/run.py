@@ -20,14 +20,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.journal import Entry, read_entries
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, ResumableError
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object, remove_temporaries
 
 __all__ = ["RECORD", "Plan", "Run"]
@@ -98,10 +98,10 @@ class Run:
         if os.path.lexists(output):
             raise InputError(f"The output {output} exists; remove it or choose another name.")
         run = cls(os.path.abspath(folder), os.path.abspath(partial), plan.hash)
-        if os.path.exists(os.path.join(run.folder, RECORD)):
-            # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
-            shutil.rmtree(run.folder)
         known = os.path.join(run.folder, "plan.json")
+        if os.path.exists(os.path.join(run.folder, RECORD)) and os.path.exists(known):
+            # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
+            run.forget()
         content = json_bytes(plan.document())
         if os.path.exists(known):
             with open(known, "rb") as file:
@@ -242,11 +242,14 @@ class Run:
 
         Raises
         ------
-        InputError
+        ResumableError
             If something took the output's name in the meantime.
         """
         if os.path.lexists(output):
-            raise InputError(f"The output {output} appeared during the run; the result is kept in {self.store}.")
+            raise ResumableError(
+                f"The output {output} appeared during the run; the result is kept in {self.store}: move the other away "
+                "and run the same command again."
+            )
         remove_temporaries(self.store)
         os.makedirs(os.path.dirname(output), exist_ok=True)
         os.rename(self.store, output)
@@ -255,4 +258,14 @@ class Run:
     def abandon(self) -> None:
         """Remove every trace; for runs that would fail again."""
         shutil.rmtree(self.store, ignore_errors=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the run directory of what a run puts there; whatever else somebody keeps in it stays."""
+        for name in ("journal", "scratch"):
+            shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+        for name in (RECORD, "plan.json"):
+            with suppress(OSError):
+                os.unlink(os.path.join(self.folder, name))
+        with suppress(OSError):
+            os.rmdir(self.folder)  # not where something is left
