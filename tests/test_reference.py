@@ -186,3 +186,11 @@ def test_what_does_not_exist(tmp_path: Path) -> None:
     for text in (str(tmp_path / "absent.json"), "", "a\0b"):
         with pytest.raises(ChunkwiseError):
             open_input(text, None)
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e400", '"\\ud800"'])
+def test_what_could_not_be_written_again_is_not_read(value: str) -> None:
+    text = '{"chunkwise_reference": 1, "kind": "image", "store": {"path": "/a"}, "description": {"x": %s}}'
+    assert Reference.from_json(text % "1").place == "/a"
+    with pytest.raises(InputError, match="not JSON"):
+        Reference.from_json(text % value)

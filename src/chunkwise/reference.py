@@ -21,6 +21,7 @@ from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.model import Collection, Image, Plate, Store
 from chunkwise.ngff.read import open_image, open_store
 from chunkwise.site import Site
+from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.location import Location, resolve
 from chunkwise.storage.outputs import write_atomically
 
@@ -92,7 +93,7 @@ class Reference:
             If it is no reference, or one that this chunkwise does not know.
         """
         try:
-            content = json.loads(text)
+            content = parse_json(text, finite=True)
         except (ValueError, RecursionError):
             raise InputError("This is not JSON, so it is no reference.") from None
         if not isinstance(content, dict) or MARK not in content:

@@ -308,7 +308,7 @@ def test_damaged_metadata_are_named(tmp_path: Path, damage: bytes) -> None:
 
 
 @pytest.mark.parametrize("change", [{"shape": "16"}, {"shape": [-1, 2]}, {"chunks": [0, 8]}, {"chunks": [8]},
-                                    {"dtype": 5}, {"compressor": "zstd"}])  # fmt: skip
+                                    {"shape": [10**9, 10**10]}, {"dtype": 5}, {"compressor": "zstd"}])  # fmt: skip
 def test_damaged_v2_arrays_are_named(tmp_path: Path, change: dict[str, Any]) -> None:
     path = write(tmp_path / "i.zarr", "0.4")
     change_json(path / "0/.zarray", lambda content: content.update(change))
@@ -409,3 +409,27 @@ def test_a_plate_with_wells_not_yet_there(tmp_path: Path, version: str) -> None:
     assert isinstance(store, Plate)
     assert [well.fields for well in store.wells] == [("0", "1"), ()]
     assert any(finding.where == "A/2" for finding in store.findings)
+
+
+@pytest.mark.parametrize("value", [10**400, float("nan"), float("inf")])
+def test_numbers_that_no_float_holds_are_refused(tmp_path: Path, value: float) -> None:
+    entry = multiscale()
+    store = write(tmp_path / "i.ome.zarr", entry=entry)
+
+    def change(content: dict[str, Any]) -> None:
+        first = content["attributes"]["ome"]["multiscales"][0]["datasets"][0]
+        first["coordinateTransformations"].append({"type": "translation", "translation": [value, 0]})
+
+    change_json(store / "zarr.json", change)
+    assert "has to be a list of numbers" in refusal(store)
+
+
+@pytest.mark.parametrize(("name", "said"), [("\ud800", "are damaged"), ("\0", "zero byte")])
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: str, said: str) -> None:
+    entry = multiscale()
+    store = write(tmp_path / "i.ome.zarr", entry=entry)
+    change_json(
+        store / "zarr.json",
+        lambda content: content["attributes"]["ome"]["multiscales"][0]["datasets"][0].update(path=name),
+    )
+    assert said in refusal(store)

@@ -272,3 +272,8 @@ def test_children_of_a_url(site: Site, path: str) -> None:
 def test_names_in_metadata_are_names_not_urls(site: Site, path: str, tail: str) -> None:
     store = resolve("https://images.example.org/public/i.zarr", site)
     assert store.child(path).address == f"https://images.example.org/public/i.zarr/{tail}"
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not in UTF-8"):
+        resolve(os.fsdecode(b"/data/\xff.zarr"), None)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from chunkwise.errors import InputError
+from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 
 __all__ = ["ArrayInfo", "Node", "read_node"]
+
+#: An exabyte of single bytes; beyond, numbers of voxels and blocks would no longer fit what counts them.
+MOST_VOXELS = 10**18
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def _read_json(location: Location, name: str) -> dict[str, Any] | None:
     if content is None:
         return None
     try:
-        parsed = json.loads(content)
+        parsed = parse_json(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"The metadata {location.address}/{name} are damaged: {error}.") from None
     if not isinstance(parsed, dict):
@@ -77,9 +81,16 @@ def _sizes(value: Any, least: int, what: str) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _shape(value: Any) -> tuple[int, ...]:
+    shape = _sizes(value, 0, "shape")
+    if prod(shape) > MOST_VOXELS:
+        raise ValueError("shape has more voxels than any image can have")
+    return shape
+
+
 def _array_v2(location: Location, content: dict[str, Any]) -> ArrayInfo:
     try:
-        shape, chunks = (_sizes(content["shape"], 0, "shape"), _sizes(content["chunks"], 1, "chunks"))
+        shape, chunks = (_shape(content["shape"]), _sizes(content["chunks"], 1, "chunks"))
         compressor, filters = content.get("compressor"), content.get("filters") or []
         codecs = [str(entry["id"]) for entry in filters]
         if compressor:
@@ -125,7 +136,7 @@ def _node_v3(location: Location, content: dict[str, Any]) -> Node:
 
 
 def _array_v3(content: dict[str, Any]) -> ArrayInfo:
-    shape = _sizes(content["shape"], 0, "shape")
+    shape = _shape(content["shape"])
     grid = content["chunk_grid"]
     if grid["name"] != "regular":
         raise ValueError(f"the chunk grid '{grid['name']}' is unknown to chunkwise")

@@ -5,7 +5,6 @@ Only JSON is read. What the records name, the stores above all, is never opened.
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 from chunkwise.errors import InputError
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import RunRecord
+from chunkwise.storage.json_text import parse_json
 
 __all__ = ["read_records"]
 
@@ -39,7 +39,7 @@ def read_records(file: Path | str) -> list[RunRecord]:
         elif file.stat().st_size > _LARGEST:
             raise InputError(f"{file} is too large to be a reference, a run record or a crate.")
         else:
-            contents = _from_json(json.loads(file.read_bytes()))
+            contents = _from_json(parse_json(file.read_bytes(), finite=True))
     except FileNotFoundError:
         raise InputError(f"There is no file {file}; give the reference or run record that a command wrote.") from None
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
@@ -74,4 +74,6 @@ def _from_crate(file: Path) -> list[Json]:
         entries = [entry for entry in archive.infolist() if _RECORD_IN_CRATE.fullmatch(entry.filename)]
         if sum(entry.file_size for entry in entries) > _LARGEST:
             raise InputError(f"The run records in {file} are too large.")
-        return [json.loads(archive.read(entry)) for entry in sorted(entries, key=lambda entry: entry.filename)]
+        return [
+            parse_json(archive.read(entry), finite=True) for entry in sorted(entries, key=lambda entry: entry.filename)
+        ]

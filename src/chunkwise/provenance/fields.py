@@ -98,7 +98,7 @@ def optional_size(content: Mapping[str, Json], key: str, what: str) -> int | Non
     value = content.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise InputError(f"{what} has '{key}' {value!r}, which has to be a whole number of bytes.")
     return value
 

@@ -34,6 +34,7 @@ from chunkwise.provenance.fields import (
 )
 from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.software import HOME_PAGES
+from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.location import Location
 
 __all__ = [
@@ -352,7 +353,7 @@ def parse_record(text: str | bytes) -> RunRecord:
         If it is not JSON, or not a run record.
     """
     try:
-        content = json.loads(text)
+        content = parse_json(text, finite=True)
     except (ValueError, RecursionError):
         raise InputError("This is not JSON, so it is no run record.") from None
     return RunRecord.from_dict(content)

@@ -58,11 +58,15 @@ class Location:
 
         Raises
         ------
+        InputError
+            If it has a zero byte.
         PolicyError
             If ``..`` or a symbolic link leads out of what the policy allows.
         """
         if path in ("", "."):
             return self
+        if "\0" in path:
+            raise InputError(f"The path {path!r} inside {self.address} has a zero byte, which no path can have.")
         if self.is_url:
             joined = _normal_url(f"{self.address}/{quote(path)}")
             if not _below(joined, self.address):
@@ -103,6 +107,17 @@ def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = 
     """
     if not text or "\0" in text:
         raise InputError("The location is empty; give a path, a URL or a reference.")
+    location = _resolve(text, site, write, typed)
+    try:
+        location.address.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"The name {location.address!r} is not in UTF-8, so no file can speak of it; rename it."
+        ) from None
+    return location
+
+
+def _resolve(text: str, site: Site | None, write: bool, typed: bool) -> Location:
     scheme = text.split("://", 1)[0] if "://" in text else ""
     if scheme == "file":
         parts = urlsplit(text)
