@@ -117,7 +117,7 @@ def test_sizes(text: str, value: int) -> None:
     assert parse_bytes(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1", "0", "1GiBB", "3q"])
+@pytest.mark.parametrize("text", ["", "much", "-1", "0", "1GiBB", "3q", "inf", "nan"])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(InputError):
         parse_bytes(text)

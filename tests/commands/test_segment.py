@@ -271,7 +271,9 @@ def refused(capsys: Any, folder: Path, words: list[str], *said: str) -> None:
         (["--channel", "0", "--block", "9,9"], "--block needs 3"),
         (["--channel", "0", "--shard", "9,9"], "--shard needs 3"),
         (["--channel", "0", "--min-size", "-4"], "--min-size"),
+        (["--channel", "0", "--min-size", "9" * 30], "--min-size"),
         (["--channel", "0", "--workers", "0"], "--workers"),
+        (["--channel", "0", "--memory", "6k"], "is stored in chunks of"),
         (["--channel", "0", "--memory", "100M"], "give a larger --memory"),
         (["--channel", "0", "--memory", "100M", "--block", "9,9,9"], "a smaller --block"),
         (["--channel", "0", "--crate", "/no/such/folder/c.zip"], "does not exist"),
@@ -279,6 +281,28 @@ def refused(capsys: Any, folder: Path, words: list[str], *said: str) -> None:
 )
 def test_refused_options(cells: Path, tmp_path: Path, capsys: Any, options: list[str], said: str) -> None:
     refused(capsys, tmp_path, [str(cells), *options], said)
+
+
+def test_results_do_not_take_each_others_place(cells: Path, tmp_path: Path, capsys: Any) -> None:
+    one = str(tmp_path / "one.json")
+    refused(capsys, tmp_path, [str(cells), "--channel", "0", "--reference", one, "--crate", one], "both name")
+    output = str(tmp_path / "refused.ome.zarr")
+    refused(capsys, tmp_path, [str(cells), "--channel", "0", "--crate", output], "--output and --crate both name")
+    assert main(["segment", str(cells), "--channel", "0", "--output", str(cells / "labels.zarr")]) == 2
+    assert "inside the image" in capsys.readouterr().err
+    assert not list(cells.glob("labels.zarr*"))
+
+
+def test_a_damaged_record_is_told_before_the_work(
+    cells: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["open", str(cells), "--output", "cells.json"]) == 0
+    made_stores.change_json(tmp_path / "cells.json", lambda content: content["records"].append({"id": [5]}))
+    refused(capsys, tmp_path, ["cells.json", "--channel", "0"], "damaged run record")
+    assert main(["fetch", "cells.json", "--output", str(tmp_path / "piece.ome.tiff")]) == 2
+    assert "damaged run record" in capsys.readouterr().err
+    assert not list(tmp_path.glob("piece*"))
 
 
 def test_refused_places(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, cells: Path) -> None:

@@ -111,7 +111,7 @@ def parse_bytes(text: str) -> int:
     digits = number.rstrip("kmgti")
     try:
         value = int(float(digits) * UNITS[number[len(digits) :].strip()])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         raise InputError(f"'{text}' is not a size in bytes; write it as 1GiB, 500M or 1000000.") from None
     if value <= 0:
         raise InputError(f"'{text}' is not a size in bytes; it has to be more than 0.")

@@ -106,7 +106,7 @@ def _to_zarr(
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import fit_grid
-    from chunkwise.commands.stores import StoreWriter
+    from chunkwise.commands.stores import StoreWriter, check_chunks
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ops.fetch import fetch, omero_of, projected_memory
 
@@ -115,6 +115,7 @@ def _to_zarr(
     block = args.block or shard
     if len(block) != len(source.shape):
         raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {image.spatial}.")
+    check_chunks(selection, resources)
     grid = fit_grid(
         lambda grid: projected_memory(grid, source.dtype),
         Grid.fit(source.shape, shard, block),
@@ -153,12 +154,10 @@ def _to_tiff(
     recorded: dict[str, Any],
     resources: Any,
 ) -> str:
-    from chunkwise.commands.reports import earlier_records, write_reports
+    from chunkwise.commands.reports import earlier_records, record_inputs, write_reports
     from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
     from chunkwise.provenance.files import describe_file
     from chunkwise.provenance.record import Recorder
-    from chunkwise.reference import describe
-    from chunkwise.storage.fingerprint import fingerprint
     from chunkwise.storage.outputs import check_output_file
 
     if args.to_workspace:
@@ -167,15 +166,8 @@ def _to_tiff(
     dtype = tiff_type(selection.source.dtype)
     check_output_file(args.output)
     output = os.path.abspath(args.output)
-    mark = fingerprint(image.location, "none", ("", selection.level.path))
     recorder = Recorder("fetch", recorded)
-    recorder.input(
-        "image",
-        image.kind,
-        image.location,
-        fingerprint=opened.reference.fingerprint if opened.reference else mark,
-        description=describe(image),
-    )
+    record_inputs(recorder, [("image", opened, selection.level.path)])
     spatial = tuple(n for n, axis in zip(selection.level.chunks, image.axes, strict=True) if axis.type == "space")
     cut = TiffCut(
         name=image.name or "image",

@@ -7,6 +7,7 @@ from math import prod
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.cluster.resources import Resources, fit_grid
+from chunkwise.commands.stores import check_chunks
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
@@ -65,6 +66,7 @@ def reading_grid(
     shape = selection.source.shape
     if asked is not None and len(asked) != len(shape):
         raise InputError(f"--block needs {len(shape)} sizes, one for each of the axes {selection.image.spatial}.")
+    check_chunks(selection, resources)
     _, shard = shard_of(shape)
     block = shard if asked is None else asked
     if asked is None:

@@ -48,10 +48,20 @@ def record_inputs(recorder: Recorder, inputs: Sequence[tuple[str, OpenedInput, s
     -------
     dict
         The ``inputs`` of the plan.
+
+    Raises
+    ------
+    InputError
+        If the reference that was given holds damaged run records: now, not when the work is done.
     """
     known = {}
     for name, opened, path in inputs:
         location = opened.image.location
+        try:
+            for record in opened.records:
+                RunRecord.from_dict(record)
+        except InputError as error:
+            raise InputError(f"The reference to {location.address} holds a damaged run record: {error}") from None
         mark = fingerprint(location, "none", ("", path))
         recorder.input(
             name,

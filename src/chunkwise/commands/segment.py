@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from chunkwise.commands.options import add_image, add_resources, add_selection, add_store_output, parameters_of
@@ -87,8 +87,8 @@ def _threshold(text: str) -> str | float:
         value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor one of {', '.join(METHODS)}") from None
-    if value != value:
-        raise argparse.ArgumentTypeError("the threshold has to be a number")
+    if not isfinite(value):
+        raise argparse.ArgumentTypeError(f"the threshold has to be a finite number, and '{text}' is none")
     return int(value) if value.is_integer() else value
 
 
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import find_resources, fit_grid
-    from chunkwise.commands.stores import StoreWriter, check_small_outputs
+    from chunkwise.commands.stores import StoreWriter, check_chunks, check_small_outputs
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ngff.volumes import select
     from chunkwise.ops import split_passes
@@ -120,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
     if len(block) != len(source.shape):
         raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
     resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes)
+    check_chunks(selection, resources)
     grid = fit_grid(
         lambda grid: max(
             projected_memory(SmoothedVolumes(source, grid, args.sigma)),
@@ -186,8 +187,8 @@ def _check_parameters(args: argparse.Namespace, selection: Any) -> int:
         raise InputError(f"--connectivity {connectivity} has to lie between 1 and {ndim}, the number of axes.")
     if not 0 <= args.sigma < 1e4:
         raise InputError(f"--sigma {args.sigma} has to be 0 or more voxels, and reasonably small.")
-    if args.min_size < 0:
-        raise InputError(f"--min-size {args.min_size} has to be 0 or more voxels.")
+    if not 0 <= args.min_size < 2**63:
+        raise InputError(f"--min-size {args.min_size} has to be 0 or more voxels, and fewer than 2^63.")
     if args.split_min_distance < 1:
         raise InputError(f"--split-min-distance {args.split_min_distance} has to be 1 or more voxels.")
     dtype = np.dtype(selection.source.dtype)

@@ -8,11 +8,16 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import Any
+
+import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import RECORD, Plan, Run
+from chunkwise.cluster.resources import Resources
+from chunkwise.commands.reports import record_inputs
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.layout import OutputImage, write_documents
 from chunkwise.ngff.read import open_image
@@ -20,21 +25,44 @@ from chunkwise.ngff.volumes import Selection
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, make_reference
 from chunkwise.site import Site
-from chunkwise.storage.fingerprint import fingerprint, manifest_digest
+from chunkwise.storage.fingerprint import manifest_digest
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location, resolve
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["StoreWriter", "check_small_outputs"]
+__all__ = ["StoreWriter", "check_chunks", "check_small_outputs"]
 
 
 def check_small_outputs(args: argparse.Namespace, *names: str) -> None:
-    """Refuse output files that cannot be written, before hours of work."""
+    """Refuse output files that cannot be written, or would take each other's place, before hours of work."""
+    output = getattr(args, "output", None)
+    taken = {os.path.realpath(output): "output"} if output else {}
     for name in names:
         path = getattr(args, name, None)
         if path:
             check_output_file(path)
+            other = taken.setdefault(os.path.realpath(path), name)
+            if other != name:
+                raise InputError(f"--{other} and --{name} both name {path}; give each a name of its own.")
+
+
+def check_chunks(selection: Selection, resources: Resources) -> None:
+    """Refuse an image whose chunks alone, which are decoded whole, would fill a worker.
+
+    Raises
+    ------
+    InputError
+        With the numbers and what to do.
+    """
+    level = selection.level
+    size = prod(level.chunks) * np.dtype(level.dtype).itemsize
+    if 2 * size > resources.memory_per_worker:
+        raise InputError(
+            f"{selection.image.location.address} is stored in chunks of {'x'.join(map(str, level.chunks))} voxels, "
+            f"each {size / 2**20:.0f} MiB, and a worker may take {resources.memory_per_worker / 2**20:.0f} MiB; give "
+            f"--memory of {2 * size / 2**30:.1f}GiB or more, or write the image again in smaller chunks."
+        )
 
 
 class StoreWriter:
@@ -73,11 +101,12 @@ class StoreWriter:
         self._args, self._opened, self._grid = args, opened, grid
         self.location, partial = _place(args, site, opened)
         source = selection.source
-        self._input_print = fingerprint(opened.image.location, "none", ("", selection.level.path))
+        self.recorder = Recorder(command, parameters)
+        inputs = record_inputs(self.recorder, [("image", opened, selection.level.path)])["image"]
         spread = {"workers", "memory", "block", "shard"}
         self._plan = Plan(
             operation=command,
-            inputs={"array": source.array.address, "fingerprint": self._input_print},
+            inputs=inputs,
             parameters={key: value for key, value in parameters.items() if key not in spread},
             layout={
                 "shape": list(source.shape),
@@ -90,14 +119,6 @@ class StoreWriter:
         self._run_dir = args.run_dir or f"{partial.removesuffix('.partial')}.run"
         self._partial = partial
         self._objects: list[StoredObject] = []
-        self.recorder = Recorder(command, parameters)
-        self.recorder.input(
-            "image",
-            opened.image.kind,
-            opened.image.location,
-            fingerprint=opened.reference.fingerprint if opened.reference else self._input_print,
-            description=describe(opened.image),
-        )
 
     @contextmanager
     def writing(self) -> Iterator[Run]:
@@ -188,6 +209,10 @@ def _place(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> 
             raise InputError(f"The folder {folder} does not exist; make it first.")
     if os.path.lexists(location.address):
         raise InputError(f"The output {location.address} exists; remove it or choose another name.")
+    if location.address.startswith(f"{opened.image.location.address}/"):
+        raise InputError(
+            f"The output {location.address} would lie inside the image that it is made from; choose a place outside."
+        )
     return location, f"{location.address}.partial"
 
 

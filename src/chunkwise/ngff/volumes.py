@@ -148,6 +148,7 @@ def select(
         volumes=last - first,
         dtype=chosen.dtype,
     )
+    open_array(source.array)  # an unknown codec is an error here, once, and not one of every block
     return Selection(image, chosen, source)
 
 
