@@ -90,13 +90,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         with _stopping_in_order():
-            return int(load_command(args.command).run(args) or 0)
+            code = int(load_command(args.command).run(args) or 0)
+            sys.stdout.flush()
+            return code
     except ChunkwiseError as error:
         _complain(args.command, " ".join(str(error).split()))
         return error.exit_code
     except KeyboardInterrupt as stop:
         _complain(args.command, "interrupted; run the same command again to go on from where it stopped.")
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
+    except BrokenPipeError:
+        # Whoever reads what is printed has had enough, such as 'head'; every file is written by then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
     except Exception as error:
         if os.environ.get("CHUNKWISE_DEBUG"):
             raise

@@ -293,6 +293,28 @@ def test_results_do_not_take_each_others_place(cells: Path, tmp_path: Path, caps
     assert not list(cells.glob("labels.zarr*"))
 
 
+def test_a_folder_that_cannot_be_written_to(cells: Path, tmp_path: Path, capsys: Any) -> None:
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", folder], capture_output=True).returncode:
+        pytest.skip("file systems can only be mounted by root here")
+    try:
+        shown = main(["segment", str(cells), "--channel", "0", "--output", str(folder / "o.ome.zarr")])
+        assert (shown, "cannot be written to" in capsys.readouterr().err) == (2, True)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_who_reads_the_output_may_leave(cells: Path) -> None:
+    words = [sys.executable, "-m", "chunkwise.cli", "inspect", str(cells)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
+
+
 def test_a_damaged_record_is_told_before_the_work(
     cells: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,8 @@ def _place(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> 
                 f"{source.address} is OME-Zarr {opened.image.version}, and labels are written as 0.5; use --output."
             )
         top = resolve(source.address, site, write=True)
+        if not os.access(top.address, os.W_OK):
+            raise InputError(f"{top.address} cannot be written to; use --output for a store of its own.")
         target = f"{top.address}/labels/{args.into_source}"
         return Location(target, top.root, top.boundary), f"{top.address}.labels-{args.into_source}.partial"
     if args.to_workspace:
@@ -207,6 +209,8 @@ def _place(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> 
         folder = os.path.dirname(location.address)
         if not os.path.isdir(folder):
             raise InputError(f"The folder {folder} does not exist; make it first.")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"The folder {folder} cannot be written to; choose another place for --output.")
     if os.path.lexists(location.address):
         raise InputError(f"The output {location.address} exists; remove it or choose another name.")
     if location.address.startswith(f"{opened.image.location.address}/"):
