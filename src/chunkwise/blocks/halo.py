@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from chunkwise.blocks.boxes import inside
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.storage.writer import StoredObject, put_object
 
@@ -127,7 +128,7 @@ class Rims:
         box = grid.block_box(block)
         outer = grid.halo_box(box, (self.reach,) * len(box))
         whole = np.empty(tuple(part.stop - part.start for part in outer), self.dtype)
-        whole[_inside(box, outer)] = read_block(box)
+        whole[inside(box, outer)] = read_block(box)
         index = grid.index(block)
         for direction in product((-1, 0, 1), repeat=len(index)):
             other = tuple(i + d for i, d in zip(index, direction, strict=True))
@@ -135,7 +136,7 @@ class Rims:
                 continue
             there = grid.block_box(grid.block_id(other))
             shared = tuple(slice(max(o.start, t.start), min(o.stop, t.stop)) for o, t in zip(outer, there, strict=True))
-            whole[_inside(shared, outer)] = self._rim(volume, other, direction, shared, there)
+            whole[inside(shared, outer)] = self._rim(volume, other, direction, shared, there)
         return whole, outer
 
     def _rim(self, volume: int, index: tuple[int, ...], direction: tuple[int, ...], shared: Box, there: Box) -> Array:
@@ -149,7 +150,3 @@ class Rims:
         if direction[axis] < 0:
             begin[axis] = there[axis].stop - shape[axis]
         return slab[tuple(slice(s.start - b, s.stop - b) for s, b in zip(shared, begin, strict=True))]
-
-
-def _inside(inner: Box, outer: Box) -> Box:
-    return tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from chunkwise.blocks.boxes import inside
 from chunkwise.blocks.merge import Components, face, touching_pairs
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
@@ -240,9 +241,7 @@ def _write_unit(write: _Write, number: int) -> BlockResult:
     layout = write.output.layout(0)
     data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
     for block in grid.blocks_of_unit(unit):
-        inner = tuple(
-            slice(b.start - u.start, b.stop - u.start) for b, u in zip(grid.block_box(block), box, strict=True)
-        )
+        inner = inside(grid.block_box(block), box)
         block_number = volume * grid.n_blocks + block
         labels = label(_load_mask(work, OBJECTS, block_number), work.connectivity)
         look_up(_table(work.run, OBJECTS, block_number).astype(layout.dtype), labels, data[inner])

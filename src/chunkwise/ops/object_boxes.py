@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from chunkwise.blocks.boxes import groups_that_fit, inside
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.moments import label_starts, merge_rows
 from chunkwise.ops.object_shapes import SHAPES, bytes_a_voxel, intensities, shapes
-from chunkwise.ops.part_files import inside
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.storage.outputs import new_file
 from chunkwise.storage.writer import clear_errors, put_object
@@ -226,21 +226,8 @@ def _groups(work: _Work, boxes: list[Box]) -> Iterator[tuple[list[int], Box]]:
         read += 2 * np.dtype(work.channels[0].dtype).itemsize
     measure = bytes_a_voxel(work.properties)
     room = max(work.memory - BASE, 0)
-    group: list[int] = []
-    reach: Box = ()
-    largest = 0
-    for index in sorted(range(len(boxes)), key=lambda index: [part.start for part in boxes[index]]):
-        size = _voxels(boxes[index])
-        if size * (read + measure) > room:
-            continue
-        wide = _around(reach, boxes[index]) if group else boxes[index]
-        if group and _voxels(wide) * read + max(largest, size) * measure > room:
-            yield group, reach
-            group, wide, largest = [], boxes[index], 0
-        group.append(index)
-        reach, largest = wide, max(largest, size)
-    if group:
-        yield group, reach
+    order = sorted(range(len(boxes)), key=lambda index: [part.start for part in boxes[index]])
+    return groups_that_fit(boxes, order, read, measure, room)
 
 
 def _measure_group(work: _Work, volume: int, group: list[int], reach: Box, boxes: list[Box], found: Array) -> None:
@@ -265,14 +252,6 @@ def _measure_group(work: _Work, volume: int, group: list[int], reach: Box, boxes
 
 def _box(row: Any) -> Box:
     return tuple(slice(int(a), int(b) + 1) for a, b in zip(row["first"], row["last"], strict=True))
-
-
-def _voxels(box: Box) -> int:
-    return prod(part.stop - part.start for part in box)
-
-
-def _around(a: Box, b: Box) -> Box:
-    return tuple(slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
 
 
 def _side_by_side(rows: Array, more: Array) -> Array:

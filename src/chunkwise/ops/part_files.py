@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from chunkwise.blocks.boxes import inside
 from chunkwise.blocks.grid import Box
 from chunkwise.storage.writer import compress, decompress
 
-__all__ = ["PartFile", "inside", "read_parts"]
+__all__ = ["PartFile", "read_parts"]
 
 Array = np.ndarray[Any, Any]
 
@@ -92,11 +93,6 @@ def read_parts(path: str, labels: Array, box: Box) -> Iterator[tuple[Box, Array,
         parts = np.frombuffer(decompress(blob), _narrow(numbers.stop - numbers.start))
         shape = tuple(part.stop - part.start for part in whole)
         yield inside(common, box), parts.reshape(shape)[inside(common, whole)], numbers
-
-
-def inside(box: Box, outer: Box) -> Box:
-    """A box as it lies in an array of another."""
-    return tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))
 
 
 def _narrow(count: int) -> np.dtype[Any]:

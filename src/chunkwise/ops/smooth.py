@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chunkwise.blocks.boxes import inside
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.halo import Rims, reading_cost
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
@@ -79,7 +80,7 @@ class SmoothedVolumes:
         else:
             outer = self.grid.halo_box(box, (radius(self.sigma),) * len(box))
             voxels = self.source.read(volume, outer)
-        return voxels, tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(box, outer, strict=True))
+        return voxels, inside(box, outer)
 
     def with_rims(self, executor: Executor, run: Run, workers: Workers) -> SmoothedVolumes:
         """Let blocks take their halos from their neighbours' rims, where that reads much less."""

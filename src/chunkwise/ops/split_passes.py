@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from chunkwise.blocks.boxes import groups_that_fit, inside
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
@@ -27,7 +28,7 @@ from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.components import relabel, sizes_and_firsts
 from chunkwise.ops.moments import BlockMoments, merge_rows
-from chunkwise.ops.part_files import PartFile, inside, read_parts
+from chunkwise.ops.part_files import PartFile, read_parts
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.ops.split import bytes_a_voxel, may_split, split
 from chunkwise.storage.location import Location
@@ -281,22 +282,13 @@ def _split_unit(work: _Work, number: int) -> BlockResult:
     # What was read of the volume, and the component at work in it, have to fit beside each other.
     room = max(work.memory - BASE, 0)
     a_read, a_split = 2 * np.dtype(work.components.dtype).itemsize, bytes_a_voxel(work.parameters.spacing)
-    fitting = [row for row in mine if _voxels(work.box(row)) * (a_read + a_split) <= room]
-    large = [row for row in mine if _voxels(work.box(row)) * (a_read + a_split) > room]
+    boxes = [work.box(row) for row in mine]
     kept = PartFile()
-    group: list[Any] = []
-    reach: Box = ()
-    largest = 0
-    for row in fitting:
-        box = work.box(row)
-        wide = _around(reach, box) if group else box
-        if group and _voxels(wide) * a_read + max(largest, _voxels(box)) * a_split > room:
-            _split_group(work, volume, group, reach, kept)
-            group, wide, largest = [], box, 0
-        group.append(row)
-        reach, largest = wide, max(largest, _voxels(box))
-    if group:
-        _split_group(work, volume, group, reach, kept)
+    fitted: set[int] = set()
+    for group, reach in groups_that_fit(boxes, range(len(boxes)), a_read, a_split, room):
+        _split_group(work, volume, [mine[index] for index in group], reach, kept)
+        fitted.update(group)
+    large = [row for index, row in enumerate(mine) if index not in fitted]
     data: dict[str, Any] = {}
     if large:
         named = [
@@ -364,14 +356,6 @@ def _paste(work: _Work, volume: int, owner: int, labels: Array, box: Box, data: 
     for here, parts, numbers in read_parts(path, labels, box):
         table = np.concatenate(([0], ids[numbers])).astype(data.dtype)
         np.copyto(data[here], table[parts], where=parts > 0)
-
-
-def _voxels(box: Box) -> int:
-    return prod(part.stop - part.start for part in box)
-
-
-def _around(a: Box, b: Box) -> Box:
-    return tuple(slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True))
 
 
 def _boxes_key(number: int) -> str:
