@@ -21,7 +21,6 @@ from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.columns import DEFAULT, REGISTRY, choose, table_columns
 from chunkwise.ops.measure import Measured, columns, measure
 from chunkwise.ops.object_shapes import SHAPES
-from chunkwise.storage.arrays import open_array
 from whole_image import Array, write_array
 
 #: Scikit-image's names of what it measures, too.
@@ -32,7 +31,6 @@ KNOWN = {entry.name: entry.promise for entry in REGISTRY if entry.reference or e
 def folder_of_its_own() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
-    open_array.cache_clear()
 
 
 def source(folder: Path, name: str, data: Array, axes: str) -> list[VolumeSource]:

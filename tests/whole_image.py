@@ -23,7 +23,6 @@ from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.segment import SegmentParameters, SegmentResult, segment
 from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.ops.split_passes import SplitParameters
-from chunkwise.storage.arrays import open_array
 from chunkwise.storage.location import Location
 
 __all__ = [
@@ -160,7 +159,6 @@ def blockwise_segment(
         results.append(result)
     write_documents(run.store, result.output)
     run.finish(str(output))
-    open_array.cache_clear()
     labels = np.asarray(zarr.open_array(output / "0", mode="r")[...])
     assert result.counts == [int(volume.max(initial=0)) for volume in labels]
     return labels

@@ -29,7 +29,6 @@ from chunkwise.ops import scores as scores_module
 from chunkwise.ops.compare import COLUMNS, Compared, compare
 from chunkwise.ops.overlap import count_overlaps
 from chunkwise.ops.scores import SCALE, THRESHOLDS, Tally, count_matches, scores, total
-from chunkwise.storage.arrays import open_array
 from whole_image import Array, write_array
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -39,7 +38,6 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 def folder_of_its_own() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
-    open_array.cache_clear()
 
 
 def source(folder: Path, name: str, data: Array) -> VolumeSource:

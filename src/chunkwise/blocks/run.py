@@ -134,15 +134,20 @@ class Run:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise InputError(
-                    f"Another run is at work on {self.store.removesuffix('.partial')}; wait for it, or end it first."
-                ) from None
+                raise self._busy() from None
+            if not os.path.exists(path) or not os.path.samestat(os.fstat(handle), os.stat(path)):
+                # The file was removed by a run that has just ended, and may be another run's by now.
+                raise self._busy()
             try:
                 yield
             finally:
                 os.unlink(path)
         finally:
             os.close(handle)
+
+    def _busy(self) -> InputError:
+        output = self.store.removesuffix(".partial")
+        return InputError(f"Another run is at work on {output}; wait for it, or end it first.")
 
     @property
     def journal(self) -> str:

@@ -34,15 +34,30 @@ class ArrayReader(Protocol):
         """Read a box given by slices with start and stop, one an axis."""
 
 
-@lru_cache(maxsize=64)
 def open_array(location: Location) -> ArrayReader:
-    """Open the array at a location; a process opens each array once.
+    """Open the array at a location; a process opens each array once, as long as its metadata are the same file.
 
     Raises
     ------
     InputError
         If there is no array, or no codec for it.
     """
+    return _open_array(location, None if location.is_url else _signature(location.address))
+
+
+def _signature(folder: str) -> tuple[int, int] | None:
+    """What tells another array of the same name: its metadata file's inode and time."""
+    for name in ("zarr.json", ".zarray"):
+        try:
+            status = os.stat(os.path.join(folder, name))
+        except OSError:
+            continue
+        return status.st_ino, status.st_mtime_ns
+    return None
+
+
+@lru_cache(maxsize=64)
+def _open_array(location: Location, _: tuple[int, int] | None) -> ArrayReader:
     version = 3 if read_key(location, "zarr.json") is not None else 2
     if version == 2 and read_key(location, ".zarray") is None:
         raise InputError(f"There is no Zarr array at {location.address}.")
