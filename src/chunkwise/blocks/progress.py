@@ -11,18 +11,20 @@ __all__ = ["Progress"]
 class Progress:
     """Progress of one pass, on standard error.
 
-    On a terminal one line is rewritten; in a job's log a line is added every few seconds, and one
-    at the end.
+    On a terminal one line is rewritten. In a job's log lines are added: one after a second, the next
+    ones after twice the time each, up to half a minute, so that the log of a short run shows that it
+    moves and that of a long one stays readable; and one at the end.
     """
 
-    #: Seconds between two lines of a log.
-    EVERY = 5.0
+    #: Seconds before the first line of a log, and between two lines at most.
+    FIRST, LONGEST = 1.0, 30.0
 
     def __init__(self, name: str, total: int, voxels: int, skipped: int = 0) -> None:
         self._name, self._total, self._voxels = name, total, voxels
         self._done = self._skipped = skipped
         self._begin = self._last = time.monotonic()
         self._live = sys.stderr.isatty()
+        self._pause = 0.2 if self._live else self.FIRST
         if skipped:
             print(f"{name:<10} {skipped} of {total} blocks were done before", file=sys.stderr, flush=True)
 
@@ -30,8 +32,10 @@ class Progress:
         """Say that blocks are done."""
         self._done += blocks
         now = time.monotonic()
-        if self._done == self._total or now - self._last >= (0.2 if self._live else self.EVERY):
+        if self._done == self._total or now - self._last >= self._pause:
             self._last = now
+            if not self._live:
+                self._pause = min(2 * self._pause, self.LONGEST)
             self._show(now)
 
     def _show(self, now: float) -> None:
