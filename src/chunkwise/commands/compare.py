@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from math import fsum, prod
 from typing import Any
 
-from chunkwise.commands.options import add_resources, parameters_of
+from chunkwise.commands.options import add_level, add_resources, add_time, parameters_of
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -47,10 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an object is split, or merged, where two others cover at least this part of it each (default: 0.1)",
     )
     group = parser.add_argument_group("which part of both images")
-    group.add_argument("--level", default="0", metavar="N", help="resolution: 0 is the full one (default: 0)")
-    group.add_argument(
-        "--time", metavar="N|A:B", help="one time point, or those from A up to but without B (default: all)"
-    )
+    add_level(group)
+    add_time(group)
     group.add_argument(
         "--region",
         metavar="z0:z1,y0:y1,x0:x1",

@@ -16,7 +16,14 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from chunkwise.commands.options import add_image, add_resources, parameters_of, parse_sizes
+from chunkwise.commands.options import (
+    add_image,
+    add_level,
+    add_resources,
+    add_time,
+    parameters_of,
+    parse_sizes,
+)
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -28,16 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_image(parser)
     group = parser.add_argument_group("which part of the image")
-    group.add_argument("--level", default="0", metavar="N", help="resolution: 0 is the full one (default: 0)")
+    add_level(group)
     group.add_argument(
         "--channel",
         action="append",
         metavar="NAME|N",
         help="channel, by name or number; may be given several times (default: all)",
     )
-    group.add_argument(
-        "--time", metavar="N|A:B", help="one time point, or those from A up to but without B (default: all)"
-    )
+    add_time(group)
     group.add_argument(
         "--region",
         metavar="z0:z1,y0:y1,x0:x1",

@@ -10,9 +10,11 @@ from chunkwise.errors import InputError
 
 __all__ = [
     "add_image",
+    "add_level",
     "add_resources",
     "add_selection",
     "add_store_output",
+    "add_time",
     "parameters_of",
     "parse_sizes",
 ]
@@ -23,14 +25,24 @@ def add_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="path or URL of an OME-Zarr, or a reference JSON")
 
 
-def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses a part of an image."""
-    group = parser.add_argument_group("which part of the image")
+def add_level(group: argparse._ArgumentGroup) -> None:
+    """Add ``--level`` to a group of options."""
     group.add_argument("--level", default="0", metavar="N", help="resolution: 0 is the full one (default: 0)")
-    group.add_argument("--channel", metavar="NAME|N", help="channel, by name or number; needed where there are several")
+
+
+def add_time(group: argparse._ArgumentGroup) -> None:
+    """Add ``--time`` to a group of options."""
     group.add_argument(
         "--time", metavar="N|A:B", help="one time point, or those from A up to but without B (default: all)"
     )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses a part of an image."""
+    group = parser.add_argument_group("which part of the image")
+    add_level(group)
+    group.add_argument("--channel", metavar="NAME|N", help="channel, by name or number; needed where there are several")
+    add_time(group)
     group.add_argument(
         "--region",
         metavar="z0:z1,y0:y1,x0:x1",

@@ -11,8 +11,6 @@ write   the final labels, a unit of whole shards at a time
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +23,9 @@ from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ops.components import label, look_up, sizes_and_firsts
+from chunkwise.ops.row_files import rows_bytes
 from chunkwise.ops.smooth import SmoothedVolumes
-from chunkwise.storage.writer import StoredObject, clear_errors, compress, decompress, put_object, write_box
+from chunkwise.storage.writer import StoredObject, compress, decompress, put_object, write_box
 
 __all__ = ["Labelling"]
 
@@ -84,7 +83,8 @@ class Labelling:
         for number in range(self.volumes.n_blocks):
             with np.load(self.run.path(_block_key(BACKGROUND, number))) as content:
                 outside[roots[offsets[number] + content["edge"].astype(np.int64) - 1]] = True
-        _save(self.run, f"scratch/{BACKGROUND}/table.npy", np.concatenate(([False], ~outside[roots])))
+        table = np.concatenate(([False], ~outside[roots]))
+        put_object(self.run.folder, f"scratch/{BACKGROUND}/table.npy", rows_bytes(table))
         self._holes_known = True
 
     def number_objects(self, min_size: int) -> list[int]:
@@ -128,7 +128,7 @@ class Labelling:
         found = self._map("label" if phase == OBJECTS else "holes", _label_block, self._work(phase), count)
         offsets = np.zeros(count + 1, np.int64)
         np.cumsum(np.fromiter((found[number] for number in range(count)), np.int64, count), out=offsets[1:])
-        _save(self.run, f"scratch/{phase}/offsets.npy", offsets)
+        put_object(self.run.folder, f"scratch/{phase}/offsets.npy", rows_bytes(offsets))
         joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase), count)
         components = Components(self.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
         for number in sorted(joined):
@@ -216,9 +216,7 @@ def _join_block(work: _Work, number: int) -> BlockResult:
             found.append(pairs + np.array([offsets[number], offsets[other]]))
     if not found:
         return BlockResult()
-    buffer = io.BytesIO()
-    np.save(buffer, np.concatenate(found))
-    stored = put_object(work.run.folder, _pairs_key(work.phase, number), buffer.getvalue())
+    stored = put_object(work.run.folder, _pairs_key(work.phase, number), rows_bytes(np.concatenate(found)))
     return BlockResult((stored,), sum(map(len, found)))
 
 
@@ -260,13 +258,3 @@ def _mask_key(phase: str, number: int) -> str:
 
 def _pairs_key(phase: str, number: int) -> str:
     return f"scratch/{phase}/{number // 1000}/{number}-pairs.npy"
-
-
-def _save(run: Run, key: str, array: Array) -> None:
-    """Write a table for the workers, whole or not at all."""
-    path = run.path(key)
-    with clear_errors(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as file:
-            np.save(file, array)
-        os.replace(file.name, path)
