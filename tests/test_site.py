@@ -33,7 +33,8 @@ def test_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUNKWISE_SITE", str(tmp_path / "site.toml"))
     site = load_site()
     assert site is not None
-    assert site.workspace == "results"
+    assert site.workspace is not None
+    assert site.workspace.root == "results"
     assert site.roots["images"].path == str(tmp_path / "images")
     assert not site.roots["images"].writable
     assert site.roots["web"].url == "https://images.example.org/public"
@@ -42,10 +43,10 @@ def test_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_file_there_is_no_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHUNKWISE_SITE", raising=False)
-    monkeypatch.setattr("chunkwise.site.DEFAULT_SITE_FILE", tmp_path / "absent.toml")
+    monkeypatch.setattr("chunkwise.site.read.DEFAULT_SITE_FILE", tmp_path / "absent.toml")
     assert load_site() is None
     (tmp_path / "present.toml").write_text("")
-    monkeypatch.setattr("chunkwise.site.DEFAULT_SITE_FILE", tmp_path / "present.toml")
+    monkeypatch.setattr("chunkwise.site.read.DEFAULT_SITE_FILE", tmp_path / "present.toml")
     site = load_site()
     assert site is not None
     assert site.roots == {}
@@ -65,14 +66,14 @@ def test_a_named_file_that_is_missing_is_an_error_not_a_licence(
         ("[roots", "cannot be read"),
         ("\xff", "cannot be read"),
         ("[surprise]\n", "unknown section 'surprise'"),
-        ("[roots]\nimages = 1\n", "may only have"),
+        ("[roots]\nimages = 1\n", "has to be a section"),
         ('roots = "x"\n', "roots"),
         ('workspace = "x"\n', "workspace"),
-        ('[roots.a]\npath = "/data"\nmode = "x"\n', "may only have"),
+        ('[roots.a]\npath = "/data"\nmode = "x"\n', "unknown key 'mode'"),
         ("[roots.a]\n", "either a path or a url"),
         ('[roots.a]\npath = "/data"\nurl = "https://x"\n', "either a path or a url"),
         ('[roots.a]\npath = "data"\n', "absolute"),
-        ("[roots.a]\npath = 1\n", "text"),
+        ("[roots.a]\npath = 1\n", "in quotation marks"),
         ("[roots.a]\nurl = 1\n", "text"),
         ('[roots.a]\npath = "/data"\naccess = "all"\n', "access"),
         ('[roots.a]\nurl = "ftp://x"\n', "has to begin"),

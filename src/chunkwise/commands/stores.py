@@ -203,7 +203,7 @@ def _place(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> 
         _check_name("--to-workspace", args.to_workspace)
         if site is None or site.workspace is None:
             raise InputError("--to-workspace needs a site file that names a workspace; use --output, or ask for one.")
-        location = resolve(f"{site.workspace}:{args.to_workspace}", site, write=True)
+        location = resolve(f"{site.workspace.root}:{args.to_workspace}", site, write=True)
     else:
         location = resolve(args.output, site, write=True)
         folder = os.path.dirname(location.address)

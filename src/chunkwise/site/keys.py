@@ -1,0 +1,126 @@
+"""Every key of the site file, said once: the reader, the JSON schema and the page of documentation are made from it.
+
+A section is a table of the TOML file. ``roots`` and ``clusters`` are named sections: ``[roots.images]``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["NAMED", "PLAIN", "Key"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key: what it may hold, what it is where it is left out, and what it means."""
+
+    kind: str
+    """``text``, ``word`` (what may stand in a batch script), ``path``, ``bytes``, ``duration``, ``count`` (0 or more),
+    ``number``, ``flag``, ``texts``, ``words``, ``mask``, or ``choice``."""
+    meaning: str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+_ROOT: Final = {
+    "path": Key("path", "a folder: an absolute path; symbolic links in it are resolved when the file is read"),
+    "url": Key("text", "instead of a path: a prefix that begins with `https://`, `http://` or `s3://`"),
+    "access": Key(
+        "choice",
+        "what may be done; writing includes reading; only a path and s3 can be written",
+        "read",
+        ("read", "write"),
+    ),
+    "users": Key("texts", "e-mail addresses of those who may use it; `*@example.org` means all of that domain", ()),
+    "groups": Key("texts", "groups whose members may use it", ()),
+    "roles": Key("texts", "roles that may use it; with users, groups and roles all left out, everybody may", ()),
+    "named_by_users": Key(
+        "flag",
+        "whether a place below it may be named by a person or in a file (`ROOT:path`, a path, a reference, metadata); "
+        "with false only Galaxy itself hands such places over, as for its own datasets",
+        True,
+    ),
+    "endpoint": Key("text", "s3: address of the server, where it is not Amazon's"),
+    "region": Key("word", "s3: the region", "us-east-1"),
+    "credentials": Key(
+        "choice",
+        "s3: where the keys come from: none, the job's environment (`AWS_ACCESS_KEY_ID`, ...), or a file",
+        "anonymous",
+        ("anonymous", "environment", "file"),
+    ),
+    "credentials_file": Key("path", "s3: a file in the form of `~/.aws/credentials`, readable by its owner only"),
+    "credentials_profile": Key("word", "s3: the section of that file", "default"),
+}
+
+_CLUSTER: Final = {
+    "kind": Key(
+        "choice",
+        "local: processes of the job itself; slurm: a Dask worker is a batch job; allocation: srun starts workers "
+        "inside the job's own allocation; array: job arrays without a scheduler of Dask; address: a scheduler that "
+        "runs already",
+        "local",
+        ("local", "slurm", "allocation", "array", "address"),
+    ),
+    "workers_min": Key("count", "workers at least, whatever the plan's size", 1),
+    "workers_max": Key("count", "workers at most", 16),
+    "voxels_per_worker": Key("number", "voxels of the image for which one more worker is asked for", 1e9),
+    "memory_per_worker": Key("bytes", "memory of a worker, unless a person asks for less with --memory", 2 * 2**30),
+    "workers_per_job": Key("count", "worker processes in one batch job", 1),
+    "partition": Key("word", "Slurm partition"),
+    "account": Key("word", "Slurm account"),
+    "qos": Key("word", "Slurm quality of service"),
+    "constraint": Key("word", "Slurm constraint on nodes"),
+    "gres": Key("word", "Slurm generic resources of a worker, such as `gpu:1`"),
+    "walltime": Key("duration", "how long a worker's job may take; longer runs get new workers in time", "4h"),
+    "sbatch": Key("words", "further options of sbatch, such as `--exclusive`", ()),
+    "setup": Key("texts", "lines of shell that a worker's job runs first, such as `module load chunkwise`", ()),
+    "python": Key("path", "Python of the workers, where it is not the driver's own"),
+    "interface": Key("word", "network interface over which scheduler and workers meet, such as `ib0`"),
+    "scheduler_port": Key("count", "port of the scheduler; 0 for any free one", 0),
+    "folder": Key("path", "for logs and keys of workers; seen by all nodes; default: in the run directory"),
+    "queue_patience": Key("duration", "how long the first worker may wait in the queue before the run gives up", "24h"),
+    "driver_lost_after": Key("duration", "how long workers live on when the driver is gone", "60s"),
+    "worker_lost_after": Key("duration", "how long a silent worker is waited for before it is replaced", "15s"),
+    "address": Key("text", "address: of the scheduler, such as `tls://head:8786`"),
+    "tls_ca": Key("path", "address: certificate of the authority"),
+    "tls_cert": Key("path", "address: certificate of the client"),
+    "tls_key": Key("path", "address: key of the client"),
+}
+
+#: Sections with a name each: ``[roots.NAME]``.
+NAMED: Final[dict[str, dict[str, Key]]] = {"roots": _ROOT, "clusters": _CLUSTER}
+
+#: Sections that are there once.
+PLAIN: Final[dict[str, dict[str, Key]]] = {
+    "workspace": {
+        "root": Key("text", 'the root that `--to-workspace` writes into; with a path and `access = "write"`'),
+        "layout": Key(
+            "choice",
+            "folders below it: none, or one for every user and in it one for every job",
+            "flat",
+            ("flat", "user", "user/job"),
+        ),
+        "owner": Key("word", "account that results belong to; chunkwise has to run as root to give files away"),
+        "group": Key("word", "group that results belong to"),
+        "umask": Key("mask", "rights that results do not get, such as `0027`"),
+        "quota": Key("bytes", "bytes that the results of one user may take together"),
+        "keep": Key("duration", "age after which `chunkwise workspace clean` removes what no reference needs"),
+    },
+    "cluster": {
+        "default": Key(
+            "text",
+            "the profile of `[clusters]` that runs use, where the job's environment names none in `CHUNKWISE_CLUSTER`",
+        ),
+        "gpu": Key("text", "the profile for tools that run models"),
+    },
+    "limits": {
+        "workers": Key("count", "workers of one run at most, in every cluster and whatever --workers says"),
+        "memory_per_worker": Key("bytes", "memory of one worker at most, whatever --memory says"),
+        "output": Key("bytes", "voxels of one result at most, in bytes before compression"),
+    },
+    "models": {
+        "library": Key("path", "folder of approved bioimage.io packages"),
+        "code": Key("flag", "whether packages that hold Python code may be used", False),
+    },
+}
