@@ -318,7 +318,7 @@ def _locate(text: str, site: Site | None) -> tuple[Location, Reference | None]:
         return resolve(text, site), None
     if reference.kind == "table":
         raise InputError(f"{text} refers to a table, and an image is needed here.")
-    if reference.root is not None and (site is None or reference.root not in site.roots):
-        where = "this machine has no site file" if site is None else f"{site.file} has no such root"
+    if reference.root is not None and (site is None or not site.names_root(reference.root)):
+        where = "this machine has no site file" if site is None else f"{site.file} has no such root for you"
         raise PolicyError(f"{text} names the root '{reference.root}', but {where}; ask your administrator.")
     return resolve(reference.location_text, site, typed=False), reference

@@ -76,7 +76,7 @@ def _stored(location: Location) -> tuple[int | None, int | None]:
             return None, None
         for name in files:
             try:
-                size += os.stat(os.path.join(folder, name)).st_size
+                size += os.lstat(os.path.join(folder, name)).st_size
             except OSError:
                 continue  # it went away while it was looked at
     return size, count

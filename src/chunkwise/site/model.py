@@ -146,6 +146,10 @@ class Site:
     models: Models = Models()
     person: Person = Person()
 
+    def names_root(self, name: str) -> bool:
+        """Whether this person may speak of a root by its name."""
+        return name in self.roots and self.roots[name].named_by_users and self.roots[name].open_to(self.person)
+
     def cluster(self, gpu: bool = False, environment: Mapping[str, str] | None = None) -> Cluster:
         """Choose the cluster of a run: as the job's environment says, else the default, else this machine.
 

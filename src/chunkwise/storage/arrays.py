@@ -7,6 +7,7 @@ lzma or filters). Nothing is cached between reads: a block reads its chunks once
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any, Protocol
@@ -94,12 +95,26 @@ class _TensorstoreReader:
         self.chunks = tuple(array.chunk_layout.read_chunk.shape)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
-        _refuse_links(self._location, self._array, box)
+        if _links_matter(self._location):
+            _refuse_links(self._location, self._keys(box))
         try:
             data = self._array[box].read().result()
         except (ValueError, OSError, RuntimeError) as error:
             raise InputError(_explain(self._location, error)) from None
         return np.asarray(data)
+
+    def _keys(self, box: Box) -> Iterator[str]:
+        """Keys of the chunks, or of the shards, that a box lies in."""
+        codec = self._array.spec().to_json()
+        encoding = codec.get("metadata", {})
+        if codec["driver"] == "zarr3":
+            key = encoding.get("chunk_key_encoding", {"name": "default"})
+            separator = key.get("configuration", {}).get("separator", "/" if key["name"] == "default" else ".")
+            prefix = "c" + separator if key["name"] == "default" else ""
+        else:
+            separator, prefix = encoding.get("dimension_separator", "."), ""
+        for index in _indices(box, self._array.chunk_layout.write_chunk.shape):
+            yield prefix + separator.join(map(str, index))
 
 
 class _ZarrReader:
@@ -116,6 +131,9 @@ class _ZarrReader:
         self.chunks = tuple(self._array.chunks)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
+        if _links_matter(self._location):
+            files = self._array.shards or self._array.chunks
+            _refuse_links(self._location, map(self._array.metadata.encode_chunk_key, _indices(box, files)))
         try:
             data = self._array[box]
         except Exception as error:
@@ -132,27 +150,22 @@ def _explain(location: Location, error: Exception) -> str:
     return f"The array {location.address} cannot be read: {words.rstrip('.')}."
 
 
-def _refuse_links(location: Location, array: Any, box: Box) -> None:
-    """Refuse chunks that are, or lie behind, symbolic links out of the root.
+def _indices(box: Box, size: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Count the chunks of a size that a box lies in."""
+    return product(*(range(part.start // n, -(-part.stop // n)) for part, n in zip(box, size, strict=True)))
 
-    Only where the site limits what may be read: a person's own shell has that person's rights.
-    """
-    if location.boundary is None or location.is_url:
-        return
-    codec = array.spec().to_json()
-    encoding = codec.get("metadata", {})
-    shape = array.chunk_layout.write_chunk.shape
-    ranges = [range(part.start // size, -(-part.stop // size)) for part, size in zip(box, shape, strict=True)]
-    if codec["driver"] == "zarr3":
-        key = encoding.get("chunk_key_encoding", {"name": "default"})
-        separator = key.get("configuration", {}).get("separator", "/" if key["name"] == "default" else ".")
-        prefix = "c" + separator if key["name"] == "default" else ""
-    else:
-        separator, prefix = encoding.get("dimension_separator", "."), ""
-    for index in product(*ranges):
-        path = os.path.join(location.address, prefix + separator.join(map(str, index)))
-        folder = _real_folder(os.path.dirname(path))
-        if not (folder + "/").startswith(location.boundary.rstrip("/") + "/") or os.path.islink(path):
+
+def _links_matter(location: Location) -> bool:
+    """Whether a site limits what may be read; a person's own shell has that person's rights."""
+    return location.boundary is not None and not location.is_url
+
+
+def _refuse_links(location: Location, keys: Iterable[str]) -> None:
+    """Refuse chunks that are, or lie behind, symbolic links to what the policy does not allow."""
+    for key in keys:
+        path = os.path.join(location.address, key)
+        real = os.path.join(_real_folder(os.path.dirname(path)), os.path.basename(path))
+        if not location.allows(os.path.realpath(real) if os.path.islink(real) else real):
             raise PolicyError(f"The chunk {path} is a symbolic link out of the store, which this site does not allow.")
 
 

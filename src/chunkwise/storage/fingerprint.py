@@ -62,6 +62,8 @@ def fingerprint(location: Location, level: str, paths: Iterable[str] = ("",)) ->
     ------
     InputError
         If objects cannot be read, or a remote store is asked for more than its metadata.
+    PolicyError
+        If an object is a symbolic link to what the policy does not allow.
     """
     if level == "none":
         entries = []
@@ -75,13 +77,14 @@ def fingerprint(location: Location, level: str, paths: Iterable[str] = ("",)) ->
     if location.is_url:
         raise InputError(f"{location.address} is remote and cannot be listed; use --fingerprint none.")
     try:
-        value = manifest_digest(_entries(location.address, level))
+        value = manifest_digest(_entries(location, level))
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read: {os.strerror(error.errno or 0)}.") from None
     return {"level": level, "algorithm": "sha256-manifest", "value": value}
 
 
-def _entries(top: str, level: str) -> Iterator[tuple[str, str]]:
+def _entries(location: Location, level: str) -> Iterator[tuple[str, str]]:
+    top = location.address
     for folder, folders, files in os.walk(top):
         folders.sort()
         for name in files:
@@ -89,6 +92,8 @@ def _entries(top: str, level: str) -> Iterator[tuple[str, str]]:
                 continue
             path = os.path.join(folder, name)
             key = os.path.relpath(path, top).replace(os.sep, "/")
+            if os.path.islink(path):
+                path = location.child(key).address  # a digest tells of what it is a digest
             if level == "stat":
                 status = os.stat(path)
                 yield key, f"{status.st_size}:{status.st_mtime_ns}"

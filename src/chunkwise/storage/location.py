@@ -1,9 +1,10 @@
 """Locations, and the one function that decides whether a location may be opened.
 
-The policy, in full:
+The policy, in full, is in ``docs/site.md``; in short:
 
-* With a site file, a path or URL is opened only below a root that allows the access. Symbolic links
-  and ``..`` are resolved before the comparison, so that they do not get around it.
+* With a site file, a path or URL is opened only below a root that allows the access to the person for whom the
+  job runs. Symbolic links and ``..`` are resolved before the comparison, so that they do not get around it. The
+  innermost root decides, also where it is closed to that person.
 * Without one, a path that a person typed is allowed; a location that was found inside a file
   (a reference, metadata, a crate) only below the working directory; URLs are refused.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from chunkwise.errors import InputError, PolicyError
@@ -35,6 +36,10 @@ class Location:
     """Name of the site's root it lies under; None where there is no site."""
     boundary: str | None = None
     """Path or URL that everything below has to stay under; None: no limit."""
+    top: str | None = None
+    """Path or URL of the root."""
+    closed: tuple[str, ...] = ()
+    """Paths or URLs below the boundary that are as good as not there: roots of their own that are not for this use."""
 
     @property
     def is_url(self) -> bool:
@@ -49,9 +54,14 @@ class Location:
     @property
     def relative(self) -> str:
         """The part below the root, or the whole address where there is no root."""
-        if self.root is None or self.boundary is None:
+        if self.root is None or self.top is None:
             return self.address
-        return self.address[len(self.boundary) :].lstrip("/") or "."
+        return self.address[len(self.top) :].lstrip("/") or "."
+
+    def allows(self, real: str) -> bool:
+        """Whether a path or URL, links resolved, is one that the policy allows to whatever lies at this location."""
+        within = self.boundary is None or _below(real, self.boundary)
+        return within and not any(_below(real, closed) for closed in self.closed)
 
     def child(self, path: str) -> Location:
         """Go to a path inside this location, as metadata name it.
@@ -68,20 +78,20 @@ class Location:
         if "\0" in path:
             raise InputError(f"The path {path!r} inside {self.address} has a zero byte, which no path can have.")
         if self.is_url:
-            joined = _normal_url(f"{self.address}/{quote(path)}")
-            if not _below(joined, self.address):
+            real = _normal_url(f"{self.address}/{quote(path)}")
+            if not _below(real, self.address):
                 raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
-            return Location(joined, self.root, self.boundary)
-        plain = os.path.normpath(os.path.join(self.address, path))
-        if os.path.isabs(path) or not _below(plain, self.address):
-            raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
-        real = os.path.realpath(plain)
-        if self.boundary is not None and not _below(real, self.boundary):
+        else:
+            plain = os.path.normpath(os.path.join(self.address, path))
+            if os.path.isabs(path) or not _below(plain, self.address):
+                raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
+            real = os.path.realpath(plain)
+        if not self.allows(real):
             raise PolicyError(
                 f"'{path}' inside {self.address} is a symbolic link to a place outside "
-                f"{self.boundary}, which is not allowed."
+                f"{self.boundary}, or lies in a root of its own, which is not allowed."
             )
-        return Location(real, self.root, self.boundary)
+        return replace(self, address=real)
 
 
 def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = True) -> Location:
@@ -96,7 +106,8 @@ def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = 
     write : bool
         Whether something is to be written there.
     typed : bool
-        True where a person wrote the location on the command line; False where it was found inside a file.
+        True where the location stands on the command line; False where it was found inside a file, or where a user
+        of a service such as Galaxy wrote it into a form.
 
     Raises
     ------
@@ -123,15 +134,15 @@ def _resolve(text: str, site: Site | None, write: bool, typed: bool) -> Location
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost"):
             raise InputError(f"{text} names another host; give a path on this machine.")
-        text, scheme = unquote(parts.path), ""
+        return _resolve_path(unquote(parts.path), site, write, typed, plain=False)
     if scheme:
         if scheme not in URL_SCHEMES:
             raise InputError(f"{text} begins with '{scheme}://', which chunkwise cannot read; use https, http or s3.")
         return _resolve_url(text, site, write)
-    return _resolve_path(text, site, write, typed)
+    return _resolve_path(text, site, write, typed, plain=True)
 
 
-def _resolve_path(text: str, site: Site | None, write: bool, typed: bool) -> Location:
+def _resolve_path(text: str, site: Site | None, write: bool, typed: bool, plain: bool) -> Location:
     if site is None:
         real = os.path.realpath(text)
         here = os.path.realpath(os.getcwd())
@@ -144,14 +155,18 @@ def _resolve_path(text: str, site: Site | None, write: bool, typed: bool) -> Loc
             )
         return Location(real, None, here)
     head, _, rest = text.partition(":")
-    if rest and "/" not in head and head in site.roots:
-        root = site.roots[head]
-        if root.url is not None:
-            return _resolve_url(f"{root.url}/{rest}", site, write)
-        text = os.path.join(root.path or "", rest.lstrip("/"))
-    real = os.path.realpath(text)
-    candidates = [root for root in site.roots.values() if root.path is not None and _below(real, root.path)]
-    return _grant(text, real, candidates, site, write)
+    if plain and rest and "/" not in head:
+        if site.names_root(head):
+            root = site.roots[head]
+            if root.url is not None:
+                return _resolve_url(f"{root.url}/{rest}", site, write)
+            return _grant(
+                text, os.path.realpath(os.path.join(root.path or "", rest.lstrip("/"))), site, write, named=True
+            )
+        if not typed or not (write or os.path.lexists(text)):
+            raise _refusal(text, site)  # a name that looks like ROOT:path, and is none
+    # Only a plain path on the command line is Galaxy's own: what its users choose comes in every other form.
+    return _grant(text, os.path.realpath(text), site, write, named=not (typed and plain))
 
 
 def _resolve_url(text: str, site: Site | None, write: bool) -> Location:
@@ -160,20 +175,41 @@ def _resolve_url(text: str, site: Site | None, write: bool) -> Location:
     parts = urlsplit(text)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise PolicyError("A URL may not carry a user name, a password, a query or a fragment.")
-    url = _normal_url(text)
-    candidates = [root for root in site.roots.values() if root.url is not None and _below(url, _top(root))]
-    return _grant(text, url, candidates, site, write)
+    return _grant(text, _normal_url(text), site, write, named=True)
 
 
-def _grant(text: str, real: str, candidates: list[Root], site: Site, write: bool) -> Location:
-    if not candidates:
-        roots = ", ".join(sorted(site.roots)) or "none"
-        raise PolicyError(f"{text} lies under none of this site's roots ({roots}); ask your administrator to add it.")
-    # The innermost root decides: a folder to read inside one to write into stays as it is.
-    root = max(candidates, key=lambda root: (len(_top(root)), root.writable))
+def _grant(text: str, real: str, site: Site, write: bool, named: bool) -> Location:
+    """Find the root that decides on a path or URL in its one form, and ask it.
+
+    ``named``: somebody named it, rather than Galaxy itself.
+    """
+    around = [top for top in map(_top, site.roots.values()) if _below(real, top)]
+    # The innermost root decides: a folder to read inside one to write into stays as it is, and one that is closed
+    # to this person stays closed. Where several roots are the same place, one of them is enough.
+    inner = max(around, key=len, default=None)
+    open_roots = [root for root in site.roots.values() if _top(root) == inner and _usable(root, site, named)]
+    if inner is None or not open_roots:
+        raise _refusal(text, site)
+    root = max(open_roots, key=lambda root: root.writable)
     if write and not root.writable:
         raise PolicyError(f"{text} lies under the root '{root.name}', which may be read but not written.")
-    return Location(real, root.name, _top(root))
+    # What is found below, by metadata or by a symbolic link, is named by whoever wrote it there.
+    inside = {_top(other) for other in site.roots.values() if _top(other) != inner and _below(_top(other), inner)}
+    usable = {_top(other) for other in site.roots.values() if _usable(other, site, named=True)}
+    boundary = inner if root.named_by_users else real
+    return Location(real, root.name, boundary, inner, tuple(sorted(inside - usable)))
+
+
+def _usable(root: Root, site: Site, named: bool) -> bool:
+    return root.open_to(site.person) and (root.named_by_users or not named)
+
+
+def _refusal(text: str, site: Site) -> PolicyError:
+    """Say no in the same words whether a place is closed, is not there, or was never anybody's."""
+    roots = ", ".join(sorted(name for name in site.roots if site.names_root(name))) or "none"
+    return PolicyError(
+        f"{text} lies under none of this site's roots that are open to you ({roots}); ask your administrator."
+    )
 
 
 def _top(root: Root) -> str:
