@@ -29,6 +29,7 @@ __all__ = [
     "KINDS",
     "OpenedInput",
     "Reference",
+    "check_usable",
     "describe",
     "kind_of",
     "make_reference",
@@ -273,7 +274,7 @@ class OpenedInput:
         return self.store
 
 
-def open_input(text: str, site: Site | None) -> OpenedInput:
+def open_input(text: str, site: Site | None, *, user_text: bool = False) -> OpenedInput:
     """Open what a person named: a store by path or URL, or a reference by the path of its file.
 
     Parameters
@@ -282,6 +283,9 @@ def open_input(text: str, site: Site | None) -> OpenedInput:
         As typed.
     site : Site or None
         The administrator's file.
+    user_text : bool
+        Whether a user of a service typed it into a form: then it is judged as a place found in a file, and not taken
+        for the path of a reference.
 
     Raises
     ------
@@ -290,7 +294,7 @@ def open_input(text: str, site: Site | None) -> OpenedInput:
     PolicyError
         If the policy does not allow the place; a place named in a reference is judged as one found in a file.
     """
-    location, reference = _locate(text, site)
+    location, reference = (resolve(text, site, typed=False), None) if user_text else _locate(text, site)
     store = open_store(location)
     return OpenedInput(location, store, () if reference is None else reference.records, reference)
 
@@ -308,6 +312,25 @@ def open_image_input(text: str, site: Site | None) -> OpenedInput:
     location, reference = _locate(text, site)
     image = open_image(location)
     return OpenedInput(image.location, image, () if reference is None else reference.records, reference)
+
+
+def check_usable(reference: Reference, site: Site | None) -> None:
+    """Refuse a reference that could not be opened again where a site file rules.
+
+    Raises
+    ------
+    PolicyError
+        If it names a place that only Galaxy itself may hand over, such as one of its datasets.
+    """
+    if site is None:
+        return
+    try:
+        resolve(reference.location_text, site, typed=False)
+    except PolicyError:
+        raise PolicyError(
+            f"{reference.place} is a place that no reference may name on this site, such as a dataset of Galaxy; give "
+            "the dataset itself to the tools that follow."
+        ) from None
 
 
 def _locate(text: str, site: Site | None) -> tuple[Location, Reference | None]:

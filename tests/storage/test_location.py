@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError
-from chunkwise.site import Root, Site
+from chunkwise.site import Person, Root, Site
 from chunkwise.storage.location import resolve
 
 
@@ -125,6 +126,141 @@ def test_a_root_by_name(tmp_path: Path, site: Site) -> None:
     for text in ("images:../images-secret/i.zarr", "images:a/../../elsewhere", "unknown:a", "web:../private/i.zarr"):
         with pytest.raises(PolicyError):
             resolve(text, site)
+
+
+# ---- with a site: people
+
+
+def shared(tmp_path: Path, user: str | None) -> Site:
+    """A root for everybody; in it one for a laboratory, in that one for a guest; and Galaxy's own folder."""
+    for name in ("data/all", "data/lab/own", "data/lab/guest/own", "galaxy/dataset"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    if not (tmp_path / "data" / "all" / "link").is_symlink():
+        (tmp_path / "data" / "all" / "link").symlink_to(tmp_path / "data" / "lab" / "own")
+    return Site(
+        tmp_path / "site.toml",
+        {
+            "data": Root("data", str(tmp_path / "data"), None, False),
+            "lab": Root("lab", str(tmp_path / "data" / "lab"), None, True, users=("*@lab.org",), groups=("lab",)),
+            "guest": Root("guest", str(tmp_path / "data" / "lab" / "guest"), None, False, users=("Guest@x.org",)),
+            "galaxy": Root("galaxy", str(tmp_path / "galaxy"), None, True, named_by_users=False),
+            "web": Root("web", None, "https://images.example.org/a", False),
+            "hidden": Root("hidden", None, "https://images.example.org/a/b", False, roles=("curator",)),
+        },
+        person=Person(user),
+    )
+
+
+@pytest.mark.parametrize("form", ["{top}/{path}", "file://{top}/{path}", "data:{inside}"])
+@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize(
+    ("user", "path", "root"),
+    [
+        ("anna@lab.org", "data/all", "data"),
+        ("anna@lab.org", "data/lab/own", "lab"),
+        ("anna@lab.org", "data/all/link", "lab"),
+        ("anna@lab.org", "data/lab/guest/own", None),
+        ("guest@x.org", "data/lab/guest/own", "guest"),
+        ("guest@x.org", "data/lab/own", None),
+        ("guest@x.org", "data/all/link", None),
+        ("eve@lab.org.evil.org", "data/lab/own", None),
+        (None, "data/all", "data"),
+        (None, "data/lab", None),
+        (None, "data/lab/own", None),
+        (None, "data/lab/absent", None),
+    ],
+)
+def test_the_innermost_root_decides_for_whom(
+    tmp_path: Path, form: str, typed: bool, user: str | None, path: str, root: str | None
+) -> None:
+    site, text = shared(tmp_path, user), form.format(top=tmp_path, path=path, inside=path.removeprefix("data/"))
+    if root is not None:
+        assert resolve(text, site, typed=typed).root == root
+        return
+    with pytest.raises(PolicyError) as refused:
+        resolve(text, site, typed=typed)
+    # The sentence is that of a place that no root was ever over, and names no root that is closed.
+    with pytest.raises(PolicyError) as nowhere:
+        resolve("/nowhere", site, typed=typed)
+    assert str(refused.value).replace(text.removeprefix("file://"), "/nowhere") == str(nowhere.value)
+    assert "guest" not in str(nowhere.value).replace(str(tmp_path), "") or user == "guest@x.org"
+
+
+def test_groups_and_roles(tmp_path: Path) -> None:
+    site = shared(tmp_path, None)
+    assert resolve("lab:own", replace(site, person=Person(groups=frozenset({"lab"})))).relative == "own"
+    hidden = "https://images.example.org/a/b/i.zarr"
+    assert resolve(hidden, replace(site, person=Person(roles=frozenset({"curator"})))).root == "hidden"
+    for text in (hidden, "web:b/i.zarr", "hidden:i.zarr", "https://images.example.org/a/x/%2e%2e/b", "lab:own"):
+        with pytest.raises(PolicyError, match="none of this site's roots"):
+            resolve(text, site)
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_the_name_of_a_closed_root_is_no_name(tmp_path: Path, typed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where the job's own folder lies below a root, nor elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    said = set()
+    for folder in (".", "galaxy"):
+        site = shared(tmp_path, None)
+        monkeypatch.chdir(tmp_path / folder)
+        for name in ("lab", "hidden", "galaxy", "absent"):
+            with pytest.raises(PolicyError) as refused:
+                resolve(f"{name}:own", site, typed=typed)
+            said.add(str(refused.value).replace(f"{name}:own", "X"))
+    assert len(said) == 1
+
+
+def test_two_roots_at_one_place(tmp_path: Path) -> None:
+    """One to read for everybody, one to write for some: each gives what it gives."""
+    place = str(tmp_path / "data")
+    roots = {
+        "read": Root("read", place, None, False),
+        "write": Root("write", place, None, True, groups=("staff",)),
+    }
+    site = Site(tmp_path / "site.toml", roots)
+    assert resolve(f"{place}/x", site).root == "read"
+    with pytest.raises(PolicyError, match="not written"):
+        resolve(f"{place}/x", site, write=True)
+    staff = replace(site, person=Person(groups=frozenset({"staff"})))
+    assert resolve(f"{place}/x", staff, write=True).root == "write"
+
+
+def test_closed_roots_are_not_reached_from_inside_a_store(tmp_path: Path) -> None:
+    site = shared(tmp_path, None)
+    store = resolve(f"{tmp_path}/data", site)
+    for path in ("lab", "lab/own", "all/link", "all/link/x", "all/../lab/own"):
+        with pytest.raises(PolicyError, match="not allowed"):
+            store.child(path)
+    assert store.child("all").address == f"{tmp_path}/data/all"
+    with pytest.raises(PolicyError, match="not allowed"):
+        resolve("web:.", site).child("b")
+    anna = resolve(f"{tmp_path}/data", shared(tmp_path, "anna@lab.org"))
+    assert anna.child("lab/own").address == f"{tmp_path}/data/lab/own"
+    with pytest.raises(PolicyError, match="not allowed"):
+        anna.child("lab").child("guest/own")
+
+
+def test_what_only_galaxy_may_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = shared(tmp_path, None)
+    (tmp_path / "galaxy" / "other").mkdir()
+    (tmp_path / "galaxy" / "dataset" / "link").symlink_to(tmp_path / "galaxy" / "other")
+    (tmp_path / "data" / "all" / "into").symlink_to(tmp_path / "galaxy" / "other")
+    dataset = f"{tmp_path}/galaxy/dataset"
+    location = resolve(dataset, site)
+    assert (location.root, location.relative) == ("galaxy", "dataset")
+    assert resolve(f"{dataset}/new.zarr", site, write=True).relative == "dataset/new.zarr"
+    for text in (f"file://{dataset}", "galaxy:dataset"):
+        with pytest.raises(PolicyError, match="none of this site's roots"):
+            resolve(text, site)
+    for text in (dataset, f"{tmp_path}/data/all/into"):
+        with pytest.raises(PolicyError, match="none of this site's roots"):
+            resolve(text, site, typed=False)
+    # Metadata and links are named by whoever wrote them: one dataset does not lead into another.
+    with pytest.raises(PolicyError, match="not allowed"):
+        location.child("link")
+    with pytest.raises(PolicyError, match="not allowed"):
+        resolve("data:all", site).child("into")
 
 
 # ---- with a site: URLs

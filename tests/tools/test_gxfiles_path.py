@@ -1,4 +1,4 @@
-"""A URI of a file source becomes a path, and never one outside of the source's folder."""
+"""A URI of a file source becomes a place on disk, and never one outside of the source's folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def call(sources: Path, uri: str) -> subprocess.CompletedProcess[str]:
 def test_path_below_the_root(sources: Path, path: str) -> None:
     done = call(sources, f"gxfiles://images/{path}")
     assert done.returncode == 0
-    assert done.stdout == f"{sources.parent}/storage/screen/a b.zarr\n"
+    assert done.stdout == f"file://{sources.parent}/storage/screen/a%20b.zarr\n"
 
 
 @pytest.mark.parametrize(

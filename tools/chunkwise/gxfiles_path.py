@@ -1,18 +1,19 @@
-"""Say where a ``gxfiles://`` URI lies on disk: ``gxfiles_path.py FILE_SOURCES_JSON URI``.
+"""Say where a ``gxfiles://`` URI lies on disk, as a ``file://`` URI: ``gxfiles_path.py FILE_SOURCES_JSON URI``.
 
 Galaxy hands a deferred dataset over as a URI of one of its file sources. Sources of type posix are folders
 that the job can read itself, so that the image needs no copy. The path never leaves the source's folder,
-neither by ``..`` nor by a symbolic link. Runs without chunkwise: only the standard library.
+neither by ``..`` nor by a symbolic link. It is written as a URI, so that chunkwise knows it for a place that a
+user chose; a plain path is one that Galaxy itself hands over. Runs without chunkwise: only the standard library.
 """
 
 import json
 import os
 import sys
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 
 def locate(sources: list[dict[str, str]], uri: str) -> str:
-    """Return the path of a URI, or end with one sentence."""
+    """Return the place of a URI on disk, or end with one sentence."""
     parts = urlsplit(uri)
     source = next((one for one in sources if one.get("id") == parts.netloc), None)
     if source is None:
@@ -24,7 +25,7 @@ def locate(sources: list[dict[str, str]], uri: str) -> str:
     path = os.path.realpath(os.path.join(root, unquote(parts.path).lstrip("/")))
     if not path.startswith(root.rstrip("/") + "/"):
         sys.exit(f"error: {uri} leads out of its file source, which is not allowed.")
-    return path
+    return "file://" + quote(path)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("location", metavar="LOCATION", help="path or URL of the store, or ROOT:path on a site")
     parser.add_argument("--output", metavar="REF.json", type=Path, required=True, help="the reference to write")
     parser.add_argument(
+        "--user-text",
+        action="store_true",
+        help="LOCATION is text that a user of a service typed into a form: it is judged like a place found in a file, "
+        "and no reference is read",
+    )
+    parser.add_argument(
         "--fingerprint",
         choices=("none", "stat", "full"),
         default="none",
@@ -33,16 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open the store and write the reference."""
-    from chunkwise.reference import make_reference, metadata_paths, open_input
+    from chunkwise.reference import check_usable, make_reference, metadata_paths, open_input
     from chunkwise.report.summary import headline
     from chunkwise.site import load_site
     from chunkwise.storage.fingerprint import fingerprint
     from chunkwise.storage.outputs import check_output_file
 
     check_output_file(args.output)
-    opened = open_input(args.location, load_site())
+    site = load_site()
+    opened = open_input(args.location, site, user_text=args.user_text)
     taken = fingerprint(opened.store.location, args.fingerprint, metadata_paths(opened.store))
-    make_reference(opened.store, taken, opened.records).write(args.output)
+    reference = make_reference(opened.store, taken, opened.records)
+    check_usable(reference, site)
+    reference.write(args.output)
     print(headline(opened.store))
     for finding in opened.store.findings:
         print(f"  {finding.severity}: {finding.where} {finding.message}")
