@@ -28,11 +28,16 @@ environment "$GALAXY" galaxy
 [ -s "$RUN/port" ] || "$base" "$HERE/free_port.py" 8790 > "$RUN/port"
 PORT=$(cat "$RUN/port")
 URL=http://127.0.0.1:$PORT
-mkdir -p "$RUN/config.new" "$RUN/data" "$RUN/workspace" "$RUN/images"
+mkdir -p "$RUN/config.new" "$RUN/data" "$RUN/workspace" "$RUN/images" "$RUN/private"
 rm -f "$RUN/config.new"/*
+# The cluster of 'make cluster', where there is one: same files, and jobs of its users wait until it is there.
+. "$ROOT/deploy/pulsar/ports.sh"
+token=$(cat "$CLUSTER/pulsar/secret" 2>/dev/null || echo none)
+queue=pyamqp://chunkwise:$(cat "$CLUSTER/rabbit/secret" 2>/dev/null || echo none)@127.0.0.1:$AMQP_PORT//
 for file in "$HERE"/config/*; do
-    sed -e "s|@ROOT@|$ROOT|g" -e "s|@RUN@|$RUN|g" -e "s|@URL@|$URL|g" -e "s|@SECRET@|$(cat "$RUN/secret")|g" \
-        "$file" > "$RUN/config.new/$(basename "$file")"
+    (umask 077; sed -e "s|@ROOT@|$ROOT|g" -e "s|@RUN@|$RUN|g" -e "s|@URL@|$URL|g" -e "s|@SECRET@|$(cat "$RUN/secret")|g" \
+        -e "s|@CLUSTER@|$CLUSTER|g" -e "s|@PULSAR_PORT@|$PULSAR_PORT|g" -e "s|@PULSAR_TOKEN@|$token|g" \
+        -e "s|@QUEUE@|$queue|g" "$file" > "$RUN/config.new/$(basename "$file")")
 done
 # The facility's storage, as a user sees it: the sample images.
 rm -rf "$RUN/images" && mkdir "$RUN/images" && cp -r "$ROOT"/test-data/*.zarr "$RUN/images/" 2>/dev/null || true
@@ -64,7 +69,9 @@ touch "$RUN/loaded"
 export GALAXY_CONFIG_FILE=$RUN/config/galaxy.yml
 launch() { # name, command...: in a process group of its own, without our lock
     local name=$1; shift
-    (cd "$RUN" && exec env VIRTUAL_ENV="$GALAXY" PATH="$GALAXY/bin:$PATH" PYTHONPATH="$HERE/rules" \
+    # Galaxy writes the tokens of its runners into its log.
+    (umask 077; : > "$RUN/$name.log")
+    (cd "$RUN" && exec env VIRTUAL_ENV="$GALAXY" PATH="$GALAXY/bin:$PATH" PYTHONPATH="$ROOT/deploy/tpv" SLURM_CONF="$CLUSTER/slurm/slurm.conf" \
         setsid "$@" > "$RUN/$name.log" 2>&1 < /dev/null 9>&-) &
     echo $! > "$RUN/$name.pid"
 }

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 PASSWORD = "a-password-for-tests"
-USERS = ("admin", "analyst", "site")
-"""``site`` works with a site file (rules/chunkwise_rules), the others without."""
+USERS = ("admin", "analyst", "site", "rest", "mq", "slurm")
+"""``site`` works with a site file on this machine; the last three on the cluster, each by its own way
+(config/tpv_destinations.yml); the others without a site file."""
+GROUPS = {"imaging": ("slurm",)}
+"""Groups that the site file (config/site.toml) knows."""
 
 
-def call(url: str, key: str, path: str, body: dict[str, str] | None = None, method: str = "GET") -> Any:
+def call(url: str, key: str, path: str, body: dict[str, Any] | None = None, method: str = "GET") -> Any:
     """Speak to Galaxy's API; answers its JSON."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url + path, data=data, method=method)
@@ -42,6 +45,16 @@ def main(url: str, folder: Path) -> None:
         key = call(url, bootstrap, f"/api/users/{user['id']}/api_key", {}, "POST")
         file.touch(mode=0o600)
         file.write_text(str(key))
+    make_groups(url, bootstrap)
+
+
+def make_groups(url: str, key: str) -> None:
+    """Make the groups that are not there yet."""
+    there = {group["name"] for group in call(url, key, "/api/groups")}
+    for name, members in GROUPS.items():
+        if name not in there:
+            found = [call(url, key, f"/api/users?f_email={member}@example.org")[0]["id"] for member in members]
+            call(url, key, "/api/groups", {"name": name, "user_ids": found}, "POST")
 
 
 def works(url: str, key: str) -> bool:
