@@ -19,6 +19,7 @@ TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
 NOT_OFFERED = {
     "--help": "Galaxy shows the tool's help",
     "--memory": "chunkwise reads GALAXY_MEMORY_MB",
+    "--workers": "chunkwise reads GALAXY_SLOTS, or the site file's cluster decides",
     "segment --into-source": "a Galaxy job writes results of its own, never into its input",
     "segment --no-pyramid": "results are looked at, and viewers need the smaller levels",
     "measure --block": "chosen from the memory there is",
