@@ -12,7 +12,7 @@ again, with a successor of its own: the last one finishes the run.
 =======================  =====================================================================================
 an element dies          its call is in no result when the array has ended: a smaller array does what is left
 it dies again and again  after three times on the same call that call is handed back as ``Lost``
-an element's time ends   it takes no call that is not likely to end in time; what is left, see above
+an element's time ends   it begins no block shortly before; what is left, see above
 the leader is killed     the array goes on, and the successor after it
 the leader's time ends   the same
 the leader is cancelled  it cancels array and successor
@@ -44,7 +44,7 @@ from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.site.model import Cluster
 from chunkwise.storage.writer import put_object
 
-__all__ = ["ArrayExecutor", "open_array"]
+__all__ = ["ArrayExecutor", "job_names", "job_script", "open_array"]
 
 #: Times that a call may kill the job that does it.
 ATTEMPTS = 3
@@ -56,8 +56,8 @@ GENERATIONS = 5
 SOONEST, SHARE, LATEST = 0.5, 0.05, 10.0
 #: Seconds before the end of its time limit in which a job that is ended was ended by that limit.
 KILL_WAIT = 120
-#: Seconds that a job keeps of its time limit, to start and to end.
-MARGIN = 20
+#: Share of its time limit that a job keeps to end the block it is at, and seconds of it at most and at least.
+RESERVE, MOST, LEAST = 0.2, 600.0, 20.0
 
 SCRIPT = """#!/bin/sh
 exec > "$CHUNKWISE_ARRAY_LOGS/$SLURM_JOB_ID.log" 2>&1
@@ -74,13 +74,13 @@ class ArrayExecutor:
         self.workers = resources.workers
         #: Of all jobs that were submitted.
         self.jobs: list[str] = []
-        mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-        self._array_name, self._successor_name = f"chunkwise-array-{mark}", f"chunkwise-next-{mark}"
+        self._array_name, self._successor_name = job_names(folder)
         self._own_job = os.environ.get("SLURM_JOB_ID")
         self._ends = batch.end_of_job(self._own_job) if self._own_job else None
         self._generation = int(os.environ.get(array_job.GENERATION, "0"))
         self._array, self._successor, self._ticket = "", "", ""
         self._limit = batch.array_limit()
+        self._note = ""
 
     def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call ``function(*call)`` for each call; results in the order in which they are ready.
@@ -118,6 +118,10 @@ class ArrayExecutor:
             yield Lost(known.read(number)[1])
         shutil.rmtree(folder, ignore_errors=True)
 
+    def note(self) -> str:
+        """How many of the jobs run, where not all of them do."""
+        return self._note
+
     def open(self) -> None:
         """Make sure that no jobs of a leader before this one are still about, and that one comes after it."""
         for name in (self._array_name, self._successor_name):
@@ -141,7 +145,8 @@ class ArrayExecutor:
 
     def _submit_round(self, folder: str, turn: int, count: int) -> None:
         elements = min(self.workers, count, self._limit)
-        seconds = max(self._cluster.walltime - MARGIN, 0.5 * self._cluster.walltime)
+        walltime = 60 * ceil(self._cluster.walltime / 60)  # Slurm counts in minutes
+        seconds = walltime - max(LEAST, min(RESERVE * walltime, MOST))
         self._array = self._submit(
             "work",
             ["--array", f"0-{elements - 1}", "--job-name", self._array_name],
@@ -171,10 +176,9 @@ class ArrayExecutor:
         put_object(self._folder, os.path.basename(self._ticket), json.dumps(content).encode())
 
     def _submit(self, task: str, options: list[str], variables: dict[str, str]) -> str:
-        setup = "\n".join(self._cluster.setup)
         job = batch.submit(
             self._cluster,
-            SCRIPT.format(setup=setup, task=task),
+            job_script(self._cluster, task),
             [*batch.job_options(self._cluster, self._resources.memory_per_worker), "--cpus-per-task=1", *options],
             ENVIRONMENT
             | variables
@@ -201,7 +205,7 @@ class ArrayExecutor:
                 mine = [job for job in jobs if job.id == self._array]
                 if not mine:
                     return
-                waiting.note(mine)
+                self._note = waiting.look(mine)
             time.sleep(min(LATEST, SOONEST + SHARE * (time.monotonic() - begin)))
 
     def _take_in(self, results: Results, done: np.ndarray[Any, np.dtype[np.bool_]]) -> Iterator[Any]:
@@ -241,12 +245,12 @@ class _Waiting:
         self._pause = self.FIRST
         self._began = False
 
-    def note(self, jobs: list[batch.Job]) -> None:
-        """Take note of the jobs in the queue."""
-        running = sum(job.state != "PENDING" for job in jobs)
-        self._began = self._began or running > 0
+    def look(self, jobs: list[batch.Job]) -> str:
+        """Look at the jobs in the queue; what there is to say of them beside the progress."""
+        waiting = [job for job in jobs if job.state == "PENDING"]
+        self._began = self._began or len(waiting) < len(jobs)
         if self._began:
-            return
+            return f"{len(waiting)} of {len(jobs)} jobs wait in the queue ({waiting[0].reason})" if waiting else ""
         spent = time.monotonic() - self._begin
         if spent > self._cluster.queue_patience:
             raise ResumableError(
@@ -260,6 +264,18 @@ class _Waiting:
                 file=sys.stderr,
                 flush=True,
             )
+        return ""
+
+
+def job_names(folder: str) -> tuple[str, str]:
+    """Names of the jobs of a run, by which a later leader finds them: of its arrays, and of successors."""
+    mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return f"chunkwise-array-{mark}", f"chunkwise-next-{mark}"
+
+
+def job_script(cluster: Cluster, task: str) -> str:
+    """The script of a job; all that differs from run to run lies in the environment."""
+    return SCRIPT.format(setup="\n".join(cluster.setup), task=task)
 
 
 def _own_arguments() -> list[str] | None:

@@ -23,23 +23,21 @@ from chunkwise.errors import ChunkwiseError
 
 __all__ = ["FOLDER", "GENERATION", "SECONDS", "TICKET", "TURN", "go_on", "lead", "main", "work"]
 
-#: Variables in a job's environment: folder of the pass, which try it is, and seconds until the job's time is over.
+#: Variables in a job's environment: folder of the pass, which try it is, and seconds in which it begins blocks.
 FOLDER, TURN, SECONDS = "CHUNKWISE_ARRAY_FOLDER", "CHUNKWISE_ARRAY_TURN", "CHUNKWISE_ARRAY_SECONDS"
 #: The file that says which command a successor gives; and how many leaders before it died without any progress.
 TICKET, GENERATION = "CHUNKWISE_ARRAY_TICKET", "CHUNKWISE_ARRAY_GENERATION"
 
-#: A job takes no other call if the longest so far, times this, does not fit into the time that it has left.
-SLACK = 1.5
-
 
 def work() -> int:
-    """Do calls until none is left."""
+    """Do calls until none is left, or the time is over."""
+    from chunkwise.blocks import deadline
     from chunkwise.cluster import array_files
     from chunkwise.cluster.memory import steady_memory
 
-    begin = time.monotonic()
+    deadline.set_deadline(time.time() + float(os.environ[SECONDS]))
     steady_memory()
-    folder, turn, seconds = os.environ[FOLDER], int(os.environ[TURN]), float(os.environ[SECONDS])
+    folder, turn = os.environ[FOLDER], int(os.environ[TURN])
     if not os.path.isdir(os.path.join(folder, f"claims-{turn}")):
         return 0  # the pass was over before this job began
     array_files.private_folder(folder)
@@ -47,14 +45,9 @@ def work() -> int:
     # Every element begins at another place, so that they seldom reach for the same call.
     element, elements = int(os.environ["SLURM_ARRAY_TASK_ID"]), int(os.environ["SLURM_ARRAY_TASK_COUNT"])
     order = np.roll(numbers, -(element * len(numbers) // elements)).tolist()
-    longest = 0.0
-    # A generator claims when it is asked for the next one, and so it is not asked when there is no time.
+    # Claims are made when the next one is asked for, and so none is asked for when there is no time.
     mine = array_files.take(folder, turn, order)
-    while time.monotonic() - begin + SLACK * longest < seconds:
-        number = next(mine, None)
-        if number is None:
-            break
-        started = time.monotonic()
+    while not deadline.is_past() and (number := next(mine, None)) is not None:
         result: tuple[bool, Any]
         try:
             function, call = calls.read(number)
@@ -65,7 +58,6 @@ def work() -> int:
             traceback.print_exc()  # into the job's log
             result = (False, RuntimeError(f"{type(error).__name__}: {error}"))
         array_files.append_result(folder, os.environ["SLURM_JOB_ID"], number, result)
-        longest = max(longest, time.monotonic() - started)
     return 0
 
 
