@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-fast test-slow bench lint galaxy galaxy-down test-galaxy lock clean
+.PHONY: help setup demo test test-fast test-slow bench lint galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,7 +26,7 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/lint-imports
 
 test-fast: setup ## the inner loop, under two minutes
-	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not browser"
+	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not browser"
 
 test: lint ## every test, those in a real Galaxy included
 	@bash deploy/browser.sh
@@ -44,11 +44,20 @@ galaxy: setup ## start a real Galaxy on loopback with the tools in it
 galaxy-down: ## stop it
 	@bash deploy/galaxy/down.sh
 
+cluster: setup ## start a real Slurm, two Pulsars and the Galaxy with ways to them, on loopback (root)
+	@bash deploy/cluster/up.sh
+
+cluster-down: ## stop all of them
+	@bash deploy/cluster/down.sh
+
 test-galaxy: setup ## planemo lint and planemo test of every tool and workflow
 	$(BIN)/python -m pytest -m galaxy --durations=15
+
+test-cluster: setup ## every test that needs the real Slurm, Pulsar or both
+	$(BIN)/python -m pytest -m "cluster and not slow" --durations=15
 
 lock: setup ## resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements.lock
 
-clean: galaxy-down ## remove what the other targets made
-	rm -rf $(VENV) .galaxy demo-output
+clean: cluster-down ## remove what the other targets made
+	rm -rf $(VENV) .galaxy .cluster demo-output
