@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if form == "zarr":
         place = _to_zarr(args, site, opened, selection, sources, recorded, resources)
     else:
-        place = _to_tiff(args, opened, selection, sources, recorded, resources)
+        place = _to_tiff(args, site, opened, selection, sources, recorded, resources)
     shape = _shape(opened.image, selection.cut_shape, len(channels))
     sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(opened.image.axes, shape, strict=True))
     print(f"{sizes} voxels of {selection.level.dtype} in {place}")
@@ -96,6 +96,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _shape(image: Any, cut: tuple[int, ...], channels: int) -> tuple[int, ...]:
     return tuple(channels if axis.type == "channel" else n for axis, n in zip(image.axes, cut, strict=True))
+
+
+def _bytes_of(selection: Any, sources: tuple[Any, ...]) -> int:
+    import numpy as np
+
+    source = selection.source
+    return len(sources) * source.volumes * prod(source.shape) * np.dtype(source.dtype).itemsize
 
 
 def _to_zarr(
@@ -129,8 +136,9 @@ def _to_zarr(
         fixed=args.block is not None,
     )
     recorded |= {"block": list(grid.block), "shard": list(shard)}
-    writer = StoreWriter("fetch", args, site, opened, selection, recorded, grid, default_name=image.name or "image")
     labels = image.kind == "labels"
+    size = _bytes_of(selection, sources)
+    writer = StoreWriter("fetch", args, site, opened, selection, recorded, grid, image.name or "image", size, labels)
     output = OutputImage(
         name=writer.name,
         axes=image.axes,
@@ -153,12 +161,14 @@ def _to_zarr(
 
 def _to_tiff(
     args: argparse.Namespace,
+    site: Any,
     opened: Any,
     selection: Any,
     sources: tuple[Any, ...],
     recorded: dict[str, Any],
     resources: Any,
 ) -> str:
+    from chunkwise.commands.places import check_size
     from chunkwise.commands.reports import earlier_records, record_inputs, write_reports
     from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
     from chunkwise.provenance.files import describe_file
@@ -169,6 +179,7 @@ def _to_tiff(
         raise InputError("--to-workspace takes OME-Zarr only; give the OME-TIFF a name with --output.")
     image = opened.image
     dtype = tiff_type(selection.source.dtype)
+    check_size(site, _bytes_of(selection, sources))
     check_output_file(args.output)
     output = os.path.abspath(args.output)
     recorder = Recorder("fetch", recorded)

@@ -91,7 +91,8 @@ def add_store_output(parser: argparse.ArgumentParser, what: str) -> argparse._Ar
     group.add_argument(
         "--run-dir",
         metavar="DIR",
-        help="where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run)",
+        help="where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run; in the "
+        "workspace always beside the results)",
     )
     group.add_argument(
         "--shard",

@@ -153,7 +153,8 @@ def run(args: argparse.Namespace) -> int:
         "block": list(grid.block),
         "shard": list(shard),
     }
-    writer = StoreWriter("segment", args, site, opened, selection, recorded, grid, default_name="labels")
+    size = 4 * prod(source.shape) * source.volumes
+    writer = StoreWriter("segment", args, site, opened, selection, recorded, grid, "labels", size, labels=True)
     workers = Workers()
     volumes = SmoothedVolumes(source, grid, args.sigma)
     with writer.writing() as under_way, open_executor(resources, volumes.n_blocks) as executor:

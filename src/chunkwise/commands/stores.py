@@ -17,6 +17,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import RECORD, Plan, Run
 from chunkwise.cluster.resources import Resources
+from chunkwise.commands.places import find_place
 from chunkwise.commands.reports import record_inputs
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.layout import OutputImage, write_documents
@@ -27,7 +28,7 @@ from chunkwise.reference import OpenedInput, describe, make_reference
 from chunkwise.site import Site
 from chunkwise.storage.fingerprint import manifest_digest
 from chunkwise.storage.kv import read_key
-from chunkwise.storage.location import Location, resolve
+from chunkwise.storage.location import Location
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
@@ -84,6 +85,10 @@ class StoreWriter:
         Of the blocks.
     default_name : str
         The multiscale's name.
+    size : int
+        Bytes of the full resolution before compression.
+    labels : bool
+        Whether it is a label image.
     """
 
     def __init__(
@@ -96,10 +101,11 @@ class StoreWriter:
         parameters: dict[str, Any],
         grid: Grid,
         default_name: str,
+        size: int,
+        labels: bool,
     ) -> None:
         self.name = default_name
         self._args, self._opened, self._grid = args, opened, grid
-        self.location, partial = _place(args, site, opened)
         source = selection.source
         self.recorder = Recorder(command, parameters)
         inputs = record_inputs(self.recorder, [("image", opened, selection.level.path)])["image"]
@@ -116,25 +122,31 @@ class StoreWriter:
                 "shard": parameters["shard"],
             },
         )
-        self._run_dir = args.run_dir or f"{partial.removesuffix('.partial')}.run"
-        self._partial = partial
+        self._place = find_place(args, site, opened, self._plan.hash, size, labels)
+        self.location = self._place.location
         self._objects: list[StoredObject] = []
 
     @contextmanager
     def writing(self) -> Iterator[Run]:
         """Begin the run, or go on with it; what would fail again leaves nothing behind."""
-        self._run = Run.start(self._plan, self._run_dir, self.location.address, self._partial)
-        with self._run.locked():
-            try:
-                yield self._run
-            except (InputError, PolicyError):
-                self._run.abandon()
-                raise
+        self._run = Run.start(self._plan, self._place.run_dir, self.location.address, self._place.partial)
+        try:
+            with self._run.locked():
+                try:
+                    yield self._run
+                except (InputError, PolicyError):
+                    self._run.abandon()
+                    raise
+        finally:
+            if self._place.workspace:
+                self._place.workspace.tidy()
 
     def complete(self, output: OutputImage) -> None:
         """Write the metadata, and give the store its final name."""
         documents = write_documents(self._run.store, output)
         self._objects = documents + self._run.stored_objects()
+        if self._place.workspace:
+            self._place.workspace.before_naming(self._run.store.address)
         self._run.finish(self.location.address)
         if self._args.into_source:
             _list_label(self._opened.image.location, self._args.into_source)
@@ -167,7 +179,7 @@ class StoreWriter:
             workers=workers.rows(),
         )
         content = record.to_dict()
-        write_atomically(os.path.join(self._run_dir, RECORD), json_bytes(content))
+        write_atomically(os.path.join(self._place.run_dir, RECORD), json_bytes(content))
         if args.record:
             write_atomically(args.record, json_bytes(content))
         records = (*self._opened.records, content)
@@ -183,47 +195,8 @@ class StoreWriter:
                 args.crate,
                 attachments={table_name: table},
             )
-
-
-def _place(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> tuple[Location, str]:
-    """Where the store goes, under the policy, and where it grows until it is whole."""
-    if args.into_source:
-        source = opened.image.location
-        _check_name("--into-source", args.into_source)
-        if opened.image.version != "0.5":
-            raise InputError(
-                f"{source.address} is OME-Zarr {opened.image.version}, and labels are written as 0.5; use --output."
-            )
-        top = resolve(source.address, site, write=True)
-        if not os.access(top.address, os.W_OK):
-            raise InputError(f"{top.address} cannot be written to; use --output for a store of its own.")
-        target = f"{top.address}/labels/{args.into_source}"
-        return Location(target, top.root, top.boundary), f"{top.address}.labels-{args.into_source}.partial"
-    if args.to_workspace:
-        _check_name("--to-workspace", args.to_workspace)
-        if site is None or site.workspace is None:
-            raise InputError("--to-workspace needs a site file that names a workspace; use --output, or ask for one.")
-        location = resolve(f"{site.workspace.root}:{args.to_workspace}", site, write=True)
-    else:
-        location = resolve(args.output, site, write=True)
-        folder = os.path.dirname(location.address)
-        if not os.path.isdir(folder):
-            raise InputError(f"The folder {folder} does not exist; make it first.")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError(f"The folder {folder} cannot be written to; choose another place for --output.")
-    if os.path.lexists(location.address):
-        raise InputError(f"The output {location.address} exists; remove it or choose another name.")
-    if location.address.startswith(f"{opened.image.location.address}/"):
-        raise InputError(
-            f"The output {location.address} would lie inside the image that it is made from; choose a place outside."
-        )
-    return location, f"{location.address}.partial"
-
-
-def _check_name(option: str, name: str) -> None:
-    plain = name.replace("-", "").replace("_", "").replace(".", "")
-    if not (plain.isascii() and plain.isalnum()) or name.startswith("."):
-        raise InputError(f"{option} '{name}' may only have letters, digits, '-', '_' and '.', and no dot at the front.")
+        if self._place.workspace:
+            self._place.workspace.forget()  # reference, record and crate say all that the run's folder said
 
 
 def _list_label(source: Location, name: str) -> None:
@@ -237,4 +210,4 @@ def _list_label(source: Location, name: str) -> None:
     names = document["attributes"].setdefault("ome", {"version": "0.5"}).setdefault("labels", [])
     if name not in names:
         names.append(name)
-        put_object(source.address, "labels/zarr.json", json_bytes(document))
+        put_object(source, "labels/zarr.json", json_bytes(document))

@@ -225,6 +225,8 @@ def _root(file: Path, name: str, entry: dict[str, Any]) -> Root:
         if not url.startswith(("http://", "https://", "s3://")):
             raise InputError(f"{where} has the url '{url}', which has to begin with https://, http:// or s3://.")
         entry["url"] = url.rstrip("/")
+    if url is not None and not entry["named_by_users"]:
+        raise InputError(f"{where} has a url and named_by_users = false, so that nobody could ever open it.")
     s3 = url is not None and url.startswith("s3://")
     if writable and url is not None and not s3:
         raise InputError(f"{where} is a web address, which can only be read.")
@@ -261,6 +263,13 @@ def _workspace(file: Path, entry: dict[str, Any], roots: dict[str, Root]) -> Wor
             f"The site file {file} names '{entry['root']}' as the workspace, "
             'which has to be a root with a path and access = "write".'
         )
+    if not root.named_by_users:
+        raise InputError(
+            f"The site file {file} has the workspace in '{root.name}', whose named_by_users is false: no reference "
+            "could name a result."
+        )
+    if entry["quota"] is not None and entry["layout"] == "flat":
+        raise InputError(f'The site file {file} has a quota for each user, which needs layout = "user" or "user/job".')
     return Workspace(**entry)
 
 

@@ -1,0 +1,250 @@
+"""Where a command's store goes, where it grows until it is whole, and what the site allows of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+
+from chunkwise.errors import InputError, PolicyError, ResumableError
+from chunkwise.reference import OpenedInput
+from chunkwise.site import Site
+from chunkwise.storage.location import Location, resolve
+from chunkwise.storage.workspace import (
+    RUNS,
+    Rights,
+    check_name,
+    folder_size,
+    job_folder,
+    make_folders,
+    make_run_folder,
+    user_folder,
+)
+
+__all__ = ["Place", "check_size", "find_place"]
+
+#: Bytes of a label image before compression for one byte stored, as reckoned when a quota is asked; real ones
+#: are 20 to 200.
+LABELS_SHRINK = 10
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a store goes."""
+
+    location: Location
+    """Its final place, under the policy."""
+    partial: str | Location
+    """Where it grows: a folder on the same file system, or its own place on S3."""
+    run_dir: str
+    """Where plan, journal and scratch files go."""
+    workspace: WorkspaceRun | None = None
+    """What the workspace asks for, where it goes there."""
+
+
+@dataclass(frozen=True)
+class WorkspaceRun:
+    """What is particular to a run that writes into the workspace."""
+
+    root: str
+    inner: str
+    """Folders between the root and the store; may be empty."""
+    folder: str
+    """Of this run, below ``.runs``."""
+    rights: Rights
+    user: str | None
+    quota: int | None
+
+    def used(self) -> int:
+        """Bytes that the person's results and other unfinished runs take."""
+        own = self.inner.split("/", 1)[0]
+        runs = os.path.dirname(self.folder)
+        return folder_size(os.path.join(self.root, own)) + folder_size(runs) - folder_size(self.folder)
+
+    def check_quota(self, needed: int) -> None:
+        """Refuse before the work what would not fit.
+
+        Raises
+        ------
+        PolicyError
+            With the numbers and what to do.
+        """
+        if self.quota is not None and self.used() + needed > self.quota:
+            raise PolicyError(self._too_much(needed))
+
+    def before_naming(self, store: str) -> None:
+        """Hold a whole store to the quota, give it its rights, and make the folders that it goes into.
+
+        Raises
+        ------
+        ResumableError
+            If it is larger than was foreseen, and does not fit.
+        """
+        if self.quota is not None:
+            size = folder_size(store)
+            if self.used() + size > self.quota:
+                raise ResumableError(
+                    f"{self._too_much(size)} What was computed is kept: the same job, run again, goes on from there."
+                )
+        self.rights.give(store)
+        if self.inner:
+            make_folders(self.root, self.inner, self.rights)
+
+    def forget(self) -> None:
+        """Remove the run's folder when nothing in it is needed any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Remove the run's folder where nothing is in it."""
+        with suppress(OSError):
+            os.rmdir(self.folder)
+
+    def _too_much(self, needed: int) -> str:
+        return (
+            f"The results of {self.user} take {_size(self.used())} of the {_size(self.quota or 0)} that this site "
+            f"gives a person, and this one needs {_size(needed)}; remove results that you no longer need, or ask your "
+            "administrator."
+        )
+
+
+def check_size(site: Site | None, size: int) -> None:
+    """Refuse a result that is larger than the site allows.
+
+    Parameters
+    ----------
+    site : Site or None
+        The administrator's file.
+    size : int
+        Bytes of the full resolution before compression.
+
+    Raises
+    ------
+    PolicyError
+        With the numbers and what to do.
+    """
+    most = site.limits.output if site is not None else None
+    if most is not None and size > most:
+        raise PolicyError(
+            f"The result would have {_size(size)} before compression, and this site allows {_size(most)}; cut the "
+            "image with --region, or choose a coarser --level."
+        )
+
+
+def find_place(
+    args: argparse.Namespace, site: Site | None, opened: OpenedInput, plan: str, size: int, labels: bool
+) -> Place:
+    """Say where the store goes, under the policy.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With the options of ``commands.options.add_store_output``.
+    site : Site or None
+        The administrator's file.
+    opened : OpenedInput
+        The input.
+    plan : str
+        The plan's hash.
+    size : int
+        Bytes of the full resolution before compression.
+    labels : bool
+        Whether it is a label image, which compresses well.
+
+    Raises
+    ------
+    InputError
+        If the place cannot be used.
+    PolicyError
+        If the site does not allow it.
+    """
+    check_size(site, size)
+    if args.into_source:
+        return _into_source(args, site, opened)
+    if args.to_workspace:
+        return _to_workspace(args, site, opened, plan, size // LABELS_SHRINK if labels else size)
+    location = resolve(args.output, site, write=True)
+    if location.is_url:
+        _check_outside(location, opened)
+        return _on_s3(args, location)
+    folder = os.path.dirname(location.address)
+    if not os.path.isdir(folder):
+        raise InputError(f"The folder {folder} does not exist; make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"The folder {folder} cannot be written to; choose another place for --output.")
+    _check_free(location, opened)
+    return Place(location, f"{location.address}.partial", args.run_dir or f"{location.address}.run")
+
+
+def _into_source(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> Place:
+    source, name = opened.image.location, args.into_source
+    check_name("--into-source", name)
+    if opened.image.version != "0.5":
+        raise InputError(
+            f"{source.address} is OME-Zarr {opened.image.version}, and labels are written as 0.5; use --output."
+        )
+    top = resolve(source.address, site, write=True)
+    if top.is_url:
+        return _on_s3(args, resolve(f"{top.address}/labels/{name}", site, write=True))
+    if not os.access(top.address, os.W_OK):
+        raise InputError(f"{top.address} cannot be written to; use --output for a store of its own.")
+    location = resolve(f"{top.address}/labels/{name}", site, write=True)
+    if location.address != f"{top.address}/labels/{name}":
+        raise PolicyError(f"The labels of {top.address} are a symbolic link; use --output for a store of its own.")
+    beside = f"{top.address}.labels-{name}"
+    partial = resolve(f"{beside}.partial", site, write=True).address
+    return Place(location, partial, args.run_dir or f"{beside}.run")
+
+
+def _on_s3(args: argparse.Namespace, location: Location) -> Place:
+    """Place a store among the objects of a bucket; the run's own files stay on a file system."""
+    return Place(location, location, args.run_dir or os.path.abspath(f"{location.name}.run"))
+
+
+def _to_workspace(args: argparse.Namespace, site: Site | None, opened: OpenedInput, plan: str, needed: int) -> Place:
+    check_name("--to-workspace", args.to_workspace)
+    if site is None or site.workspace is None:
+        raise InputError("--to-workspace needs a site file that names a workspace; use --output, or ask for one.")
+    if args.run_dir:
+        raise InputError(
+            "--run-dir cannot be given with --to-workspace, which keeps unfinished runs itself, so that another job "
+            "can go on with them."
+        )
+    workspace = site.workspace
+    known = site.person.user is not None
+    parts = [] if workspace.layout == "flat" else [user_folder(site.person)]
+    if workspace.layout == "user/job":
+        parts.append(job_folder(os.environ, plan))
+    inner = "/".join(parts)
+    location = resolve(f"{workspace.root}:{'/'.join([*parts, args.to_workspace])}", site, write=True)
+    root = location.top or ""
+    if location.address != os.path.join(root, inner, args.to_workspace):
+        raise PolicyError(f"{location.address} is reached by a symbolic link; ask your administrator to remove it.")
+    _check_free(location, opened)
+    rights = Rights.of(workspace)
+    folder = os.path.join(root, RUNS, user_folder(site.person) if known else "all", plan)
+    run = WorkspaceRun(root, inner, folder, rights, site.person.user, workspace.quota)
+    run.check_quota(needed)
+    make_run_folder(root, os.path.basename(os.path.dirname(folder)), plan)
+    return Place(location, os.path.join(folder, "store.partial"), os.path.join(folder, "run"), run)
+
+
+def _check_free(location: Location, opened: OpenedInput) -> None:
+    if os.path.lexists(location.address):
+        raise InputError(f"The output {location.address} exists; remove it or choose another name.")
+    _check_outside(location, opened)
+
+
+def _check_outside(location: Location, opened: OpenedInput) -> None:
+    if location.address.startswith(f"{opened.image.location.address}/"):
+        raise InputError(
+            f"The output {location.address} would lie inside the image that it is made from; choose a place outside."
+        )
+
+
+def _size(size: int) -> str:
+    for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB")):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size / 1024:.1f} KiB"
