@@ -125,9 +125,10 @@ def _run(folder: str, store: str) -> Any:
 def _bare_run(folder: str, store: str) -> Any:
     """A run on a store that is there already."""
     from chunkwise.blocks.run import Run
+    from chunkwise.storage.location import Location
 
     os.makedirs(folder)
-    return Run(folder, store, "bench")
+    return Run(folder, Location(store), "bench")
 
 
 def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ run         the plan's hash: lines of another plan are ignored
 pass        name of the pass
 block       id of the block or unit in that pass
 status      ``done`` or ``failed``
-objects     list of [key, sha256, size]; keys in the output store, or in ``scratch/``
+objects     list of [key, sha256, size], on S3 with the server's tag; keys in the output store, or in ``scratch/``
 data        what the next pass needs to know, small; null where there is nothing
 worker      host and process id
 start, end  seconds since the epoch
@@ -61,7 +61,7 @@ class Entry:
             "pass": self.name,
             "block": self.block,
             "status": self.status,
-            "objects": [[item.key, item.sha256, item.size] for item in self.objects],
+            "objects": [item.row() for item in self.objects],
             "data": self.data,
             "worker": self.worker,
             "start": round(self.start, 6),

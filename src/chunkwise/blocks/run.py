@@ -8,7 +8,7 @@ The run directory holds::
     scratch/       what passes hand on to each other; removed when the run is complete
 
 The unfinished store grows beside the output, under ``OUTPUT.partial``, and is renamed when every
-block is done, so that nothing half-written is ever seen under the final name.
+block is done; on S3 it gets the document at its root last. See :mod:`chunkwise.storage.growth`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,27 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.journal import Entry, read_entries
-from chunkwise.errors import InputError, ResumableError
-from chunkwise.storage.writer import StoredObject, json_bytes, put_object, remove_temporaries
+from chunkwise.errors import InputError
+from chunkwise.storage.growth import CLAIM, check_files, growth_of
+from chunkwise.storage.location import Location
+from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
 __all__ = ["RECORD", "Plan", "Run"]
 
 #: The run record in the run directory; that it is there says that the run is complete.
 RECORD = "record.json"
+
+#: Lines of the journal whose objects are looked at together.
+TOGETHER = 64
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,12 @@ class Run:
     """One run in progress; small and picklable, handed to every worker."""
 
     folder: str
-    store: str
+    store: Location
     """Of the unfinished output."""
     hash: str
 
     @classmethod
-    def start(cls, plan: Plan, folder: str, output: str, partial: str) -> Run:
+    def start(cls, plan: Plan, folder: str, output: str, partial: str | Location) -> Run:
         """Begin a run, or go on with one of the same plan.
 
         Parameters
@@ -86,18 +92,19 @@ class Run:
         folder : str
             The run directory.
         output : str
-            Final name of the store.
-        partial : str
-            Where the store grows until then, on the same file system.
+            Final address of the store.
+        partial : str or Location
+            Where the store grows until then: a folder on the same file system, or its own place on S3.
 
         Raises
         ------
         InputError
             If the output exists, or the directory belongs to another run.
         """
-        if os.path.lexists(output):
-            raise InputError(f"The output {output} exists; remove it or choose another name.")
-        run = cls(os.path.abspath(folder), os.path.abspath(partial), plan.hash)
+        place = Location(os.path.abspath(partial)) if isinstance(partial, str) else partial
+        run = cls(os.path.abspath(folder), place, plan.hash)
+        growing = growth_of(place)
+        growing.check(run.folder, output)
         known = os.path.join(run.folder, "plan.json")
         if os.path.exists(os.path.join(run.folder, RECORD)) and os.path.exists(known):
             # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
@@ -113,10 +120,9 @@ class Run:
         else:
             if os.path.isdir(run.folder) and os.listdir(run.folder):
                 raise InputError(f"The run directory {run.folder} exists and is not empty; give another --run-dir.")
-            if os.path.lexists(run.store):
-                raise InputError(f"{run.store} is left over from another run; remove it to begin anew.")
+            growing.check_empty()
             put_object(run.folder, "plan.json", content)
-        os.makedirs(run.store, exist_ok=True)
+        growing.take(run.folder, output)
         return run
 
     @contextmanager
@@ -128,7 +134,7 @@ class Run:
         InputError
             If another run is at work on the same output.
         """
-        path = f"{self.store}.lock"
+        path = growth_of(self.store).lock_file(self.folder)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             try:
@@ -146,7 +152,7 @@ class Run:
             os.close(handle)
 
     def _busy(self) -> InputError:
-        output = self.store.removesuffix(".partial")
+        output = self.store.address.removesuffix(".partial")
         return InputError(f"Another run is at work on {output}; wait for it, or end it first.")
 
     @property
@@ -155,8 +161,12 @@ class Run:
         return os.path.join(self.folder, "journal")
 
     def path(self, key: str) -> str:
-        """Where an object lies: keys that begin with ``scratch/`` in the run directory, others in the store."""
-        return os.path.join(self.folder if key.startswith("scratch/") else self.store, key)
+        """Where a file that only passes need lies: its key begins with ``scratch/``."""
+        return os.path.join(self.folder, key)
+
+    def place(self, key: str) -> str | Location:
+        """What holds an object: keys that begin with ``scratch/`` are in the run directory, others in the store."""
+        return self.folder if key.startswith("scratch/") else self.store
 
     def done(self, name: str, count: int) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], dict[int, Any]]:
         """The blocks of a pass that are done: their line is there, and their objects have the hashes it names.
@@ -175,10 +185,16 @@ class Run:
             What the lines of done blocks hand on, where they hand on something.
         """
         done, data = np.zeros(count, np.bool_), {}
-        for entry in read_entries(self.journal, self.hash):
-            if entry.name == name and entry.status == "done" and entry.block < count:
+        entries = (
+            entry
+            for entry in read_entries(self.journal, self.hash)
+            if entry.name == name and entry.status == "done" and entry.block < count
+        )
+        while batch := list(islice(entries, TOGETHER)):
+            whole = self._whole({item for entry in batch for item in entry.objects})
+            for entry in batch:
                 # A later line of the same block is about the same objects, as they are now.
-                done[entry.block] = all(map(self._is_whole, entry.objects))
+                done[entry.block] = whole.issuperset(entry.objects)
                 if entry.data is not None:
                     data[entry.block] = entry.data
         return done, {block: value for block, value in data.items() if done[block]}
@@ -235,12 +251,13 @@ class Run:
             )
         return gzip.compress(("\n".join(rows) + "\n").encode(), mtime=0)
 
-    def _is_whole(self, item: StoredObject) -> bool:
-        try:
-            with open(self.path(item.key), "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == item.sha256
-        except OSError:
-            return False
+    def _whole(self, items: Iterable[StoredObject]) -> set[StoredObject]:
+        """Those that are there with the bytes that they were written with."""
+        scratch, stored = [], []
+        for item in items:
+            (scratch if item.key.startswith("scratch/") else stored).append(item)
+        sure = [*check_files(self.folder, scratch), *growth_of(self.store).are_whole(stored)]
+        return {item for item, whole in zip([*scratch, *stored], sure, strict=True) if whole}
 
     def finish(self, output: str) -> None:
         """Give the store its final name, and remove what only passes needed.
@@ -250,26 +267,19 @@ class Run:
         ResumableError
             If something took the output's name in the meantime.
         """
-        if os.path.lexists(output):
-            raise ResumableError(
-                f"The output {output} appeared during the run; the result is kept in {self.store}: move the other away "
-                "and run the same command again."
-            )
-        remove_temporaries(self.store)
-        os.makedirs(os.path.dirname(output), exist_ok=True)
-        os.rename(self.store, output)
+        growth_of(self.store).finish(output)
         shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
 
     def abandon(self) -> None:
         """Remove every trace; for runs that would fail again."""
-        shutil.rmtree(self.store, ignore_errors=True)
+        growth_of(self.store).remove()
         self.forget()
 
     def forget(self) -> None:
         """Empty the run directory of what a run puts there; whatever else somebody keeps in it stays."""
         for name in ("journal", "scratch"):
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
-        for name in (RECORD, "plan.json"):
+        for name in (RECORD, "plan.json", CLAIM):
             with suppress(OSError):
                 os.unlink(os.path.join(self.folder, name))
         with suppress(OSError):

@@ -15,6 +15,7 @@ import numpy as np
 from chunkwise.errors import InputError
 from chunkwise.ngff.model import Axis
 from chunkwise.storage.arrays import Box
+from chunkwise.storage.location import Location
 from chunkwise.storage.writer import ArrayLayout, StoredObject, json_bytes, put_object
 
 __all__ = ["OutputImage", "shard_of", "write_documents"]
@@ -218,9 +219,12 @@ class OutputImage:
         return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
 
 
-def write_documents(folder: str, image: OutputImage) -> list[StoredObject]:
-    """Write the metadata documents of a store; the voxels are written by passes."""
-    written = [put_object(folder, "zarr.json", json_bytes(image.document()))]
+def write_documents(place: str | Location, image: OutputImage) -> list[StoredObject]:
+    """Write the metadata documents of a store; the voxels were written by passes.
+
+    The root's document comes last: where a store grows under its own name, it is what makes a store of it.
+    """
+    written = []
     for level in range(image.n_levels):
-        written.append(put_object(folder, f"{level}/zarr.json", json_bytes(image.layout(level).document())))
-    return written
+        written.append(put_object(place, f"{level}/zarr.json", json_bytes(image.layout(level).document())))
+    return [*written, put_object(place, "zarr.json", json_bytes(image.document()))]

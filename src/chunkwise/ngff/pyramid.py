@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -14,7 +13,6 @@ from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage, shard_of
 from chunkwise.storage.arrays import open_array
-from chunkwise.storage.location import Location
 from chunkwise.storage.writer import json_bytes, put_object, write_box
 
 __all__ = ["block_means", "write_pyramid"]
@@ -54,7 +52,7 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     above = output.volume_shape(work.level - 1)
     factors = output.factors(above)
     data = np.empty(tuple(part.stop - part.start for part in box), output.dtype)
-    source = open_array(Location(os.path.join(work.run.store, str(work.level - 1))))
+    source = open_array(work.run.store.child(str(work.level - 1)))
     # The level above is read in slabs of one chunk, so that a unit of it never lies in memory as a whole.
     slab = max(1, output.layout(work.level).chunks[output.first_spatial])
     if output.downsampling == "mean":

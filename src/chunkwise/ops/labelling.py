@@ -244,8 +244,7 @@ def _write_unit(write: _Write, number: int) -> BlockResult:
         labels = label(_load_mask(work, OBJECTS, block_number), work.connectivity)
         look_up(_table(work.run, OBJECTS, block_number).astype(layout.dtype), labels, data[inner])
     full, shaped = write.output.place(volume, box, data)
-    folder = work.run.folder if write.array.startswith("scratch/") else work.run.store
-    return BlockResult(tuple(write_box(folder, write.array, layout, full, shaped)))
+    return BlockResult(tuple(write_box(work.run.place(write.array), write.array, layout, full, shaped)))
 
 
 def _block_key(phase: str, number: int) -> str:

@@ -4,7 +4,7 @@ Found at ``CHUNKWISE_SITE``, else ``/etc/chunkwise/site.toml``; without one, chu
 person's own shell program. ``docs/site.md`` describes every key; ``site.keys`` is where they are said.
 """
 
-from chunkwise.site.model import Cluster, Limits, Models, Person, Root, Site, Workspace
+from chunkwise.site.model import Cluster, Limits, Models, Person, Root, S3Access, Site, Workspace
 from chunkwise.site.read import DEFAULT_SITE_FILE, load_site
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Models",
     "Person",
     "Root",
+    "S3Access",
     "Site",
     "Workspace",
     "load_site",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chunkwise.errors import PolicyError
 
-__all__ = ["Cluster", "Limits", "Models", "Person", "Root", "Site", "Workspace"]
+__all__ = ["Cluster", "Limits", "Models", "Person", "Root", "S3Access", "Site", "Workspace"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,17 @@ class Person:
 
 
 @dataclass(frozen=True)
+class S3Access:
+    """How the objects below a root are reached: the place of the keys, never the keys themselves."""
+
+    endpoint: str | None
+    region: str
+    credentials: str
+    file: str | None
+    profile: str
+
+
+@dataclass(frozen=True)
 class Root:
     """A named place that may be read or written.
 
@@ -57,6 +68,13 @@ class Root:
     credentials: str = "anonymous"
     credentials_file: str | None = None
     credentials_profile: str = "default"
+
+    @property
+    def s3(self) -> S3Access | None:
+        """How its objects are reached; None where it is no s3 address."""
+        if self.url is None or not self.url.startswith("s3://"):
+            return None
+        return S3Access(self.endpoint, self.region, self.credentials, self.credentials_file, self.credentials_profile)
 
     def open_to(self, person: Person) -> bool:
         """Whether a person may use it; a root that names nobody is open to everybody."""

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from chunkwise.errors import InputError, PolicyError
-from chunkwise.storage.kv import kvstore_spec, read_key
+from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
+from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
 
 __all__ = ["ArrayReader", "Box", "open_array"]
 
@@ -32,16 +33,28 @@ class ArrayReader(Protocol):
     """What is read at once: the inner chunks of a sharded array."""
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
-        """Read a box given by slices with start and stop, one an axis."""
+        """Read a box given by slices with start and stop, one an axis.
+
+        Raises
+        ------
+        InputError
+            If a chunk is damaged or refused.
+        ResumableError
+            If the array's server does not answer.
+        """
 
 
 def open_array(location: Location) -> ArrayReader:
     """Open the array at a location; a process opens each array once, as long as its metadata are the same file.
 
+    A remote array is opened once in any case: its metadata are not asked for again with every block.
+
     Raises
     ------
     InputError
         If there is no array, or no codec for it.
+    ResumableError
+        If its server does not answer.
     """
     return _open_array(location, None if location.is_url else _signature(location.address))
 
@@ -66,25 +79,11 @@ def _open_array(location: Location, _: tuple[int, int] | None) -> ArrayReader:
 
     spec = {"driver": "zarr3" if version == 3 else "zarr", "kvstore": kvstore_spec(location)}
     try:
-        return _TensorstoreReader(location, ts.open(spec, open=True, read=True, context=_context()).result())
-    except (ValueError, NotImplementedError) as error:
+        return _TensorstoreReader(location, ts.open(spec, open=True, read=True, context=context()).result())
+    except (*SERVER_ERRORS, NotImplementedError) as error:
         if location.is_url:
-            raise InputError(_explain(location, error)) from None
+            raise explain(location, error) from None
         return _ZarrReader(location, version)
-
-
-@lru_cache(maxsize=1)
-def _context() -> Any:
-    """One decoding thread: the unit of parallelism is the worker, which owns one core."""
-    import tensorstore as ts
-
-    return ts.Context(
-        {
-            "cache_pool": {"total_bytes_limit": 0},
-            "data_copy_concurrency": {"limit": 1},
-            "file_io_concurrency": {"limit": 4},
-        }
-    )
 
 
 class _TensorstoreReader:
@@ -99,7 +98,9 @@ class _TensorstoreReader:
             _refuse_links(self._location, self._keys(box))
         try:
             data = self._array[box].read().result()
-        except (ValueError, OSError, RuntimeError) as error:
+        except SERVER_ERRORS as error:
+            if self._location.is_url:
+                raise explain(self._location, error) from None
             raise InputError(_explain(self._location, error)) from None
         return np.asarray(data)
 
@@ -144,10 +145,7 @@ class _ZarrReader:
 
 def _explain(location: Location, error: Exception) -> str:
     """Keep the library's own words, which name the chunk, without its internal state."""
-    words = str(error).split(" [tensorstore_spec")[0].split(" [source locations")[0]
-    for prefix in ("FAILED_PRECONDITION: ", "NOT_FOUND: ", "INVALID_ARGUMENT: ", "DATA_LOSS: ", "UNKNOWN: "):
-        words = words.removeprefix(prefix)
-    return f"The array {location.address} cannot be read: {words.rstrip('.')}."
+    return f"The array {location.address} cannot be read: {words_of(error)}."
 
 
 def _indices(box: Box, size: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

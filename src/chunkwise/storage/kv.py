@@ -1,25 +1,19 @@
-"""Small objects of a store, read by key: metadata documents, local or remote."""
+"""Small objects of a store by key, and all objects of one on S3: read, put, claimed, listed, removed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from chunkwise.errors import InputError
 from chunkwise.storage.location import Location
+from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 
-__all__ = ["kvstore_spec", "read_key"]
+__all__ = ["claim_key", "contents_of", "list_keys", "put_key", "read_key", "remove_keys", "tags_of"]
 
-
-def kvstore_spec(location: Location) -> dict[str, Any]:
-    """Describe a location as a tensorstore key-value store."""
-    if not location.is_url:
-        return {"driver": "file", "path": location.address.rstrip("/") + "/"}
-    parts = urlsplit(location.address)
-    if parts.scheme == "s3":
-        return {"driver": "s3", "bucket": parts.netloc, "path": unquote(parts.path).strip("/") + "/"}
-    return {"driver": "http", "base_url": location.address.rstrip("/") + "/"}
+#: Requests of a process that are made together; tensorstore limits how many of them are under way.
+TOGETHER = 64
 
 
 def read_key(location: Location, key: str) -> bytes | None:
@@ -30,22 +24,122 @@ def read_key(location: Location, key: str) -> bytes | None:
     InputError
         If the object exists and cannot be read.
     PolicyError
-        If the key leads out of what the policy allows.
+        If the key leads out of what the policy allows, or the server sends us elsewhere.
+    ResumableError
+        If the server does not answer.
     """
-    if not location.is_url:
-        path = location.child(key).address
-        try:
-            with open(path, "rb") as file:
-                return file.read()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {os.strerror(error.errno or 0)}.") from None
+    place = location.child(key)
+    if location.is_url:
+        result = _ask(place, "read", lambda: _open(location).read(key).result())
+        return bytes(result.value) if result.state == "value" else None
+    try:
+        with open(place.address, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{place.address} cannot be read: {os.strerror(error.errno or 0)}.") from None
+
+
+def put_key(location: Location, key: str, content: bytes) -> str:
+    """Put one object below an S3 location, whole or not at all; returns the server's tag of it.
+
+    Raises
+    ------
+    ResumableError
+        If the server does not take it.
+    """
+    return _tag(_ask(location.child(key), "written", lambda: _open(location).write(key, content).result()))
+
+
+def claim_key(location: Location, key: str, content: bytes) -> bytes:
+    """Put an object where there is none, and return what is there afterwards: ours, or what another was faster with.
+
+    Raises
+    ------
+    ResumableError
+        If the server does not answer, or does not take it.
+    """
+
+    def claim() -> bytes:
+        store = _open(location)
+        found = store.read(key).result()
+        if found.state != "value":
+            # Written only where there still is nothing, which the server decides.
+            store.write(key, content, if_equal=found.stamp.generation).result()
+            found = store.read(key).result()
+        return bytes(found.value)
+
+    return bytes(_ask(location.child(key), "written", claim))
+
+
+def list_keys(location: Location) -> list[str]:
+    """List the objects below an S3 location, sorted.
+
+    Raises
+    ------
+    InputError
+        If it may not be listed.
+    ResumableError
+        If the server does not answer.
+    """
+    keys = _ask(location, "read", lambda: _open(location).list().result())
+    return sorted(key.decode("utf-8", "surrogateescape") for key in keys)
+
+
+def tags_of(location: Location, keys: Iterable[str]) -> Iterator[str | None]:
+    """Ask for the server's tags of objects, without their bytes; None for one that is not there."""
+    for found in _ask_each(location, keys, "read", lambda store, key: store.read(key, byte_range=slice(0, 0))):
+        yield _tag(found.stamp) if found.state == "value" else None
+
+
+def contents_of(location: Location, keys: Iterable[str]) -> Iterator[bytes | None]:
+    """Read objects, a few at a time; None for one that is not there."""
+    for found in _ask_each(location, keys, "read", lambda store, key: store.read(key), together=4):
+        yield bytes(found.value) if found.state == "value" else None
+
+
+def remove_keys(location: Location, keys: Iterable[str]) -> None:
+    """Remove objects below an S3 location; one that is gone already is no error.
+
+    Raises
+    ------
+    ResumableError
+        If the server does not do it.
+    """
+    for _ in _ask_each(location, keys, "written", lambda store, key: store.write(key, None)):
+        pass
+
+
+def _open(location: Location) -> Any:
+    spec, shared = kvstore_spec(location), context()
     import tensorstore as ts
 
-    location.child(key)
+    return ts.KvStore.open(spec, context=shared).result()
+
+
+def _ask(place: Location, action: str, request: Callable[[], Any]) -> Any:
     try:
-        result = ts.KvStore.open(kvstore_spec(location)).result().read(key).result()
-    except (ValueError, OSError) as error:
-        raise InputError(f"{location.address}/{key} cannot be read: {str(error).split(' [')[0]}") from None
-    return bytes(result.value) if result.state == "value" else None
+        return request()
+    except SERVER_ERRORS as error:
+        raise explain(place, error, action) from None
+
+
+def _ask_each(
+    location: Location,
+    keys: Iterable[str],
+    action: str,
+    request: Callable[[Any, str], Any],
+    together: int = TOGETHER,
+) -> Iterator[Any]:
+    """Make a request for every key, several under way at once; results in the order of the keys."""
+    store = _ask(location, action, lambda: _open(location))
+    left = list(keys)
+    for start in range(0, len(left), together):
+        futures = [(key, request(store, key)) for key in left[start : start + together]]
+        for key, future in futures:
+            yield _ask(location.child(key), action, future.result)
+
+
+def _tag(stamp: Any) -> str:
+    return bytes(stamp.generation).decode("latin-1").lstrip("\0")

@@ -1,5 +1,7 @@
 """The one writer: encodes a shard in memory, hashes the bytes, writes a temporary name, renames it.
 
+On S3 an object is put whole, and is not there before its last byte has arrived.
+
 Nothing else in chunkwise writes voxels. The bytes of a shard depend on its voxels and on the
 layout alone: zstd at a pinned level (never blosc, whose threads make encodings differ), and
 metadata documents without time, host, path or version.
@@ -23,6 +25,8 @@ import numpy as np
 
 from chunkwise.errors import ResumableError
 from chunkwise.storage.arrays import Box
+from chunkwise.storage.kv import put_key
+from chunkwise.storage.location import Location
 
 __all__ = [
     "ZSTD_LEVEL",
@@ -49,6 +53,13 @@ class StoredObject:
     key: str
     sha256: str
     size: int
+    tag: str | None = None
+    """What the S3 server calls this very object; None on a file system."""
+
+    def row(self) -> list[Any]:
+        """Its values as JSON, from which ``StoredObject(*row)`` makes it again."""
+        values = [self.key, self.sha256, self.size]
+        return values if self.tag is None else [*values, self.tag]
 
 
 @dataclass(frozen=True)
@@ -112,15 +123,27 @@ def decompress(content: bytes) -> bytes:
     return bytes(zstd(content))
 
 
-def put_object(folder: str, key: str, content: bytes) -> StoredObject:
+def put_object(place: str | Location, key: str, content: bytes) -> StoredObject:
     """Write one object so that it is there whole or not at all.
+
+    Parameters
+    ----------
+    place : str or Location
+        A folder, or where a store is.
+    key : str
+        Of the object, below that place.
+    content : bytes
+        All of it.
 
     Raises
     ------
     ResumableError
-        If the file system refuses, such as when the disk is full.
+        If the file system refuses, such as when the disk is full; or the server.
     """
-    path = os.path.join(folder, key)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if isinstance(place, Location) and place.is_url:
+        return StoredObject(key, sha256, len(content), put_key(place, key, content))
+    path = os.path.join(place.address if isinstance(place, Location) else place, key)
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(6)}.tmp")
     with clear_errors(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -132,7 +155,7 @@ def put_object(folder: str, key: str, content: bytes) -> StoredObject:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-    return StoredObject(key, hashlib.sha256(content).hexdigest(), len(content))
+    return StoredObject(key, sha256, len(content))
 
 
 def remove_temporaries(folder: str) -> None:
@@ -144,12 +167,14 @@ def remove_temporaries(folder: str) -> None:
                     os.unlink(os.path.join(top, name))
 
 
-def write_box(folder: str, array: str, layout: ArrayLayout, box: Box, data: np.ndarray[Any, Any]) -> list[StoredObject]:
+def write_box(
+    place: str | Location, array: str, layout: ArrayLayout, box: Box, data: np.ndarray[Any, Any]
+) -> list[StoredObject]:
     """Write the shards that a box consists of.
 
     Parameters
     ----------
-    folder : str
+    place : str or Location
         Of the store.
     array : str
         Path of the array inside the store.
@@ -180,7 +205,7 @@ def write_box(folder: str, array: str, layout: ArrayLayout, box: Box, data: np.n
         content = encode_shard(layout, data[cut])
         key = f"{array}/c/{'/'.join(map(str, index))}"
         if content is not None:
-            written.append(put_object(folder, key, content))
+            written.append(put_object(place, key, content))
     return written
 
 

@@ -1,0 +1,212 @@
+"""Web and S3 servers: how they are reached, how long is waited for them, what their answers mean.
+
+* Reading: an object that is not there (HTTP 404) is absent, as Zarr has it. Every other answer that is not the object
+  is an error, never voxels: also 403, which some S3 servers give for an absent object where the keys may not list.
+* Retries: an answer of 429 or 5xx, a lost connection and a silent server are tried again, :data:`TRIES` times in all.
+* Redirects are not followed: they could lead out of what the site allows.
+* Keys of S3 come from a file or from the environment, and are read by tensorstore where they are needed; no object of
+  chunkwise holds them.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import stat
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from chunkwise.errors import ChunkwiseError, InputError, PolicyError, ResumableError
+from chunkwise.site import S3Access
+from chunkwise.storage.location import Location
+
+__all__ = ["SERVER_ERRORS", "TRIES", "context", "explain", "kvstore_spec", "words_of"]
+
+#: How often a request is made in all before the server is given up: about 15 seconds of waiting in between.
+TRIES = 6
+
+#: Requests of one process under way at once: a worker owns one core, and waits for the server most of the time.
+AT_ONCE = 8
+
+#: What tensorstore raises when a server does not give what it was asked for.
+SERVER_ERRORS = (ValueError, OSError, RuntimeError)
+
+#: A server that accepts a connection, and one that sends nothing any more, is given up after so many seconds.
+PATIENCE = {"TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS": "20", "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "30"}
+
+_STATUS = re.compile(r"HTTP code (\d{3})|http_response_code='(\d{3})'")
+_GIVEN_UP = re.compile(r"^(?:ABORTED: )?All \d+ retry attempts failed: ")
+_INTERNAL = re.compile(r" \[(?:tensorstore_spec|source locations|http_response|x-amzn|HTTP code|curl_code)")
+_CODES = (
+    "ABORTED",
+    "DATA_LOSS",
+    "FAILED_PRECONDITION",
+    "INTERNAL",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "OUT_OF_RANGE",
+    "PERMISSION_DENIED",
+    "UNKNOWN",
+)
+
+
+@lru_cache(maxsize=1)
+def context() -> Any:
+    """What all of a process' reading and writing shares: limits of tensorstore.
+
+    One decoding thread: the unit of parallelism is the worker, which owns one core. Nothing is cached between reads.
+    """
+    for name, seconds in PATIENCE.items():
+        os.environ.setdefault(name, seconds)
+    os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "1")
+    import tensorstore as ts
+
+    retries = {"max_retries": TRIES - 1, "initial_delay": "500ms", "max_delay": "8s"}
+    return ts.Context(
+        {
+            "cache_pool": {"total_bytes_limit": 0},
+            "data_copy_concurrency": {"limit": 1},
+            "file_io_concurrency": {"limit": 4},
+            "http_request_concurrency": {"limit": AT_ONCE},
+            "http_request_retries": retries,
+            "s3_request_concurrency": {"limit": AT_ONCE},
+            "s3_request_retries": retries,
+        }
+    )
+
+
+def kvstore_spec(location: Location) -> dict[str, Any]:
+    """Describe a location as a tensorstore key-value store.
+
+    Raises
+    ------
+    InputError
+        If the site says that there are keys for it, and there are none.
+    """
+    if not location.is_url:
+        return {"driver": "file", "path": location.address.rstrip("/") + "/"}
+    parts = urlsplit(location.address)
+    if parts.scheme != "s3":
+        return {"driver": "http", "base_url": location.address.rstrip("/") + "/"}
+    path, access = unquote(parts.path).strip("/"), location.s3
+    if access is None:
+        raise AssertionError(f"{location.address} did not come from a root of the site")
+    spec: dict[str, Any] = {
+        "driver": "s3",
+        "bucket": parts.netloc,
+        "path": f"{path}/" if path else "",
+        "aws_region": access.region,
+        "aws_credentials": _credentials(access),
+    }
+    if access.endpoint is not None:
+        spec["endpoint"] = access.endpoint
+    return spec
+
+
+def _credentials(access: S3Access) -> dict[str, str]:
+    if access.credentials == "environment":
+        missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)]
+        if missing:
+            raise InputError(
+                f"The site takes the keys of this S3 root from the environment, and {' and '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not set in it; ask your administrator."
+            )
+        return {"type": "environment"}
+    if access.credentials == "file":
+        file = access.file or ""
+        _check_keys(file, access.profile)
+        # Without a name for the second file, in which there are no keys, tensorstore looks for it at home.
+        return {"type": "profile", "profile": access.profile, "credentials_file": file, "config_file": os.devnull}
+    return {"type": "anonymous"}
+
+
+@lru_cache(maxsize=16)
+def _check_keys(file: str, profile: str) -> None:
+    """Refuse a file of keys that others may read, or that lacks the profile, without telling what is in it."""
+    try:
+        with open(file, encoding="utf-8") as content:
+            mode = os.fstat(content.fileno()).st_mode
+            keys = configparser.ConfigParser(interpolation=None, default_section="")
+            keys.read_file(content)
+            there = keys.has_option(profile, "aws_access_key_id") and keys.has_option(profile, "aws_secret_access_key")
+    except OSError as error:
+        said = os.strerror(error.errno or 0)
+        raise InputError(f"The file of S3 keys {file} cannot be read: {said}; ask your administrator.") from None
+    except (ValueError, configparser.Error):
+        raise InputError(f"The file of S3 keys {file} is damaged; ask your administrator.") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InputError(f"The file of S3 keys {file} can be read by others; its mode has to be 0600.")
+    if not there:
+        raise InputError(f"The file of S3 keys {file} has no keys for the profile '{profile}'; ask your administrator.")
+
+
+def words_of(error: Exception) -> str:
+    """Keep the library's own words, which name the chunk, without its internal state and the server's page."""
+    words = _GIVEN_UP.sub("", _INTERNAL.split(str(error))[0])
+    for code in _CODES:
+        words = words.removeprefix(f"{code}: ")
+    return words.rstrip(".").replace("\n", " ")
+
+
+def explain(location: Location, error: Exception, action: str = "read") -> ChunkwiseError:
+    """Say in one sentence why a server did not do what it was asked for.
+
+    Parameters
+    ----------
+    location : Location
+        The place, or the one above it.
+    error : Exception
+        As tensorstore raised it.
+    action : {"read", "written"}
+        What was tried.
+
+    Returns
+    -------
+    ChunkwiseError
+        :class:`ResumableError` where the same may go well later: a server that does not answer, and all that keeps
+        a run from writing.
+    """
+    text, address = str(error), location.address
+    found = _STATUS.search(text)
+    status = int(found[1] or found[2]) if found else 0
+    said, begin = words_of(error), f"{address} cannot be {action}"
+    later: type[ChunkwiseError] = InputError if action == "read" else ResumableError
+    if "retry attempts failed" in text:
+        # The words for a status are the server's; some have none.
+        what = f"it answers HTTP {status}" if status else said
+        return ResumableError(
+            f"{begin}: its server was asked {TRIES} times and gave nothing ({what}); run the same command again when "
+            "it works."
+        )
+    if 300 <= status < 400:
+        return PolicyError(
+            f"{begin}: the server sends us to another address (HTTP {status}), and redirects are not followed; ask "
+            "your administrator to put the address itself into the site file."
+        )
+    if status in (401, 403):
+        return later(f"{begin}: the server refuses it (HTTP {status}{_code(said)}); {_advice(location, action)}.")
+    if status == 404:
+        bucket = urlsplit(address).netloc
+        return later(f"{begin}: there is no bucket '{bucket}' at its server; correct the name, or have it made.")
+    if status:
+        return later(f"{begin}: the server answers HTTP {status}{_code(said)}; ask whoever runs it.")
+    return later(f"{begin}: {said}.")
+
+
+def _code(said: str) -> str:
+    """S3's own word for what is wrong, such as ``AccessDenied``."""
+    word = said.partition(":")[0]
+    return f", {word}" if re.fullmatch(r"[A-Z][A-Za-z0-9]+", word) and word not in ("Unknown", "Forbidden") else ""
+
+
+def _advice(location: Location, action: str) -> str:
+    if location.s3 is None:
+        return "ask for the right to read it"
+    if action == "read":
+        return (
+            f"the keys of the root '{location.root}' have to be right, and to allow reading and listing: without "
+            "listing, an object that is not there is refused, too"
+        )
+    return f"the keys of the root '{location.root}' have to be right, and to allow writing"
