@@ -84,8 +84,8 @@ def submit(cluster: Cluster, script: str, options: Sequence[str], variables: Map
     ResumableError
         If the batch system does not take it.
     """
-    # What stands last counts: the site's own options do not get around these.
-    command = ["sbatch", *options, "--parsable", "--export=ALL", "--no-requeue", "--chdir=/", "--output=/dev/null"]
+    # What stands last counts: the options may say otherwise about all but the last of these.
+    command = ["sbatch", "--export=ALL", "--no-requeue", "--chdir=/", "--output=/dev/null", *options, "--parsable"]
     said = ""
     for pause in TRIES:
         time.sleep(pause)
