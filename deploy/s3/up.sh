@@ -2,7 +2,8 @@
 # Start a real S3 server on loopback: OpenStack Swift with its S3 interface, from PyPI; do nothing where it runs already.
 # Everything it makes lies in one folder (common.sh). Needs .venv (make setup), and a file system with extended
 # attributes, in which Swift keeps what belongs to an object.
-# Afterwards FOLDER/credentials holds the keys (profiles default and guest) and FOLDER/url the address.
+# Afterwards FOLDER/credentials holds the keys (profiles default, the owner, and guest, who may do nothing), FOLDER/url
+# the address; the buckets images and results are there.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [ -x "$UV" ] || fail ".venv is missing; run 'make setup' first."
@@ -74,4 +75,11 @@ for server in "${SERVERS[@]}"; do
         sleep 0.2
     done
 done
+for _ in $(seq 50); do
+    # The first request may come before all servers know each other.
+    "$ROOT/.venv/bin/python" "$HERE/make_bucket.py" "$(cat "$FOLDER/url")" "$FOLDER/credentials" images results \
+        2> "$FOLDER/log/buckets.log" && break
+    sleep 0.2
+done
+[ -s "$FOLDER/log/buckets.log" ] && fail "the buckets could not be made; see $FOLDER/log/buckets.log"
 say "ready in $((SECONDS - started)) s: $(cat "$FOLDER/url"), keys in $FOLDER/credentials"

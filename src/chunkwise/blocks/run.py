@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -251,11 +251,10 @@ class Run:
             )
         return gzip.compress(("\n".join(rows) + "\n").encode(), mtime=0)
 
-    def _whole(self, items: Iterable[StoredObject]) -> set[StoredObject]:
+    def _whole(self, items: set[StoredObject]) -> set[StoredObject]:
         """Those that are there with the bytes that they were written with."""
-        scratch, stored = [], []
-        for item in items:
-            (scratch if item.key.startswith("scratch/") else stored).append(item)
+        scratch = [item for item in items if item.key.startswith("scratch/")]
+        stored = [item for item in items if not item.key.startswith("scratch/")]
         sure = [*check_files(self.folder, scratch), *growth_of(self.store).are_whole(stored)]
         return {item for item, whole in zip([*scratch, *stored], sure, strict=True) if whole}
 
