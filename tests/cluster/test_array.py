@@ -36,7 +36,7 @@ def on_slurm(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Slurm:
 
 def jobs(slurm: Slurm, folder: Path) -> list[list[str]]:
     """Id of the array, number of the element, and state of the jobs of a run that are in the queue."""
-    mark = array.job_names(str(folder))
+    mark = array.job_names(array.array_folder(CLUSTER, str(folder)))
     said = slurm.call("squeue", "-h", "-r", "-n", ",".join(mark), "-o", "%F|%K|%T|%j")
     return [line.split("|") for line in said.splitlines()]
 
@@ -57,10 +57,10 @@ def in_the_background(function: Callable[[], Any]) -> Callable[[], Any]:
 
 @pytest.mark.cluster
 def test_calls_are_done_by_jobs_and_nothing_is_left(on_slurm: Slurm, tmp_path: Path) -> None:
-    folder = tmp_path / NASTY / "array"
+    folder = tmp_path / NASTY
     with open_array(CLUSTER, THREE, 99, str(folder)) as executor:
         assert executor.workers == 3
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder / "array").stat().st_mode) == 0o700
         assert sorted(executor.run(math.factorial, ((n,) for n in range(50)))) == [math.factorial(n) for n in range(50)]
         assert list(executor.run(math.factorial, [])) == []
         # What comes out is what jobs made, not this process; and every job is accounted for.
@@ -68,14 +68,14 @@ def test_calls_are_done_by_jobs_and_nothing_is_left(on_slurm: Slurm, tmp_path: P
         used = set(on_slurm.call("squeue", "-h", "-t", "all", "-r", "-j", ",".join(executor.jobs), "-o", "%A").split())
         assert ids
         assert ids <= used
-    assert not folder.exists()
+    assert not (folder / "array").exists()
     assert not list(tmp_path.rglob("pwned"))
     until("no job is left", 20, lambda: not jobs(on_slurm, folder))
 
 
 @pytest.mark.cluster
 def test_what_goes_wrong_in_a_call(on_slurm: Slurm, tmp_path: Path) -> None:
-    folder = str(tmp_path / "array")
+    folder = str(tmp_path / "run")
     with open_array(CLUSTER, THREE, 99, folder) as executor:
         # A call that kills its job: told from the others, and given back.
         assert sorted(map(str, executor.run(os._exit, [(3,)]))) == [str(Lost((3,)))]
@@ -85,11 +85,11 @@ def test_what_goes_wrong_in_a_call(on_slurm: Slurm, tmp_path: Path) -> None:
 
 @pytest.mark.cluster
 def test_a_job_that_is_cancelled_in_the_middle_is_made_up_for(on_slurm: Slurm, tmp_path: Path) -> None:
-    folder = tmp_path / "array"
+    folder = tmp_path / "run"
     with open_array(CLUSTER, THREE, 99, str(folder)) as executor:
         result = in_the_background(lambda: list(executor.run(time.sleep, [(2 + n / 100,) for n in range(5)])))
         until("all run", 30, lambda: [job[2] for job in jobs(on_slurm, folder)].count("RUNNING") == 3)
-        until("all have begun", 30, lambda: len(list(folder.glob("*/claims-1/*"))) >= 3)
+        until("all have begun", 30, lambda: len(list(folder.glob("array/*/claims-1/*"))) >= 3)
         on_slurm.call("scancel", f"{jobs(on_slurm, folder)[0][0]}_1")
         assert result() == [None] * 5
         assert len(executor.jobs) == 2, "one array, and one for what was lost"
@@ -97,7 +97,7 @@ def test_a_job_that_is_cancelled_in_the_middle_is_made_up_for(on_slurm: Slurm, t
 
 @pytest.mark.cluster
 def test_cancelling_the_leader_cancels_its_jobs(on_slurm: Slurm, tmp_path: Path) -> None:
-    folder = tmp_path / "array"
+    folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt), open_array(CLUSTER, THREE, 99, str(folder)) as executor:  # noqa: PT012
         calls = executor.run(time.sleep, [(0,), *[(60 + n,) for n in range(5)]])
         next(calls)
@@ -108,7 +108,7 @@ def test_cancelling_the_leader_cancels_its_jobs(on_slurm: Slurm, tmp_path: Path)
 
 @pytest.mark.cluster
 def test_the_next_leader_takes_over_what_is_done(on_slurm: Slurm, tmp_path: Path) -> None:
-    folder = tmp_path / "array"
+    folder = tmp_path / "run"
     calls = [(0,), *[(3 + n / 100,) for n in range(5)]]
     with pytest.raises(ResumableError), open_array(CLUSTER, THREE, 99, str(folder)) as executor:  # noqa: PT012
         first = executor.run(time.sleep, calls)
@@ -127,7 +127,7 @@ def test_the_next_leader_takes_over_what_is_done(on_slurm: Slurm, tmp_path: Path
 def test_a_batch_system_that_refuses_is_quoted(on_slurm: Slurm, tmp_path: Path) -> None:
     nowhere = Cluster("arrays", kind="array", partition="nowhere")
     with pytest.raises(ResumableError, match=r"did not take a job.*partition.*cluster 'arrays'") as caught:  # noqa: SIM117
-        with open_array(nowhere, THREE, 99, str(tmp_path / "array")) as executor:
+        with open_array(nowhere, THREE, 99, str(tmp_path / "run")) as executor:
             list(executor.run(math.factorial, [(1,)]))
     assert "\n" not in str(caught.value)
 
@@ -136,7 +136,7 @@ def test_a_batch_system_that_refuses_is_quoted(on_slurm: Slurm, tmp_path: Path) 
 def test_jobs_that_cannot_begin_are_not_submitted_for_ever(on_slurm: Slurm, tmp_path: Path) -> None:
     broken = Cluster("arrays", kind="array", setup=("echo the module is missing; exit 1",))
     with pytest.raises(ResumableError, match=r"3 times before.*the module is missing"):  # noqa: SIM117
-        with open_array(broken, THREE, 99, str(tmp_path / "array")) as executor:
+        with open_array(broken, THREE, 99, str(tmp_path / "run")) as executor:
             list(executor.run(math.factorial, [(1,)]))
 
 
@@ -144,7 +144,7 @@ def test_jobs_that_cannot_begin_are_not_submitted_for_ever(on_slurm: Slurm, tmp_
 @pytest.mark.slow
 def test_jobs_end_before_their_time_limit_and_others_go_on(on_slurm: Slurm, tmp_path: Path) -> None:
     short = Cluster("arrays", kind="array", walltime=60)
-    with open_array(short, Resources(1, 500 * 2**20), 99, str(tmp_path / "array")) as executor:
+    with open_array(short, Resources(1, 500 * 2**20), 99, str(tmp_path / "run")) as executor:
         assert list(executor.run(time.sleep, [(15 + n / 100,) for n in range(6)])) == [None] * 6
         assert len(executor.jobs) == 2
         states = on_slurm.call("sacct", "-n", "-X", "-P", "-j", ",".join(executor.jobs), "-o", "State").split()
@@ -219,10 +219,10 @@ def test_the_setup_of_a_site_is_no_format(tmp_path: Path) -> None:
 def test_input_errors_leave_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would fail again leaves nothing behind, so that the run directory can be made anew."""
     monkeypatch.setenv("PATH", str(tmp_path))  # no batch system at all
-    folder = tmp_path / "array"
+    folder = tmp_path / "run"
     with pytest.raises(InputError), open_array(CLUSTER, THREE, 99, str(folder)):
         raise InputError("wrong")
-    assert not folder.exists()
+    assert not (folder / "array").exists()
     with (
         pytest.raises(ResumableError, match="sbatch cannot be called"),
         open_array(CLUSTER, THREE, 99, str(folder)) as e,

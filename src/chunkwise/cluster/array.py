@@ -44,7 +44,7 @@ from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.site.model import Cluster
 from chunkwise.storage.writer import put_object
 
-__all__ = ["ArrayExecutor", "job_names", "job_script", "open_array"]
+__all__ = ["ArrayExecutor", "array_folder", "job_names", "job_script", "open_array"]
 
 #: Times that a call may kill the job that does it.
 ATTEMPTS = 3
@@ -56,8 +56,6 @@ GENERATIONS = 5
 SOONEST, SHARE, LATEST = 0.5, 0.05, 10.0
 #: Seconds before the end of its time limit in which a job that is ended was ended by that limit.
 KILL_WAIT = 120
-#: Share of its time limit that a job keeps to end the block it is at, and seconds of it at most and at least.
-RESERVE, MOST, LEAST = 0.2, 600.0, 20.0
 
 SCRIPT = """#!/bin/sh
 exec > "$CHUNKWISE_ARRAY_LOGS/$SLURM_JOB_ID.log" 2>&1
@@ -145,12 +143,10 @@ class ArrayExecutor:
 
     def _submit_round(self, folder: str, turn: int, count: int) -> None:
         elements = min(self.workers, count, self._limit)
-        walltime = 60 * ceil(self._cluster.walltime / 60)  # Slurm counts in minutes
-        seconds = walltime - max(LEAST, min(RESERVE * walltime, MOST))
         self._array = self._submit(
             "work",
             ["--array", f"0-{elements - 1}", "--job-name", self._array_name],
-            {array_job.FOLDER: folder, array_job.TURN: str(turn), array_job.SECONDS: str(seconds)},
+            {array_job.FOLDER: folder, array_job.TURN: str(turn), array_job.WALLTIME: str(self._cluster.walltime)},
         )
         self._succeed(self._array)
 
@@ -267,6 +263,13 @@ class _Waiting:
         return ""
 
 
+def array_folder(cluster: Cluster, folder: str) -> str:
+    """Where calls, results and logs of the run in a directory lie."""
+    if not cluster.folder:
+        return os.path.join(folder, "array")
+    return os.path.join(cluster.folder, f"chunkwise-array-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}")
+
+
 def job_names(folder: str) -> tuple[str, str]:
     """Names of the jobs of a run, by which a later leader finds them: of its arrays, and of successors."""
     mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
@@ -298,7 +301,8 @@ def open_array(cluster: Cluster, resources: Resources, tasks: int, folder: str) 
     tasks : int
         Number of blocks; there are no more jobs than these.
     folder : str
-        For calls, results and logs, on a file system that all nodes see; made for this account alone.
+        The run directory, on a file system that all nodes see: in it calls, results and logs get a folder that this
+        account alone can look into, unless the profile names another place for it.
 
     Raises
     ------
@@ -307,7 +311,7 @@ def open_array(cluster: Cluster, resources: Resources, tasks: int, folder: str) 
     PolicyError
         If another account could write into the folder.
     """
-    folder = private_folder(os.path.abspath(folder), make=True)
+    folder = private_folder(array_folder(cluster, os.path.abspath(folder)), make=True)
     os.makedirs(os.path.join(folder, "logs"), mode=0o700, exist_ok=True)
     handle = None
     for _ in range(20):

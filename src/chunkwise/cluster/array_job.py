@@ -21,10 +21,10 @@ import numpy as np
 
 from chunkwise.errors import ChunkwiseError
 
-__all__ = ["FOLDER", "GENERATION", "SECONDS", "TICKET", "TURN", "go_on", "lead", "main", "work"]
+__all__ = ["FOLDER", "GENERATION", "WALLTIME", "TICKET", "TURN", "go_on", "lead", "main", "work"]
 
-#: Variables in a job's environment: folder of the pass, which try it is, and seconds in which it begins blocks.
-FOLDER, TURN, SECONDS = "CHUNKWISE_ARRAY_FOLDER", "CHUNKWISE_ARRAY_TURN", "CHUNKWISE_ARRAY_SECONDS"
+#: Variables in a job's environment: folder of the pass, which try it is, and seconds that a job may take.
+FOLDER, TURN, WALLTIME = "CHUNKWISE_ARRAY_FOLDER", "CHUNKWISE_ARRAY_TURN", "CHUNKWISE_ARRAY_WALLTIME"
 #: The file that says which command a successor gives; and how many leaders before it died without any progress.
 TICKET, GENERATION = "CHUNKWISE_ARRAY_TICKET", "CHUNKWISE_ARRAY_GENERATION"
 
@@ -34,8 +34,9 @@ def work() -> int:
     from chunkwise.blocks import deadline
     from chunkwise.cluster import array_files
     from chunkwise.cluster.memory import steady_memory
+    from chunkwise.cluster.worker import stop_time
 
-    deadline.set_deadline(time.time() + float(os.environ[SECONDS]))
+    deadline.set_deadline(stop_time(time.time(), float(os.environ[WALLTIME])))
     steady_memory()
     folder, turn = os.environ[FOLDER], int(os.environ[TURN])
     if not os.path.isdir(os.path.join(folder, f"claims-{turn}")):
