@@ -30,10 +30,10 @@ PORT=$(cat "$RUN/port")
 URL=http://127.0.0.1:$PORT
 mkdir -p "$RUN/config.new" "$RUN/data" "$RUN/workspace" "$RUN/images" "$RUN/private"
 rm -f "$RUN/config.new"/*
-# The cluster of 'make cluster', where there is one: same files, and jobs of its users wait until it is there.
-. "$ROOT/deploy/pulsar/ports.sh"
-token=$(cat "$CLUSTER/pulsar/secret" 2>/dev/null || echo none)
-queue=pyamqp://chunkwise:$(cat "$CLUSTER/rabbit/secret" 2>/dev/null || echo none)@127.0.0.1:$AMQP_PORT//
+# The cluster of 'make cluster' may be there or not: same files, and jobs of its users wait until it is.
+. "$ROOT/deploy/pulsar/places.sh"
+token=$(secret "$CLUSTER/pulsar/secret")
+queue=pyamqp://chunkwise:$(secret "$CLUSTER/rabbit/secret")@127.0.0.1:$AMQP_PORT//
 for file in "$HERE"/config/*; do
     (umask 077; sed -e "s|@ROOT@|$ROOT|g" -e "s|@RUN@|$RUN|g" -e "s|@URL@|$URL|g" -e "s|@SECRET@|$(cat "$RUN/secret")|g" \
         -e "s|@CLUSTER@|$CLUSTER|g" -e "s|@PULSAR_PORT@|$PULSAR_PORT|g" -e "s|@PULSAR_TOKEN@|$token|g" \

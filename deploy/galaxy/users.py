@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 PASSWORD = "a-password-for-tests"
-USERS = ("admin", "analyst", "site", "rest", "mq", "slurm")
-"""``site`` works with a site file on this machine; the last three on the cluster, each by its own way
-(config/tpv_destinations.yml); the others without a site file."""
+USERS = ("admin", "analyst", "site", "rest", "mq", "slurm", "patient")
+"""``site`` works with a site file on this machine; ``rest``, ``mq`` and ``slurm`` on the cluster, each by its own way
+(config/tpv_destinations.yml); ``patient`` as ``rest``, with workers that wait until a test lets them start; the others
+without a site file."""
 GROUPS = {"imaging": ("slurm",)}
 """Groups that the site file (config/site.toml) knows."""
 

@@ -1,7 +1,7 @@
 # Shared by up.sh, rabbit.sh and down.sh: where things lie, and how a process of ours is recognised.
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
-. "$HERE/ports.sh"
+. "$HERE/places.sh"
 FOLDER=$CLUSTER
 VENV=$FOLDER/pulsar/venv
 RABBIT=$FOLDER/rabbit
@@ -32,9 +32,4 @@ await() { # seconds, command...
     local seconds=$1; shift
     for _ in $(seq $((5 * seconds))); do "$@" > /dev/null 2>&1 && return 0; sleep 0.2; done
     return 1
-}
-
-secret() { # file: made once, read by its owner only
-    [ -s "$1" ] || (umask 077; mkdir -p "$(dirname "$1")"; head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$1")
-    cat "$1"
 }
