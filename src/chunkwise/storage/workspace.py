@@ -127,10 +127,10 @@ def make_run_folder(root: str, user: str, plan: str) -> str:
             os.makedirs(runs, exist_ok=True)
             # Jobs of other accounts have to find it as open as the root is.
             os.chmod(runs, stat.S_IMODE(os.stat(root).st_mode))
-        os.makedirs(own, mode=0o700, exist_ok=True)
-        for folder in (runs, own):
-            if not stat.S_ISDIR(os.lstat(folder).st_mode):
-                raise PolicyError(f"{folder} is a link, which a workspace cannot have; ask your administrator.")
+        _refuse_link(runs)
+        if not os.path.lexists(own):
+            os.makedirs(own, mode=0o700, exist_ok=True)
+        _refuse_link(own)
         if os.lstat(own).st_uid != os.geteuid():
             raise PolicyError(
                 f"{own} belongs to another account than the one that runs this job; ask your administrator."
@@ -143,6 +143,11 @@ def make_run_folder(root: str, user: str, plan: str) -> str:
             f"The workspace {root} cannot be written to: {os.strerror(error.errno or 0)}; ask your administrator."
         ) from None
     return folder
+
+
+def _refuse_link(folder: str) -> None:
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
+        raise PolicyError(f"{folder} is no folder but a link or a file; ask your administrator to remove it.")
 
 
 @dataclass(frozen=True)
