@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 import urllib.parse
@@ -54,8 +55,8 @@ class User:
         assert self.wait(identity)["state"] == "deferred"
         return identity
 
-    def run(self, tool: str, inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """Run a tool and wait; its outputs by name. A failed job is among them with the state ``error``."""
+    def start(self, tool: str, inputs: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        """Start a tool, and do not wait; the job, and the ids of its outputs by name."""
         prepared = {
             key: {"values": [{"src": "hda", "id": value.removeprefix("hda:")}]}
             if isinstance(value, str) and value.startswith("hda:")
@@ -64,11 +65,15 @@ class User:
         }
         body = {"history_id": self.history, "tool_id": tool, "inputs": prepared}
         made = self.call("POST", "/api/tools", body)
-        return {output["output_name"]: self.wait(output["id"]) for output in made["outputs"]}
+        return str(made["jobs"][0]["id"]), {output["output_name"]: str(output["id"]) for output in made["outputs"]}
+
+    def run(self, tool: str, inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Run a tool and wait; its outputs by name. A failed job is among them with the state ``error``."""
+        return {name: self.wait(identity) for name, identity in self.start(tool, inputs)[1].items()}
 
     def wait(self, identity: str) -> dict[str, Any]:
         """Wait until a dataset will not change any more."""
-        for _ in range(300):
+        for _ in range(600):
             dataset: dict[str, Any] = self.call("GET", f"/api/histories/{self.history}/contents/{identity}")
             if dataset["state"] in ("ok", "error", "deferred", "empty", "paused", "discarded"):
                 return dataset
@@ -88,10 +93,14 @@ class User:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(self.content(dataset, entry["path"]))
 
+    def job_of(self, dataset: dict[str, Any]) -> dict[str, Any]:
+        """What Galaxy knows of the job that made a dataset."""
+        job: dict[str, Any] = self.call("GET", f"/api/jobs/{dataset['creating_job']}?full=true")
+        return job
+
     def error_of(self, dataset: dict[str, Any]) -> str:
         """What the job of a failed dataset wrote to stderr."""
-        job = self.call("GET", f"/api/jobs/{dataset['creating_job']}?full=true")
-        return str(job["stderr"])
+        return str(self.job_of(dataset)["stderr"])
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +123,27 @@ def analyst(galaxy_url: str) -> User:
 def site_user(galaxy_url: str) -> User:
     """A user whose jobs run with a site file: roots images (read) and results (write), and a workspace."""
     return User(galaxy_url, "site")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """Slurm, both Pulsars and the Galaxy with ways to them; its address. What ran before the tests is left running."""
+    parts = {
+        "galaxy": ". deploy/galaxy/common.sh; alive gunicorn",
+        "pulsar": '. deploy/pulsar/common.sh; alive pulsar-rest "$VENV/"',
+        "slurm": ". deploy/slurm/common.sh; alive slurmctld",
+    }
+    before = {part for part, alive in parts.items() if subprocess.run(["bash", "-c", alive], cwd=ROOT).returncode == 0}
+    if os.geteuid() != 0:
+        pytest.skip("Slurm and RabbitMQ have to be started by root")
+    subprocess.run([ROOT / "deploy" / "cluster" / "up.sh"], check=True)
+    yield f"http://127.0.0.1:{(RUN / 'port').read_text().strip()}"
+    for part in parts:
+        if part not in before:
+            subprocess.run([ROOT / "deploy" / part / "down.sh"], check=True)
+
+
+@pytest.fixture(scope="session")
+def admin(cluster: str) -> User:
+    """Galaxy's administrator, who is told more about jobs."""
+    return User(cluster, "admin")

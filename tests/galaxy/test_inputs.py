@@ -144,7 +144,7 @@ def test_results_in_the_workspace(site_user: User) -> None:
     outputs = site_user.run("chunkwise_segment", inputs)
     assert outputs["reference"]["state"] == "ok", site_user.error_of(outputs["reference"])
     assert "labels" not in outputs
-    assert list((RUN / "workspace").glob(f"{name}*/zarr.json"))
+    assert list((RUN / "workspace").glob(f"*/*/{name}*/zarr.json"))
     measured = site_user.run("chunkwise_measure", {"labels": f"hda:{outputs['reference']['id']}", "image": image})
     assert measured["objects"]["state"] == "ok", site_user.error_of(measured["objects"])
     header, first, *_ = site_user.content(measured["objects"]).decode().splitlines()

@@ -1,0 +1,230 @@
+"""From the real Galaxy to the real cluster and back, each way, with nothing moved; who may, and what users do wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import zarr
+from scipy import ndimage
+from skimage import filters, measure
+
+from cluster_jobs import ROOT, RUN, files_of, size_of, staging_of
+from made_stores import digest, multiscale, write
+
+if TYPE_CHECKING:
+    from tests.galaxy.conftest import User
+
+pytestmark = [pytest.mark.galaxy, pytest.mark.cluster]
+
+WAYS = ("rest", "mq", "slurm")
+SHAPE = (48, 320, 512)
+#: What a job may move in all, either way: references, records, tables, pictures, the wrapper itself.
+SMALL = 1_000_000
+
+
+def make_blobs(path: Path) -> np.ndarray[Any, Any]:
+    """An image of some hundred blobs on noise, in 960 files."""
+    rng = np.random.default_rng(4)
+    seeds = np.zeros(SHAPE, np.float32)
+    seeds[tuple(rng.integers(0, size, 400) for size in SHAPE)] = 1
+    blobs = ndimage.gaussian_filter(seeds, 4)
+    image = (blobs / blobs.max() * 3000 + rng.normal(200, 20, SHAPE)).clip(0, 65535).astype(np.uint16)
+    write(path, axes="zyx", shape=SHAPE, entry=multiscale("zyx", levels=1), chunk=16)
+    zarr.open_array(path / "0", mode="r+")[:] = image
+    return image
+
+
+class Blobs:
+    """The image of these tests, and what one process makes of it without Galaxy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = RUN / "images" / "blobs.ome.zarr"
+        self.image = make_blobs(self.store)
+        self.labels = folder / "labels.ome.zarr"
+        self.table = folder / "objects.tsv"
+        plain = {key: value for key, value in os.environ.items() if not key.startswith("CHUNKWISE_")}
+        segment = ["segment", self.store, "--output", self.labels, "--min-size", "50", "--workers", "1"]
+        measure_ = ["measure", "--labels", self.labels, "--image", self.store, "--output", self.table, "--workers", "1"]
+        for words in (segment, measure_):
+            subprocess.run([ROOT / ".venv/bin/chunkwise", *words], check=True, env=plain, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def blobs(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Blobs:
+    return Blobs(tmp_path_factory.mktemp("blobs"))
+
+
+@pytest.fixture(scope="module")
+def users(cluster: str) -> dict[str, User]:
+    """A user for each way."""
+    from tests.galaxy.conftest import User
+
+    return {way: User(cluster, way) for way in WAYS}
+
+
+def opened(user: User, location: str) -> dict[str, Any]:
+    """Open an image where it lies; the reference, or what became of it."""
+    return user.run("chunkwise_open", {"source|kind": "location", "source|location": location})["reference"]
+
+
+def segment_inputs(reference: dict[str, Any], name: str) -> dict[str, Any]:
+    """What the segmentation of the blobs asks for."""
+    where = {"destination|where": "workspace", "destination|to_workspace": name}
+    return {"image": f"hda:{reference['id']}", "min_size": 50, "advanced|block": "16,160,256"} | where
+
+
+def done(user: User, outputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The outputs of a job, all of which went well."""
+    for output in outputs.values():
+        assert output["state"] == "ok", user.job_of(output)
+    return outputs
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def results(request: pytest.FixtureRequest, users: dict[str, User], blobs: Blobs) -> dict[str, Any]:
+    """Open, segment into the workspace, measure and crate, by one way; and what Galaxy's own storage got by it."""
+    user = users[request.param]
+    before = files_of(RUN / "data" / "objects")
+    reference = opened(user, "images:blobs.ome.zarr")
+    done(user, {"reference": reference})
+    segmented = done(user, user.run("chunkwise_segment", segment_inputs(reference, "blobs")))
+    labels = f"hda:{segmented['reference']['id']}"
+    measured = done(user, user.run("chunkwise_measure", {"labels": labels, "image": f"hda:{reference['id']}"}))
+    records = [{"src": "hda", "id": outputs["record"]["id"]} for outputs in (segmented, measured)]
+    crate = done(user, user.run("chunkwise_crate", {"from": {"values": records}}))
+    kept = {file: size for file, size in files_of(RUN / "data" / "objects").items() if file not in before}
+    return {
+        "way": request.param,
+        "user": user,
+        "kept": kept,
+        "reference": reference,
+        "segmented": segmented,
+        "measured": measured,
+        "crate": crate["crate"],
+    }
+
+
+def reference_of(results: dict[str, Any]) -> dict[str, Any]:
+    """The content of the reference to the labels."""
+    content: dict[str, Any] = json.loads(results["user"].content(results["segmented"]["reference"]))
+    return content
+
+
+def store_of(results: dict[str, Any]) -> Path:
+    """Where the labels lie."""
+    store = reference_of(results)["store"]
+    assert store["root"] == "results"
+    return RUN / "workspace" / store["path"]
+
+
+def test_labels_are_those_of_one_process(results: dict[str, Any], blobs: Blobs) -> None:
+    store = store_of(results)
+    assert {file.relative_to(store) for file in store.rglob("c/*/*/*")} == {
+        file.relative_to(blobs.labels) for file in blobs.labels.rglob("c/*/*/*")
+    }
+    assert array_bytes(store) == array_bytes(blobs.labels)
+
+
+def array_bytes(store: Path) -> dict[str, str]:
+    """Digests of the arrays of a store; its top document holds its name."""
+    return {folder.name: digest(folder) for folder in store.iterdir() if folder.is_dir()}
+
+
+def test_labels_are_those_of_scikit_image(blobs: Blobs) -> None:
+    smooth = ndimage.gaussian_filter(blobs.image, 1)
+    objects = measure.label(smooth > filters.threshold_otsu(smooth), connectivity=3)
+    sizes = np.bincount(objects.ravel())
+    kept = np.flatnonzero(sizes >= 50)[1:]
+    table = np.zeros(sizes.size, np.int64)
+    table[kept] = np.arange(1, kept.size + 1)
+    assert kept.size > 100
+    np.testing.assert_array_equal(zarr.open_array(blobs.labels / "0", mode="r")[:], table[objects])
+
+
+def test_table_is_that_of_one_process(results: dict[str, Any], blobs: Blobs) -> None:
+    assert results["user"].content(results["measured"]["objects"]) == blobs.table.read_bytes()
+
+
+def test_several_workers_on_several_nodes(results: dict[str, Any]) -> None:
+    record = json.loads(results["user"].content(results["segmented"]["record"]))
+    workers = [worker for worker in record["workers"] if worker["blocks"]]
+    assert len(workers) >= 2
+    assert record["cluster"]["kind"] == "slurm"
+    assert len({job["nodes"] for job in record["cluster"]["jobs"]}) >= 2
+
+
+def test_crate_is_valid_and_names_both_runs(results: dict[str, Any], tmp_path: Path) -> None:
+    content = results["user"].content(results["crate"])
+    file = tmp_path / "crate.zip"
+    file.write_bytes(content)
+    subprocess.run([ROOT / ".venv/bin/chunkwise", "crate", "validate", file], check=True, capture_output=True)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        graph = json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
+    actions = {entity["name"] for entity in graph if entity["@type"] == "CreateAction"}
+    assert {"chunkwise segment", "chunkwise measure"} <= actions
+
+
+def test_nothing_moves(results: dict[str, Any], admin: User, blobs: Blobs) -> None:
+    """Pulsar's folder of a job holds all that was staged either way: the tests' users have it kept."""
+    assert size_of(blobs.store) > 10 * SMALL
+    assert sum(results["kept"].values()) < SMALL
+    if results["way"] == "slurm":
+        return
+    for output in (results["reference"], *results["segmented"].values(), *results["measured"].values()):
+        job = admin.job_of(output)
+        staged = size_of(staging_of(results["way"], job["external_id"]))
+        assert 0 < staged < SMALL, job["tool_id"]
+
+
+def test_store_of_galaxy_is_worked_on_where_it_is_mounted(users: dict[str, User], admin: User) -> None:
+    """Labels that Galaxy keeps are made by its own Slurm, whichever way the user's other jobs go."""
+    user = users["rest"]
+    reference = opened(user, "images:coins_2d.ome.zarr")
+    outputs = done(user, user.run("chunkwise_segment", {"image": f"hda:{reference['id']}"}))
+    assert outputs["labels"]["metadata_store_root"] == "labels.ome.zarr"
+    assert admin.job_of(outputs["labels"])["job_runner_name"] == "slurm"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_mistake_is_told_in_one_sentence(users: dict[str, User], way: str) -> None:
+    user = users[way]
+    failed = opened(user, "images:no-such.ome.zarr")
+    assert failed["state"] == "error"
+    sentence = user.error_of(failed).strip()
+    assert sentence.startswith("chunkwise open: error:")
+    assert "no-such.ome.zarr" in sentence
+    assert "Traceback" not in sentence
+    assert len(sentence.splitlines()) == 1
+
+
+def test_users_and_groups(users: dict[str, User], cluster: str) -> None:
+    """The root ``private`` is for one user and for one group; a reference gives nobody else a right."""
+    store = RUN / "private" / "secret.ome.zarr"
+    if not store.exists():
+        write(store, shape=(32, 32))
+    own = opened(users["rest"], "private:secret.ome.zarr")
+    done(users["rest"], {"by e-mail": own, "by group": opened(users["slurm"], "private:secret.ome.zarr")})
+    stranger = users["mq"]
+    refused = opened(stranger, "private:secret.ome.zarr")
+    text = users["rest"].content(own).decode()
+    element = {"src": "pasted", "paste_content": text, "ext": "json", "name": "not mine"}
+    target = {"destination": {"type": "hdas"}, "elements": [element]}
+    body = {"history_id": stranger.history, "targets": [target]}
+    pasted = stranger.call("POST", "/api/tools/fetch", body)["outputs"][0]
+    assert stranger.wait(pasted["id"])["state"] == "ok"
+    inspected = stranger.run("chunkwise_inspect", {"image": f"hda:{pasted['id']}"})["summary"]
+    for failed in (refused, inspected):
+        assert failed["state"] == "error"
+        sentence = stranger.error_of(failed)
+        assert "chunkwise" in sentence
+        assert "error:" in sentence
+        assert "private" in sentence
+        assert "Traceback" not in sentence
