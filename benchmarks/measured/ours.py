@@ -134,7 +134,7 @@ def _bare_run(folder: str, store: str) -> Any:
 def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:
     """Write the levels below the full one."""
     from chunkwise.blocks.passes import Workers
-    from chunkwise.cluster.local import open_executor
+    from chunkwise.cluster.local import open_local
     from chunkwise.cluster.resources import Resources
     from chunkwise.ngff.layout import write_documents
     from chunkwise.ngff.pyramid import write_pyramid
@@ -144,7 +144,7 @@ def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:
     shards = int(np.prod([-(-n // s) for n, s in zip(output.shape, output.layout(0).shards, strict=True)]))
     with tempfile.TemporaryDirectory() as folder:
         run = _bare_run(os.path.join(folder, "run"), store)
-        with open_executor(Resources(int(workers), 2**30), shards) as executor:
+        with open_local(Resources(int(workers), 2**30), shards) as executor:
             write_pyramid(output, executor, run, Workers())
     write_documents(store, output)
     return {"levels": output.n_levels}
@@ -221,13 +221,13 @@ def blocks(number: str, workers: str) -> dict[str, Any]:
     from ours import nothing as kernel
 
     from chunkwise.blocks.passes import map_pass
-    from chunkwise.cluster.local import open_executor
+    from chunkwise.cluster.local import open_local
     from chunkwise.cluster.resources import Resources
 
     with tempfile.TemporaryDirectory() as folder:
         run = _run(os.path.join(folder, "run"), os.path.join(folder, "store"))
         # Started workers are no part of the time of the pass.
-        with open_executor(Resources(int(workers), 2**30), int(number)) as executor:
+        with open_local(Resources(int(workers), 2**30), int(number)) as executor:
             begin = time.monotonic()
             map_pass(executor, run, "nothing", kernel, None, int(number))
             spent = time.monotonic() - begin

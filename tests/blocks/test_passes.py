@@ -12,7 +12,7 @@ import pytest
 from chunkwise.blocks.passes import BlockResult, Workers, map_pass, reduce_pass
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
-from chunkwise.cluster.local import open_executor
+from chunkwise.cluster.local import open_local
 from chunkwise.cluster.resources import Resources
 from chunkwise.errors import InputError, ResumableError
 
@@ -59,7 +59,7 @@ def test_a_block_that_kills_workers_is_named_and_the_rest_is_finished(tmp_path: 
     run, workers = _run(tmp_path), Workers()
     (tmp_path / "killer").touch()
     with (
-        open_executor(Resources(2, 2**30), 40) as executor,
+        open_local(Resources(2, 2**30), 40) as executor,
         pytest.raises(ResumableError, match=r"2 of 40 blocks failed.*block 5: .*block 7: workers died on it again"),
     ):
         map_pass(executor, run, "pass", _map, tmp_path, 40, workers=workers)

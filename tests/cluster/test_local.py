@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from chunkwise.blocks.passes import Lost
+from chunkwise.cluster.executor import DaskExecutor
 from chunkwise.cluster.inline import InlineExecutor
-from chunkwise.cluster.local import DaskExecutor, open_executor
+from chunkwise.cluster.local import open_local
 from chunkwise.cluster.resources import Resources, find_resources, parse_bytes
 from chunkwise.errors import InputError
 
@@ -33,14 +34,14 @@ def _listening() -> set[int]:
 
 
 def test_one_worker_is_this_process() -> None:
-    with open_executor(Resources(1, 2**30), 9) as executor:
+    with open_local(Resources(1, 2**30), 9) as executor:
         assert isinstance(executor, InlineExecutor)
         assert list(executor.run(_square, [(3,)])) == [(9, os.getpid())]
 
 
 def test_two_workers_talk_tls_only() -> None:
     before = _listening()
-    with open_executor(Resources(2, 2**30), 9) as executor:
+    with open_local(Resources(2, 2**30), 9) as executor:
         assert isinstance(executor, DaskExecutor)
         results = list(executor.run(_square, ((n,) for n in range(20))))
         assert sorted(value for value, _ in results) == [n * n for n in range(20)]
@@ -62,7 +63,7 @@ def test_two_workers_talk_tls_only() -> None:
 
 def test_workers_are_spawned_not_forked() -> None:
     """A process that was forked after tensorstore has started its threads hangs at its first read."""
-    with open_executor(Resources(2, 2**30), 9) as executor:
+    with open_local(Resources(2, 2**30), 9) as executor:
         list(executor.run(_square, [(1,)]))
         commands = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
         assert sum("spawn_main" in command for command in commands) == 2
@@ -70,7 +71,7 @@ def test_workers_are_spawned_not_forked() -> None:
 
 
 def test_a_call_that_kills_workers_is_handed_back() -> None:
-    with open_executor(Resources(2, 2**30), 9) as executor:
+    with open_local(Resources(2, 2**30), 9) as executor:
         assert list(executor.run(_die, [()])) == [Lost(())]
         assert next(executor.run(_square, [(2,)]))[0] == 4, "the workers are not back"
 
@@ -90,7 +91,7 @@ def test_calls_are_drawn_as_they_are_needed() -> None:
                 most = max(most, drawn - finished)
             yield (n,)
 
-    with open_executor(Resources(2, 2**30), 9) as executor:
+    with open_local(Resources(2, 2**30), 9) as executor:
         for _ in executor.run(_square, calls()):  # type: ignore[arg-type]
             with lock:
                 finished += 1

@@ -17,13 +17,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from chunkwise.blocks import deadline
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
 from chunkwise.blocks.run import Run
 from chunkwise.errors import ChunkwiseError, PolicyError, ResumableError
 from chunkwise.storage.writer import StoredObject
 
-__all__ = ["BlockResult", "Executor", "Lost", "Workers", "map_pass", "reduce_pass"]
+__all__ = ["BlockResult", "Executor", "Lost", "Unfinished", "Workers", "map_pass", "reduce_pass"]
 
 #: A full disk, or a place that may not be read: every other block would fail the same way.
 FOR_ALL = (ResumableError, PolicyError)
@@ -47,13 +48,26 @@ class Lost:
     call: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """The result of a call that ended early, because its worker has to go, and the call for what is left."""
+
+    result: Any
+    rest: tuple[Any, ...]
+
+
 class Executor(Protocol):
     """Runs calls somewhere, and hands back results as they come, or :class:`Lost` for a call that kills workers."""
 
     workers: int
+    jobs: list[str]
+    """Ids of the batch jobs that were submitted, if any."""
 
     def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call ``function(*call)`` for each call; results in the order in which they are ready."""
+
+    def note(self) -> str:
+        """What the progress line should say of the workers, such as that some wait in a queue; mostly nothing."""
 
 
 @dataclass
@@ -63,6 +77,8 @@ class Workers:
     peak_rss_bytes: dict[str, int] = field(default_factory=dict)
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     blocks: dict[str, int] = field(default_factory=dict)
+    cluster: dict[str, Any] | None = None
+    """Where they ran, and what the batch system says they used."""
 
     def add(self, report: _Report) -> None:
         """Take in the report of a batch."""
@@ -137,7 +153,7 @@ def map_pass(
         If blocks failed or killed their workers: after all others are done, and with their names.
     """
     done, data = run.done(name, count)
-    progress = Progress(name, count, voxels, int(done.sum()))
+    progress = Progress(name, count, voxels, int(done.sum()), executor.note)
     failures: list[tuple[int, str]] = []
     left = np.flatnonzero(~done)
     size = _batch_size(len(left), executor.workers)
@@ -185,7 +201,7 @@ def reduce_pass(
     _, values = run.done(name, len(groups))
     total = sum(len(blocks) for blocks in groups)
     before = sum(len(groups[group]) for group in values)
-    progress = Progress(name, total, voxels, before)
+    progress = Progress(name, total, voxels, before, executor.note)
     waiting = {group: len(blocks) for group, blocks in enumerate(groups) if group not in values}
     summaries: dict[int, Any] = {}
     size = _batch_size(total - before, executor.workers)
@@ -224,12 +240,15 @@ def _results(
     """Run calls whose last argument is a batch of blocks.
 
     Of a batch that kills its workers every block is tried again alone, so that the one that does it
-    is told from its neighbours, which are finished.
+    is told from its neighbours, which are finished. What a worker left that had to go is done by another.
     """
     while calls:
         again: list[tuple[Any, ...]] = []
         for result in executor.run(function, calls):
-            if not isinstance(result, Lost):
+            if isinstance(result, Unfinished):
+                again.append(result.rest)
+                yield result.result
+            elif not isinstance(result, Lost):
                 yield result
             elif len(result.call[-1]) == 1:
                 failures.append((result.call[-1][0], KILLS))
@@ -267,11 +286,15 @@ def _segment(folder: str, run: str) -> Journal:
 
 def _map_batch(
     function: Callable[[Any, int], BlockResult], context: Any, run: Run, name: str, blocks: list[int]
-) -> _Report:
+) -> _Report | Unfinished:
     journal = _segment(run.journal, run.hash)
     results: list[tuple[int, Any]] = []
     failures: list[tuple[int, str]] = []
-    for block in blocks:
+    rest: list[int] = []
+    for position, block in enumerate(blocks):
+        if position and deadline.is_past():
+            rest = blocks[position:]
+            break
         begin = time.time()
         try:
             result = function(context, block)
@@ -283,7 +306,8 @@ def _map_batch(
             continue
         journal.append(name, block, begin, time.time(), result.objects, result.data)
         results.append((block, result.data))
-    return _report(journal.worker, results, failures)
+    report = _report(journal.worker, results, failures)
+    return Unfinished(report, (function, context, run, name, rest)) if rest else report
 
 
 def _reduce_batch(
@@ -293,12 +317,16 @@ def _reduce_batch(
     run: Run,
     group: int,
     blocks: Sequence[int],
-) -> tuple[_Report, int, Any]:
+) -> tuple[_Report, int, Any] | Unfinished:
     worker = _segment(run.journal, run.hash).worker
     summary: Any = None
     results: list[tuple[int, Any]] = []
     failures: list[tuple[int, str]] = []
-    for block in blocks:
+    rest: Sequence[int] = ()
+    for position, block in enumerate(blocks):
+        if position and deadline.is_past():
+            rest = blocks[position:]
+            break
         try:
             found = function(context, block)
         except FOR_ALL:
@@ -308,7 +336,8 @@ def _reduce_batch(
             continue
         summary = combine(summary, found) if results else found
         results.append((block, None))
-    return _report(worker, results, failures), group, summary
+    done = (_report(worker, results, failures), group, summary)
+    return Unfinished(done, (function, combine, context, run, group, rest)) if rest else done
 
 
 def _report(worker: str, results: list[tuple[int, Any]], failures: list[tuple[int, str]]) -> _Report:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "clock"]
 
 
 class Progress:
@@ -14,13 +15,28 @@ class Progress:
     On a terminal one line is rewritten. In a job's log lines are added: one after a second, the next
     ones after twice the time each, up to half a minute, so that the log of a short run shows that it
     moves and that of a long one stays readable; and one at the end.
+
+    Parameters
+    ----------
+    name : str
+        Of the pass.
+    total : int
+        Blocks of the pass.
+    voxels : int
+        Of all blocks together; 0 where a rate of voxels says nothing.
+    skipped : int
+        Blocks that were done before.
+    note : callable, optional
+        Gives what there is to say of the workers, at the end of the line.
     """
 
     #: Seconds before the first line of a log, and between two lines at most.
     FIRST, LONGEST = 1.0, 30.0
 
-    def __init__(self, name: str, total: int, voxels: int, skipped: int = 0) -> None:
-        self._name, self._total, self._voxels = name, total, voxels
+    def __init__(
+        self, name: str, total: int, voxels: int, skipped: int = 0, note: Callable[[], str] | None = None
+    ) -> None:
+        self._name, self._total, self._voxels, self._note = name, total, voxels, note
         self._done = self._skipped = skipped
         self._begin = self._last = time.monotonic()
         self._live = sys.stderr.isatty()
@@ -45,15 +61,18 @@ class Progress:
         speed = f"{rate * self._voxels / self._total / 1e6:6.1f} Mvoxel/s" if self._voxels else ""
         left = (self._total - self._done) / rate if rate else 0.0
         text = f"{self._name:<10} {self._done}/{self._total} blocks  {rate:6.1f} blocks/s  {speed}  " + (
-            f"left {_clock(left)}" if self._done < self._total else f"took {_clock(spent)}"
+            f"left {clock(left)}" if self._done < self._total else f"took {clock(spent)}"
         )
+        if self._done < self._total and self._note is not None and (note := self._note()):
+            text += f"  {note}"
         if self._live:
             print(f"\r\x1b[K{text}", end="" if self._done < self._total else "\n", file=sys.stderr, flush=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write a time span as ``1:02:03``, ``2:03`` or ``2.3 s``."""
     whole = int(seconds)
     if whole >= 3600:
         return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"

@@ -13,7 +13,14 @@ class InlineExecutor:
 
     workers = 1
 
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+
     def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call ``function(*call)`` for each call, in order."""
         for call in calls:
             yield function(*call)
+
+    def note(self) -> str:
+        """Nothing: there is nobody to wait for."""
+        return ""

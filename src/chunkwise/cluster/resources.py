@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 from chunkwise.blocks.grid import Grid
+from chunkwise.cluster.limits import memory_limit
 from chunkwise.errors import InputError
+from chunkwise.site.model import Cluster, Limits, Site
 
 __all__ = ["Resources", "find_resources", "fit_grid", "parse_bytes"]
 
@@ -15,6 +19,11 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "m
 
 #: What a worker may take unless told otherwise.
 DEFAULT_MEMORY = 1 * 2**30
+
+#: What is kept for the process that hands out the work, and what a worker gets in any case.
+OF_DRIVER = SMALLEST_MEMORY = 2**28
+
+LOCAL = Cluster("local")
 
 #: Work of some seconds; starting Dask and a worker takes that long.
 VOXELS_WORTH_A_WORKER = 2**28
@@ -25,41 +34,91 @@ SMALLEST_BLOCK = 32
 
 @dataclass(frozen=True)
 class Resources:
-    """Workers, and bytes of memory for each."""
+    """Workers, bytes of memory for each, and the cluster that they are of."""
 
     workers: int
     memory_per_worker: int
+    cluster: Cluster = LOCAL
 
 
-def find_resources(workers: int | None = None, memory: int | None = None, voxels: int | None = None) -> Resources:
-    """Decide the number of workers and the memory of each.
+def find_resources(
+    workers: int | None = None,
+    memory: int | None = None,
+    voxels: int | None = None,
+    site: Site | None = None,
+    here: bool = False,
+) -> Resources:
+    """Decide where a run computes, the number of workers, and the memory of each.
 
     Parameters
     ----------
     workers : int, optional
-        As asked for; else ``GALAXY_SLOTS``, ``SLURM_CPUS_PER_TASK``, or the cores this process may use.
+        As asked for; else the plan's size decides, within the bounds of the site's cluster; on this machine within
+        ``GALAXY_SLOTS``, ``SLURM_CPUS_PER_TASK``, or the cores this process may use.
     memory : int, optional
-        Bytes for each worker, as asked for; else ``GALAXY_MEMORY_MB`` shared among them, else 1 GiB.
+        Bytes for each worker, as asked for; else as the site says; on this machine ``GALAXY_MEMORY_MB`` shared
+        among them, else 1 GiB. Control groups and the site's limits are kept, whoever asks for more.
     voxels : int, optional
         How much there is to do; unless a number of workers is asked for, a small image gets only one,
         because starting another takes longer than the work.
+    site : Site, optional
+        With clusters and limits.
+    here : bool
+        Whether it is work that only this process can do.
 
     Raises
     ------
     InputError
         If less than one worker, or a number that is none.
+    PolicyError
+        If the job's environment names a cluster that the site does not have.
     """
+    cluster, limits = (site.cluster(), site.limits) if site else (LOCAL, Limits())
+    cluster = LOCAL if here else cluster
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers {workers} is too few; give 1 or more.")
+    if cluster.kind == "local":
+        found = _of_this_machine(workers, memory, voxels, cluster, limits)
+    else:
+        found = _of_cluster(workers, memory, voxels, cluster, limits)
+    for option, asked, given in (("--workers", workers, found.workers), ("--memory", memory, found.memory_per_worker)):
+        if asked is not None and given < asked:
+            print(f"note: {option} {asked} is more than there is for one run; {given} is taken.", file=sys.stderr)
+    return found
+
+
+def _of_cluster(
+    workers: int | None, memory: int | None, voxels: int | None, cluster: Cluster, limits: Limits
+) -> Resources:
+    if workers is None:
+        asked = voxels / cluster.voxels_per_worker if voxels else 0
+        workers = max(cluster.workers_min, ceil(asked) if asked >= 1 else 0)
+    workers = min(workers, cluster.workers_max, limits.workers or workers)
+    if workers == 0:
+        # So small that the site does not want it in a queue: this process does it.
+        return _of_this_machine(1, memory, voxels, LOCAL, limits)
+    most = min(cluster.memory_per_worker, limits.memory_per_worker or cluster.memory_per_worker)
+    return Resources(workers, min(memory or most, most), cluster)
+
+
+def _of_this_machine(
+    workers: int | None, memory: int | None, voxels: int | None, cluster: Cluster, limits: Limits
+) -> Resources:
     if workers is None:
         workers = _whole("GALAXY_SLOTS") or _whole("SLURM_CPUS_PER_TASK") or len(os.sched_getaffinity(0))
         if voxels is not None:
             workers = min(workers, 1 + voxels // VOXELS_WORTH_A_WORKER)
-    if workers < 1:
-        raise InputError(f"--workers {workers} is too few; give 1 or more.")
+    most_workers = [] if cluster == LOCAL else [cluster.workers_max]
+    workers = min([workers, *most_workers, limits.workers or workers])
+    shared = _whole("GALAXY_MEMORY_MB")
+    kernel = memory_limit()
+    # The driver takes its own part.
+    most = [max(SMALLEST_MEMORY, (kernel - OF_DRIVER) // workers)] if kernel else []
+    if limits.memory_per_worker:
+        most.append(limits.memory_per_worker)
     if memory is None:
-        shared = _whole("GALAXY_MEMORY_MB")
-        # The driver takes its own part.
-        memory = max(2**28, (shared * 2**20 - 2**28) // workers) if shared else DEFAULT_MEMORY
-    return Resources(workers, memory)
+        memory = max(SMALLEST_MEMORY, (shared * 2**20 - OF_DRIVER) // workers) if shared else DEFAULT_MEMORY
+    return Resources(workers, min([memory, *most]), cluster)
 
 
 def fit_grid(

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         check_output_file(os.path.join(args.pictures, PICTURE))
     check_small_outputs(args, "output", "table", "html", "reference", "crate", "record")
 
-    resources = find_resources(args.workers, args.memory, 2 * prod(truth.cut_shape))
+    resources = find_resources(args.workers, args.memory, 2 * prod(truth.cut_shape), site)
     types = truth.source.dtype, predicted.source.dtype
     grid = reading_grid(args.block, truth, lambda grid: projected_memory(grid, *types), resources)
     compared = Compared(truth.source, predicted.source, grid)
@@ -158,7 +158,7 @@ def _compare(
 ) -> tuple[dict[str, Any], Any]:
     """Do the work, and write what was asked for: all of it, or nothing."""
     from chunkwise.blocks.passes import Workers
-    from chunkwise.cluster.local import open_executor
+    from chunkwise.cluster.start import open_executor
     from chunkwise.ops.compare import COLUMNS, compare
     from chunkwise.ops.scores import scores, total
     from chunkwise.ops.table import open_table
@@ -169,7 +169,7 @@ def _compare(
 
     workers = Workers()
     with ExitStack() as stack:
-        executor = stack.enter_context(open_executor(resources, compared.n_blocks))
+        executor = stack.enter_context(open_executor(resources, compared.n_blocks, under_way.folder, workers))
         write = None
         if args.table:
             form = "parquet" if args.table.lower().endswith(".parquet") else "tsv"

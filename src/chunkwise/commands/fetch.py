@@ -80,8 +80,10 @@ def run(args: argparse.Namespace) -> int:
     selection = select(opened.image, args.level, "0", args.time, args.region)
     sources = tuple(replace(selection.source, channel=channel) for channel in channels)
     check_small_outputs(args, "reference", "crate", "record")
-    resources = find_resources(args.workers, args.memory, prod(selection.cut_shape) * len(channels))
     form = args.format or ("tiff" if (args.output or "").lower().endswith((".tif", ".tiff")) else "zarr")
+    # An OME-TIFF is one file, which this process writes.
+    voxels = prod(selection.cut_shape) * len(channels)
+    resources = find_resources(args.workers, args.memory, voxels, site, here=form == "tiff")
     recorded = parameters_of(args) | {"channel": [opened.image.channels[c].name for c in channels], "format": form}
     del recorded["into_source"]
     if form == "zarr":
@@ -116,8 +118,8 @@ def _to_zarr(
 ) -> str:
     from chunkwise.blocks.grid import Grid
     from chunkwise.blocks.passes import Workers
-    from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import fit_grid
+    from chunkwise.cluster.start import open_executor
     from chunkwise.commands.stores import StoreWriter, check_chunks
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ops.fetch import fetch, omero_of, projected_memory
@@ -152,7 +154,8 @@ def _to_zarr(
         downsampling="nearest" if labels else "mean",
     )
     workers = Workers()
-    with writer.writing() as under_way, open_executor(resources, output.n_volumes * grid.n_units) as executor:
+    tasks = output.n_volumes * grid.n_units
+    with writer.writing() as under_way, open_executor(resources, tasks, under_way.folder, workers) as executor:
         fetch(sources, grid, output, executor, under_way, workers)
         writer.complete(output)
     writer.report(output, workers)

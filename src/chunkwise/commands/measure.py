@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     check_output_file(args.output)
     check_small_outputs(args, "dictionary", "reference", "crate", "record")
 
-    resources = find_resources(args.workers, args.memory, prod(selection.cut_shape))
+    resources = find_resources(args.workers, args.memory, prod(selection.cut_shape), site)
     image_type = sources[0].dtype if sources else None
     grid = reading_grid(
         args.block,
@@ -197,13 +197,16 @@ def _measure(
 ) -> tuple[int, tuple[int, list[dict[str, Any]]], Any]:
     """Do the work and write the table; gives the number of objects, and those that were too large for memory."""
     from chunkwise.blocks.passes import Workers
-    from chunkwise.cluster.local import open_executor
+    from chunkwise.cluster.start import open_executor
     from chunkwise.ops.measure import columns, measure
     from chunkwise.ops.table import open_table
 
     workers, count, large = Workers(), 0, 0
     named: list[dict[str, Any]] = []
-    with open_executor(resources, measured.n_blocks) as executor, open_table(output, form, wanted) as table:
+    with (
+        open_executor(resources, measured.n_blocks, under_way.folder, workers) as executor,
+        open_table(output, form, wanted) as table,
+    ):
         for volume, rows in measure(measured, executor, under_way, workers, resources.memory_per_worker):
             table.write(columns(measured, wanted, volume, rows))
             count += len(rows)

@@ -140,6 +140,7 @@ def finish_run(
         },
         blocks=done | {"table": name, "sha256": hashlib.sha256(blocks).hexdigest()},
         workers=workers.rows(),
+        cluster=workers.cluster,
     )
     write_atomically(os.path.join(run.folder, RECORD), json_bytes(record.to_dict()))
     shutil.rmtree(os.path.join(run.folder, "scratch"), ignore_errors=True)

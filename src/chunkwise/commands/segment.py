@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
     """Segment an image; see the module's text."""
     from chunkwise.blocks.grid import Grid
     from chunkwise.blocks.passes import Workers
-    from chunkwise.cluster.local import open_executor
     from chunkwise.cluster.resources import find_resources, fit_grid
+    from chunkwise.cluster.start import open_executor
     from chunkwise.commands.stores import StoreWriter, check_chunks, check_small_outputs
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ngff.volumes import select
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     block = args.block or shard
     if len(block) != len(source.shape):
         raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
-    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes)
+    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes, site)
     check_chunks(selection, resources)
     grid = fit_grid(
         lambda grid: max(
@@ -157,7 +157,10 @@ def run(args: argparse.Namespace) -> int:
     writer = StoreWriter("segment", args, site, opened, selection, recorded, grid, "labels", size, labels=True)
     workers = Workers()
     volumes = SmoothedVolumes(source, grid, args.sigma)
-    with writer.writing() as under_way, open_executor(resources, volumes.n_blocks) as executor:
+    with (
+        writer.writing() as under_way,
+        open_executor(resources, volumes.n_blocks, under_way.folder, workers) as executor,
+    ):
         result = segment(volumes, parameters, make_output, executor, under_way, workers, resources.memory_per_worker)
         writer.complete(result.output)
     writer.recorder.result("thresholds", [_plain(value) for value in result.thresholds])

@@ -177,6 +177,7 @@ class StoreWriter:
             },
             blocks=self._run.summary() | {"table": table_name, "sha256": hashlib.sha256(table).hexdigest()},
             workers=workers.rows(),
+            cluster=workers.cluster,
         )
         content = record.to_dict()
         write_atomically(os.path.join(self._place.run_dir, RECORD), json_bytes(content))

@@ -182,6 +182,8 @@ class RunRecord:
     """Sums over the blocks (total, done, resumed, retried, failed) and the table's name and sha256."""
     workers: tuple[dict[str, Json], ...] = ()
     """Of each worker: name, peak resident bytes, CPU seconds, blocks."""
+    cluster: dict[str, Json] | None = None
+    """Where the workers ran: kind and name of the site's profile, and what the batch system accounts for each job."""
     results: dict[str, Json] = field(default_factory=dict)
     """Such as the threshold of every time point, and the number of objects."""
     agent: dict[str, Json] | None = None
@@ -246,6 +248,7 @@ class RunRecord:
             plan=optional_object(entry, "plan", what),
             blocks=optional_object(entry, "blocks", what),
             workers=tuple(json_object(item, f"{what}, workers,") for item in json_list(entry, "workers", what)),
+            cluster=optional_object(entry, "cluster", what),
             results=optional_object(entry, "results", what) or {},
             agent=optional_object(entry, "agent", what),
             galaxy=optional_object(entry, "galaxy", what),
@@ -316,6 +319,7 @@ class Recorder:
         plan: Mapping[str, Json] | None = None,
         blocks: Mapping[str, Json] | None = None,
         workers: Sequence[Mapping[str, Json]] = (),
+        cluster: Mapping[str, Json] | None = None,
     ) -> RunRecord:
         """Note the time and return the record; it has passed the same checks as one read from a file."""
         record = RunRecord(
@@ -332,6 +336,7 @@ class Recorder:
             plan=None if plan is None else plain(dict(plan), "plan"),
             blocks=None if blocks is None else plain(dict(blocks), "blocks"),
             workers=tuple(plain(dict(worker), "workers") for worker in workers),
+            cluster=None if cluster is None else plain(dict(cluster), "cluster"),
             results=self._results,
             agent=_from_environment({"name": "CHUNKWISE_AGENT_NAME", "orcid": "CHUNKWISE_AGENT_ORCID"}),
             galaxy=_from_environment(

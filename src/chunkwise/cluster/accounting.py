@@ -1,0 +1,178 @@
+"""What the jobs of a run used, as the batch system accounts for it: for the run record and the crate."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chunkwise.blocks.passes import Executor
+from chunkwise.site.model import Cluster
+
+__all__ = ["JobFigures", "account", "read_figures"]
+
+#: Columns that sacct is asked for; ``_take`` reads them.
+COLUMNS = "JobIDRaw,JobID,Partition,NodeList,State,ElapsedRaw,Submit,Start,TotalCPU,MaxRSS"
+
+#: Jobs that are named one by one; all of them are in the sums.
+NAMED = 100
+
+#: Seconds that the accounting may take to hear of the end of a job.
+PATIENCE = 6.0
+
+#: Ids in one question to sacct.
+AT_ONCE = 500
+
+
+@dataclass
+class JobFigures:
+    """One job, or one element of an array; None where the accounting does not say."""
+
+    id: str
+    partition: str | None = None
+    nodes: str | None = None
+    state: str | None = None
+    elapsed_seconds: float | None = None
+    queue_seconds: float | None = None
+    cpu_seconds: float | None = None
+    max_rss_bytes: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of it."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+def account(cluster: Cluster, executor: Executor) -> dict[str, Any]:
+    """Tell where a run computed, and what its jobs used.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        The profile.
+    executor : Executor
+        That has done the work, and was closed.
+
+    Returns
+    -------
+    dict
+        ``kind`` and ``profile``; where there were batch jobs ``jobs`` (the first hundred, one by one) and ``total``;
+        where this process runs in a job of its own ``driver``. What is not known is not in it.
+    """
+    found: dict[str, Any] = {"kind": cluster.kind, "profile": cluster.name}
+    own = os.environ.get("SLURM_JOB_ID")
+    if executor.jobs:
+        jobs = read_figures(executor.jobs)
+        found["jobs"] = [job.to_dict() for job in jobs[:NAMED]]
+        found["total"] = _total(jobs, len(executor.jobs))
+    if own:
+        found["driver"] = next((job.to_dict() for job in read_figures([own], wait=False)), {"id": own})
+    return found
+
+
+def read_figures(ids: Sequence[str], wait: bool = True) -> list[JobFigures]:
+    """Ask sacct; where there is none, or it says nothing, the list is empty.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Of jobs.
+    wait : bool
+        Whether to wait a few seconds until the accounting has heard that they have ended.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found: dict[str, JobFigures] = {}
+        for begin in range(0, len(ids), AT_ONCE):
+            text = _sacct(ids[begin : begin + AT_ONCE])
+            if text is None:
+                return []
+            for line in text.splitlines():
+                _take(found, line.split("|"))
+        ended = all(job.state not in (None, "RUNNING", "PENDING", "COMPLETING") for job in found.values())
+        if (ended and found) or not wait or time.monotonic() > deadline:
+            return list(found.values())
+        time.sleep(0.5)
+
+
+def _take(found: dict[str, JobFigures], row: Sequence[str]) -> None:
+    """A row is a job, or one of its steps: memory and processor time of the steps are the job's."""
+    if len(row) != len(COLUMNS.split(",")):
+        return
+    raw, shown, partition, nodes, state, elapsed, submitted, started, cpu, memory = row
+    id = raw.split(".")[0]
+    job = found.setdefault(id, JobFigures(id))
+    if "." not in raw:
+        job.id = shown
+        job.partition, job.state = partition or None, state.split(" ")[0] or None
+        job.nodes = nodes if nodes != "None assigned" and nodes else None
+        job.elapsed_seconds, job.queue_seconds = _number(elapsed), _between(submitted, started)
+    used, held = _span(cpu), _bytes(memory)
+    if used:  # 0 stands for "not measured" here: no process needs no time at all
+        job.cpu_seconds = max(used, job.cpu_seconds or 0.0)
+    if held:
+        job.max_rss_bytes = max(held, job.max_rss_bytes or 0)
+
+
+def _total(jobs: Sequence[JobFigures], submitted: int) -> dict[str, Any]:
+    total: dict[str, Any] = {"submitted": submitted}
+    if jobs:
+        total["states"] = dict(sorted(Counter(job.state for job in jobs if job.state).items()))
+    for key, merge in (
+        ("elapsed_seconds", sum),
+        ("cpu_seconds", sum),
+        ("queue_seconds", max),
+        ("max_rss_bytes", max),
+    ):
+        known = [value for job in jobs if (value := getattr(job, key)) is not None]
+        if known:
+            total[key] = round(merge(known), 3)
+    return total
+
+
+def _sacct(ids: Sequence[str]) -> str | None:
+    command = ["sacct", "-n", "-P", "--noconvert", "-j", ",".join(ids), "-o", COLUMNS]
+    try:
+        done = subprocess.run(  # noqa: S603 -- ids of jobs only
+            command, capture_output=True, text=True, errors="replace", timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text.isdecimal() else None
+
+
+def _between(first: str, second: str) -> float | None:
+    try:
+        begin, end = (time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S")) for text in (first, second))
+    except ValueError:
+        return None  # such as "Unknown"
+    return end - begin
+
+
+def _span(text: str) -> float | None:
+    """Seconds of ``1-02:03:04``, ``02:03:04`` or ``03:04.567``."""
+    days, _, rest = text.rpartition("-")
+    try:
+        parts = [float(part) for part in rest.split(":")]
+        seconds = 0.0
+        for part in parts:
+            seconds = 60 * seconds + part
+        return seconds + 86400 * int(days or 0)
+    except ValueError:
+        return None
+
+
+def _bytes(text: str) -> int | None:
+    """Bytes of ``145360K``."""
+    scale = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}.get(text[-1:], 1)
+    try:
+        return int(float(text.rstrip("KMGT")) * scale)
+    except ValueError:
+        return None
