@@ -37,7 +37,7 @@ import numpy as np
 
 from chunkwise.blocks.passes import Lost
 from chunkwise.cluster import array_job, batch
-from chunkwise.cluster.array_files import Calls, Results, begin_round, claims, private_folder, write_calls
+from chunkwise.cluster.array_files import Calls, Results, begin_round, claims, last_words, private_folder, write_calls
 from chunkwise.cluster.memory import ENVIRONMENT
 from chunkwise.cluster.resources import Resources
 from chunkwise.errors import InputError, PolicyError, ResumableError
@@ -217,16 +217,8 @@ class ArrayExecutor:
                 yield value
 
     def _last_words(self) -> str:
-        """The last line of the newest log that has one."""
         logs = os.path.join(self._folder, "logs")
-        paths = sorted((os.path.join(logs, name) for name in os.listdir(logs)), key=os.path.getmtime, reverse=True)
-        for path in paths:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines = file.read().split("\n")
-            words = next((line.strip() for line in reversed(lines) if line.strip()), "")
-            if words:
-                return f" (the last words in {path}: {words})"
-        return ""
+        return last_words(os.path.join(logs, name) for name in os.listdir(logs))
 
 
 class _Waiting:

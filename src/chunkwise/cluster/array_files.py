@@ -33,6 +33,7 @@ __all__ = [
     "append_result",
     "begin_round",
     "claims",
+    "last_words",
     "numbers_of_round",
     "private_folder",
     "take",
@@ -70,6 +71,16 @@ def private_folder(path: str, make: bool = False) -> str:
             "the same command again."
         )
     return path
+
+
+def last_words(paths: Iterable[str]) -> str:
+    """The last line of the newest log that has one, as the part of a sentence; else nothing."""
+    for path in sorted(filter(os.path.exists, paths), key=os.path.getmtime, reverse=True):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file if line.strip()]
+        if lines:
+            return f" (the last words in {path}: {lines[-1][:300]})"
+    return ""
 
 
 def write_calls(folder: str, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> tuple[str, int]:
