@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from s3_server import S3, running_s3
 from slurm_server import Slurm, running_slurm
 
 
@@ -13,4 +14,11 @@ from slurm_server import Slurm, running_slurm
 def slurm() -> Iterator[Slurm]:
     """A real Slurm of four nodes. One that ran before the tests is left running."""
     with running_slurm() as instance:
+        yield instance
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A real S3 server. One that ran before the tests is left running."""
+    with running_s3() as instance:
         yield instance

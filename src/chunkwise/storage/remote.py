@@ -24,8 +24,11 @@ from chunkwise.storage.location import Location
 
 __all__ = ["SERVER_ERRORS", "TRIES", "context", "explain", "kvstore_spec", "words_of"]
 
-#: How often a request is made in all before the server is given up: about 15 seconds of waiting in between.
+#: How often a request is made in all before the server is given up.
 TRIES = 6
+
+#: How long is waited before the second try, and at most before a later one; each waits twice as long as the one before.
+DELAYS = ("500ms", "8s")
 
 #: Requests of one process under way at once: a worker owns one core, and waits for the server most of the time.
 AT_ONCE = 8
@@ -63,7 +66,7 @@ def context() -> Any:
     os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "1")
     import tensorstore as ts
 
-    retries = {"max_retries": TRIES - 1, "initial_delay": "500ms", "max_delay": "8s"}
+    retries = {"max_retries": TRIES - 1, "initial_delay": DELAYS[0], "max_delay": DELAYS[1]}
     return ts.Context(
         {
             "cache_pool": {"total_bytes_limit": 0},
@@ -173,17 +176,17 @@ def explain(location: Location, error: Exception, action: str = "read") -> Chunk
     status = int(found[1] or found[2]) if found else 0
     said, begin = words_of(error), f"{address} cannot be {action}"
     later: type[ChunkwiseError] = InputError if action == "read" else ResumableError
+    if 300 <= status < 400:
+        return PolicyError(
+            f"{begin}: the server sends us to another address (HTTP {status}), and redirects are not followed; ask "
+            "your administrator to put the address itself into the site file."
+        )
     if "retry attempts failed" in text:
         # The words for a status are the server's; some have none.
         what = f"it answers HTTP {status}" if status else said
         return ResumableError(
             f"{begin}: its server was asked {TRIES} times and gave nothing ({what}); run the same command again when "
             "it works."
-        )
-    if 300 <= status < 400:
-        return PolicyError(
-            f"{begin}: the server sends us to another address (HTTP {status}), and redirects are not followed; ask "
-            "your administrator to put the address itself into the site file."
         )
     if status in (401, 403):
         return later(f"{begin}: the server refuses it (HTTP {status}{_code(said)}); {_advice(location, action)}.")
