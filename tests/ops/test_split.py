@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 
 import made_stores
 from chunkwise.cli import main
-from chunkwise.ops import segment as segment_module
 from chunkwise.ops import split as kernel
 from chunkwise.ops import split_passes as module
+from chunkwise.ops import write_labels
 from chunkwise.ops.split import may_split, relative_spacing, split
 from chunkwise.ops.split_passes import SplitParameters
 from whole_image import Array, blockwise_segment, reference_segment, reference_split, reference_split_one
@@ -143,7 +143,7 @@ def test_time_points_with_nothing_in_them_and_labels_of_64_bits(monkeypatch: pyt
     full = blobs((60, 50), 0, 2.0, 0.45)
     volumes = np.stack([full, np.zeros_like(full), np.flip(full)])
     assert check(volumes, (16, 16), (16, 16), (1, 1), 2, 2) > 0
-    monkeypatch.setattr(segment_module, "_dtype", lambda counts: "uint64")
+    monkeypatch.setattr(write_labels, "label_type", lambda counts: "uint64")
     assert check(volumes, (16, 16), (16, 16), (1, 1), 2, 2) > 0
 
 

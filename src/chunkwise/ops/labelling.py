@@ -13,25 +13,52 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from chunkwise.blocks.boxes import inside
+from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.merge import Components, face, touching_pairs
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
+from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.components import label, look_up, sizes_and_firsts
 from chunkwise.ops.row_files import rows_bytes
-from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.storage.writer import StoredObject, compress, decompress, put_object, write_box
 
-__all__ = ["Labelling"]
+__all__ = ["Labelling", "MaskedVolumes"]
 
 Array = np.ndarray[Any, Any]
 
 BACKGROUND, OBJECTS = "background", "objects"
+
+
+class MaskedVolumes(Protocol):
+    """Volumes that a mask is taken from, block by block; blocks of all volumes are numbered through."""
+
+    @property
+    def source(self) -> VolumeSource:
+        """With the number of volumes."""
+
+    @property
+    def grid(self) -> Grid:
+        """Of one volume."""
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of all volumes."""
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of all volumes."""
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Volume and block that a number stands for."""
+
+    def mask(self, number: int, threshold: Any, dark: bool) -> Array:
+        """Compare a block with a threshold: ``> threshold``, or for dark objects ``<= threshold``."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +66,7 @@ class _Work:
     """What the workers of the labelling passes are handed."""
 
     run: Run
-    volumes: SmoothedVolumes
+    volumes: MaskedVolumes
     thresholds: list[Any]
     dark: bool
     connectivity: int
@@ -54,7 +81,7 @@ class Labelling:
 
     Parameters
     ----------
-    volumes : SmoothedVolumes
+    volumes : MaskedVolumes
         What the mask is taken from.
     thresholds : list
         One a volume.
@@ -66,7 +93,7 @@ class Labelling:
         Where the work is done, what is done already, who takes in what was used.
     """
 
-    volumes: SmoothedVolumes
+    volumes: MaskedVolumes
     thresholds: list[Any]
     dark: bool
     connectivity: int

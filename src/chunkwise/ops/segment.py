@@ -25,12 +25,12 @@ import numpy as np
 from chunkwise.blocks.passes import Executor, Workers
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
-from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ops.find_threshold import find_thresholds
 from chunkwise.ops.gaussian import radius
 from chunkwise.ops.labelling import Labelling
 from chunkwise.ops.smooth import SmoothedVolumes
-from chunkwise.ops.split_passes import COMPONENTS, SplitParameters, Splitting, Unsplit
+from chunkwise.ops.split_passes import SplitParameters
+from chunkwise.ops.write_labels import LabelResult, write_labels
 
 __all__ = ["SegmentParameters", "SegmentResult", "projected_memory", "segment"]
 
@@ -53,16 +53,11 @@ class SegmentParameters:
 
 
 @dataclass(frozen=True)
-class SegmentResult:
+class SegmentResult(LabelResult):
     """What came out."""
 
-    output: OutputImage
-    thresholds: list[Any]
-    counts: list[int]
-    """Objects of each volume."""
-    unsplit: list[Unsplit] = field(default_factory=list)
-    """The first components that were too large for memory to be split."""
-    n_unsplit: int = 0
+    thresholds: list[Any] = field(default_factory=list)
+    """One a volume."""
 
 
 def projected_memory(volumes: SmoothedVolumes) -> int:
@@ -119,22 +114,5 @@ def segment(
     labelling = Labelling(volumes, thresholds, dark, parameters.connectivity, executor, run, workers)
     if parameters.fill_holes:
         labelling.find_holes()
-    counts = labelling.number_objects(parameters.min_size)
-    output = make_output(_dtype(counts))
-    if parameters.split is None:
-        labelling.write(output)
-        write_pyramid(output, executor, run, workers)
-        return SegmentResult(output, thresholds, counts)
-    labelling.write(output, COMPONENTS, "components")
-    splitting = Splitting(
-        output, counts, parameters.connectivity, volumes.grid, parameters.split, memory, executor, run, workers
-    )
-    counts, unsplit, n_unsplit = splitting.number_parts(parameters.min_size)
-    output = make_output(_dtype(counts))
-    splitting.write(output)
-    write_pyramid(output, executor, run, workers)
-    return SegmentResult(output, thresholds, counts, unsplit, n_unsplit)
-
-
-def _dtype(counts: list[int]) -> str:
-    return "uint32" if max(counts) < 2**32 else "uint64"
+    made = write_labels(labelling, parameters.min_size, parameters.split, make_output, memory)
+    return SegmentResult(**vars(made), thresholds=thresholds)

@@ -23,7 +23,7 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["bytes_a_voxel", "may_split", "relative_spacing", "split"]
+__all__ = ["bytes_a_voxel", "flood", "may_split", "relative_spacing", "split"]
 
 Array = np.ndarray[Any, Any]
 
@@ -149,13 +149,38 @@ def _seeds(heights: Array, mask: Array, min_distance: int) -> Array:
 
 def _parts(heights: Array, seeds: Array, connectivity: int) -> Array:
     """Flood from the seeds, highest first."""
+    return flood(heights, seeds, np.arange(1, len(seeds) + 1, dtype=np.int32), connectivity)
+
+
+def flood(heights: Array, seeds: Array, numbers: Array, connectivity: int) -> Array:
+    """Watershed from the highest voxels down, in a component alone.
+
+    Reference: ``skimage.segmentation.watershed(ranks, markers, connectivity=connectivity, mask=heights > 0)``, where
+    ``ranks`` orders the voxels by ``-heights``, and of one height those of the markers first, in raster order.
+
+    Parameters
+    ----------
+    heights : ndarray of int32
+        0 outside the component, and no more different ones than voxels.
+    seeds : ndarray of int64, shape (n,)
+        Flat indices of voxels, in raster order.
+    numbers : ndarray of int32, shape (n,)
+        The part that each belongs to, 1 or more.
+    connectivity : int
+        1 .. ndim.
+
+    Returns
+    -------
+    ndarray of int32
+        The part of each voxel of the component that a seed reaches, else 0.
+    """
     frame = np.pad(_solid(heights), 1)
     _, ny, nx = frame.shape
     z, y, x = np.unravel_index(seeds, _solid(heights).shape)
     steps = _neighbours(heights.ndim, connectivity) @ np.array([ny * nx, nx, 1])
     places = ((z + 1) * ny + y + 1) * nx + x + 1
     following = np.empty(frame.size, np.int32 if frame.size <= FAR else np.int64)
-    flooded = _flood(frame.ravel(), places, steps, int(heights.max()), following).reshape(frame.shape)
+    flooded = _flood(frame.ravel(), places, numbers, steps, int(heights.max()), following).reshape(frame.shape)
     return np.ascontiguousarray(flooded[1:-1, 1:-1, 1:-1]).reshape(heights.shape)
 
 
@@ -291,7 +316,7 @@ def _thin(found, shape, min_distance):
 
 
 @numba.njit(cache=True, nogil=True)
-def _flood(heights, seeds, steps, top, following):
+def _flood(heights, seeds, numbers, steps, top, following):
     """Watershed from the highest voxels down: one queue a height, first come first served.
 
     The frame of the array is 0; ``following`` holds the queues. Seeds are queued before anything else, in raster order.
@@ -299,9 +324,9 @@ def _flood(heights, seeds, steps, top, following):
     parts = np.zeros(len(heights), np.int32)
     first = np.full(top + 1, -1)
     last = np.full(top + 1, -1)
-    for number in range(len(seeds)):
-        place = seeds[number]
-        parts[place] = number + 1
+    for k in range(len(seeds)):
+        place = seeds[k]
+        parts[place] = numbers[k]
         height = heights[place]
         following[place] = -1
         if first[height] < 0:

@@ -8,7 +8,8 @@ write       the final labels, a unit of whole shards at a time
 ==========  ===================================================================================
 
 A component is split from its own bounding box, whatever the blocks, so the parts are those of the whole
-volume (:mod:`chunkwise.ops.split`). One that is too large for a worker's memory stays one object, and is named.
+volume; how, a :class:`~chunkwise.ops.divider.Divider` says (:mod:`chunkwise.ops.split` is one way). One that is too
+large for a worker's memory stays one object, and is named.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.components import relabel, sizes_and_firsts
+from chunkwise.ops.divider import Divider
 from chunkwise.ops.moments import BlockMoments, merge_rows
 from chunkwise.ops.part_files import PartFile, read_parts
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
@@ -49,12 +51,33 @@ BASE = 260 * 10**6
 
 @dataclass(frozen=True)
 class SplitParameters:
-    """The options that decide the parts."""
+    """The options that decide the parts where shape alone does: a :class:`Divider`."""
 
     spacing: tuple[float, ...]
     """Edges of a voxel, the smallest 1."""
     min_distance: int
     """Seeds lie at least so many voxels apart."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Nothing is read beside the components."""
+        return 0
+
+    @property
+    def bytes_a_voxel(self) -> int:
+        """Of distances and queues."""
+        return bytes_a_voxel(self.spacing)
+
+    def may_divide(self, extents: Array) -> Array:
+        """Whether there is room for two seeds."""
+        return may_split(extents, self.min_distance)
+
+    def read(self, volume: int, box: Box) -> None:
+        """The components are enough."""
+
+    def divide(self, mask: Array, maps: Array | None, connectivity: int) -> tuple[Array, int]:
+        """Part a component at its waists."""
+        return split(mask, self.spacing, self.min_distance, connectivity)
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,7 @@ class _Work:
     run: Run
     components: VolumeSource
     grid: Grid
-    parameters: SplitParameters
+    divider: Divider
     connectivity: int
     memory: int
     output: OutputImage | None = None
@@ -110,7 +133,7 @@ class _Work:
 
     def large_enough(self, rows: Array) -> Array:
         """The rows of components that may have two parts."""
-        return np.asarray(rows[may_split(rows["last"] - rows["first"] + 1, self.parameters.min_distance)])
+        return np.asarray(rows[self.divider.may_divide(rows["last"] - rows["first"] + 1)])
 
     def box(self, row: Any) -> Box:
         """A component's bounding box, padded by one voxel and clipped at the volume."""
@@ -133,8 +156,8 @@ class Splitting:
         Of the components.
     grid : Grid
         Of a volume; a unit is worked on at once.
-    parameters : SplitParameters
-        How to split.
+    divider : Divider
+        How a component is parted.
     memory : int
         Bytes that a worker may take.
     executor, run, workers
@@ -147,7 +170,7 @@ class Splitting:
         counts: list[int],
         connectivity: int,
         grid: Grid,
-        parameters: SplitParameters,
+        divider: Divider,
         memory: int,
         executor: Executor,
         run: Run,
@@ -164,7 +187,7 @@ class Splitting:
             volumes=components.n_volumes,
             dtype=components.dtype,
         )
-        self._work = _Work(run, source, grid, parameters, connectivity, memory)
+        self._work = _Work(run, source, grid, divider, connectivity, memory)
         self._counts, self._executor, self._workers = counts, executor, workers
 
     def number_parts(self, min_size: int) -> tuple[list[int], list[Unsplit], int]:
@@ -281,11 +304,11 @@ def _split_unit(work: _Work, number: int) -> BlockResult:
     mine = work.large_enough(rows[work.owners(rows) == unit])
     # What was read of the volume, and the component at work in it, have to fit beside each other.
     room = max(work.memory - BASE, 0)
-    a_read, a_split = 2 * np.dtype(work.components.dtype).itemsize, bytes_a_voxel(work.parameters.spacing)
+    a_read = 2 * np.dtype(work.components.dtype).itemsize + work.divider.bytes_read
     boxes = [work.box(row) for row in mine]
     kept = PartFile()
     fitted: set[int] = set()
-    for group, reach in groups_that_fit(boxes, range(len(boxes)), a_read, a_split, room):
+    for group, reach in groups_that_fit(boxes, range(len(boxes)), a_read, work.divider.bytes_a_voxel, room):
         _split_group(work, volume, [mine[index] for index in group], reach, kept)
         fitted.update(group)
     large = [row for index, row in enumerate(mine) if index not in fitted]
@@ -308,13 +331,16 @@ def _split_unit(work: _Work, number: int) -> BlockResult:
 
 def _split_group(work: _Work, volume: int, group: list[Any], reach: Box, kept: PartFile) -> None:
     """Split components from one reading of the box around them all."""
-    labels = work.read(volume, reach)
+    labels, maps = work.read(volume, reach), work.divider.read(volume, reach)
     for row in group:
         box = work.box(row)
-        mask = _alone(labels[inside(box, reach)], row["label"])
+        here = inside(box, reach)
+        mask = _alone(labels[here], row["label"])
         if len(group) == 1:
             del labels
-        parts, count = split(mask, work.parameters.spacing, work.parameters.min_distance, work.connectivity)
+        parts, count = work.divider.divide(
+            mask, None if maps is None else maps[(slice(None), *here)], work.connectivity
+        )
         if count > 1:
             origin = tuple(part.start for part in box)
             sizes, firsts = sizes_and_firsts(parts.view(np.uint32), origin, work.grid.shape)
