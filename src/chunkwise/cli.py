@@ -14,7 +14,7 @@ from types import ModuleType
 
 from chunkwise.errors import ChunkwiseError
 
-__all__ = ["COMMANDS", "build_parser", "main"]
+__all__ = ["COMMANDS", "FOR_ADMINISTRATORS", "build_parser", "main"]
 
 #: Name and one-line summary of every command; its module is imported only when it is called,
 #: so that ``chunkwise --help`` answers at once.
@@ -26,7 +26,13 @@ COMMANDS: dict[str, str] = {
     "compare": "compare two label images: objects found, missed, split and merged",
     "fetch": "cut a piece out of a store, as a dataset of its own",
     "crate": "build or validate the RO-Crate that says what was done",
+    "site": "for administrators: test every promise of the site file",
+    "workspace": "for administrators: remove results that nobody needs any more",
 }
+
+#: Commands that are no tools of Galaxy: they say or remove what is not their caller's own, so that only whoever has
+#: a shell as the workspace's owner is to have them.
+FOR_ADMINISTRATORS: frozenset[str] = frozenset({"site", "workspace"})
 
 DESCRIPTION = """\
 Work on OME-Zarr images where they lie, block by block, with the same result as on the whole image.

@@ -16,8 +16,9 @@ class Key:
     """One key: what it may hold, what it is where it is left out, and what it means."""
 
     kind: str
-    """``text``, ``word`` (what may stand in a batch script), ``path``, ``bytes``, ``duration``, ``count`` (0 or more),
-    ``number``, ``flag``, ``texts``, ``words``, ``mask``, or ``choice``."""
+    """``text``, ``word`` (what may stand in a batch script), ``path`` (links in it are resolved), ``program`` (a path
+    as it is: the Python of an environment is a link, and means the environment), ``bytes``, ``duration``, ``count``
+    (0 or more), ``number``, ``flag``, ``texts``, ``words``, ``mask``, or ``choice``."""
     meaning: str
     default: Any = None
     choices: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ _CLUSTER: Final = {
     "walltime": Key("duration", "how long a worker's job may take; longer runs get new workers in time", "4h"),
     "sbatch": Key("words", "further options of sbatch, such as `--exclusive`", ()),
     "setup": Key("texts", "lines of shell that a worker's job runs first, such as `module load chunkwise`", ()),
-    "python": Key("path", "Python of the workers, where it is not the driver's own"),
+    "python": Key("program", "Python of the workers, where it is not the driver's own"),
     "interface": Key("word", "network interface over which scheduler and workers meet, such as `ib0`"),
     "scheduler_port": Key("count", "port of the scheduler; 0 for any free one", 0),
     "folder": Key("path", "for logs and keys of workers; seen by all nodes; default: in the run directory"),

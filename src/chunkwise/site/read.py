@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,31 @@ from chunkwise.errors import InputError
 from chunkwise.site.keys import NAMED, PLAIN, Key
 from chunkwise.site.model import Cluster, Limits, Models, Person, Root, Site, Workspace
 
-__all__ = ["DEFAULT_SITE_FILE", "load_site", "parse_duration"]
+__all__ = [
+    "BYTES",
+    "DEFAULT_SITE_FILE",
+    "DURATION",
+    "NOT_IN_NAME",
+    "NOT_IN_WORD",
+    "load_site",
+    "parse_duration",
+]
 
 DEFAULT_SITE_FILE = Path("/etc/chunkwise/site.toml")
 
-_BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgtp]?i?)b?", re.IGNORECASE)
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(s|m|min|h|d)")
-_WORD = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
+# Patterns that the JSON schema shares.
+BYTES = r"([0-9]+(?:\.[0-9]+)?) *((?:[kKmMgGtTpP][iI]?)?)[bB]?"
+DURATION = r"([0-9]+(?:\.[0-9]+)?) *(s|m|min|h|d)"
+NOT_IN_WORD = r"[^A-Za-z0-9@%+=:,./_-]"
+NOT_IN_NAME = r"[^A-Za-z0-9_.-]"
+
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 #: What a key's value has to be, in words; and how it is read, raising ValueError where it is something else.
 _NEEDED = {
     "text": "text in quotation marks",
     "word": "text of letters, digits and @%+=:,./_- without spaces",
     "path": "an absolute path in quotation marks",
+    "program": "an absolute path in quotation marks",
     "bytes": 'a number of bytes such as "500GiB"',
     "duration": 'a duration such as "30s", "15m", "4h" or "90d"',
     "count": "a whole number, 0 or more",
@@ -69,7 +82,7 @@ def load_site() -> Site | None:
         named_sections[section] = {}
         for name, entry in content.get(section, {}).items():
             where = f"The site file {file}, {section.removesuffix('s')} '{name}',"
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            if not name or re.search(NOT_IN_NAME, name):
                 raise InputError(f"{where} has a name with other characters than letters, digits, '-', '_' and '.'.")
             named_sections[section][name] = _section(where, keys, entry)
     roots = {name: _root(file, name, entry) for name, entry in named_sections["roots"].items()}
@@ -98,7 +111,7 @@ def parse_duration(text: str) -> float:
     ValueError
         If it is none of these.
     """
-    found = _DURATION.fullmatch(text.strip())
+    found = re.fullmatch(DURATION, text)
     if not found:
         raise ValueError(text)
     return float(found[1]) * _SECONDS[found[2]]
@@ -139,21 +152,25 @@ def _text(value: object) -> str:
 
 
 def _word(value: object) -> str:
-    if not _WORD.fullmatch(_text(value)):
+    if re.search(NOT_IN_WORD, _text(value)):
+        raise ValueError(value)
+    return _text(value)
+
+
+def _program(value: object) -> str:
+    if not os.path.isabs(_text(value)):
         raise ValueError(value)
     return _text(value)
 
 
 def _path(value: object) -> str:
-    if not os.path.isabs(_text(value)):
-        raise ValueError(value)
-    return os.path.realpath(_text(value))
+    return os.path.realpath(_program(value))
 
 
 def _bytes(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    found = _BYTES.fullmatch(_text(value).strip())
+    found = re.fullmatch(BYTES, _text(value))
     if not found:
         raise ValueError(value)
     unit = found[2].lower()
@@ -162,8 +179,8 @@ def _bytes(value: object) -> int:
 
 
 def _duration(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value)
     return parse_duration(_text(value))
 
 
@@ -174,7 +191,7 @@ def _count(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < inf:
         raise ValueError(value)
     return float(value)
 
@@ -204,6 +221,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "text": _text,
     "word": _word,
     "path": _path,
+    "program": _program,
     "bytes": _bytes,
     "duration": _duration,
     "count": _count,

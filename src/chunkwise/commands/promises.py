@@ -1,0 +1,295 @@
+"""What a site file promises, tested one by one by doing it: for ``chunkwise site check``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import ssl
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from chunkwise.errors import ChunkwiseError
+from chunkwise.site import Cluster, Root, Site, Workspace
+from chunkwise.storage.location import Location, resolve
+from chunkwise.storage.workspace import RUNS, Rights
+
+__all__ = ["OK", "PROBLEM", "UNTESTED", "Finding", "check_site"]
+
+OK, PROBLEM, UNTESTED = "ok", "problem", "not tested"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one promise."""
+
+    state: str
+    """``ok``, ``problem`` or ``not tested``."""
+    what: str
+    """The section, such as ``roots.images``."""
+    says: str
+
+
+def check_site(site: Site, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Test every promise of a site file with this account's rights, on this machine.
+
+    Parameters
+    ----------
+    site : Site
+        As ``load_site`` reads it.
+    environment : mapping of str to str
+        Of this process.
+    """
+    yield from _file(site)
+    for root in site.roots.values():
+        yield from _path_root(root) if root.path is not None else _url_root(root, site, environment)
+    if site.workspace is not None:
+        yield from _workspace(site, site.workspace)
+    for cluster in site.clusters.values():
+        yield from _cluster(cluster)
+    yield from _library(site)
+    yield from _people(site)
+
+
+def _file(site: Site) -> Iterator[Finding]:
+    mode = os.stat(site.file).st_mode
+    if mode & stat.S_IWOTH:
+        yield Finding(PROBLEM, "file", f"{site.file} can be written by everybody, who then decide what may be read.")
+    else:
+        yield Finding(OK, "file", f"{site.file} is understood")
+
+
+def _people(site: Site) -> Iterator[Finding]:
+    by_person = any(root.users or root.groups or root.roles for root in site.roots.values())
+    if by_person or (site.workspace is not None and site.workspace.layout != "flat"):
+        yield Finding(
+            UNTESTED,
+            "people",
+            "whether jobs get CHUNKWISE_USER, CHUNKWISE_GROUPS and CHUNKWISE_ROLES is Galaxy's to say",
+        )
+
+
+# ---- roots
+
+
+def _path_root(root: Root) -> Iterator[Finding]:
+    what, path = f"roots.{root.name}", root.path or ""
+    try:
+        os.listdir(path)
+    except OSError as error:
+        yield Finding(PROBLEM, what, f"{path} cannot be read: {error.strerror}")
+        return
+    if not root.writable:
+        yield Finding(OK, what, f"{path} can be read")
+        return
+    trial = os.path.join(path, f".chunkwise-check-{secrets.token_hex(4)}")
+    try:
+        with open(trial, "x"):
+            pass
+        os.unlink(trial)
+    except OSError as error:
+        yield Finding(PROBLEM, what, f"{path} cannot be written to: {error.strerror}")
+        return
+    yield Finding(OK, what, f"{path} can be read and written")
+
+
+def _url_root(root: Root, site: Site, environment: Mapping[str, str]) -> Iterator[Finding]:
+    from chunkwise.storage.kv import read_key
+
+    what, url = f"roots.{root.name}", root.url or ""
+    yield from _credentials(root, environment)
+    try:
+        # As somebody to whom it is open would reach it.
+        opened = {root.name: replace(root, users=(), groups=(), roles=())}
+        location = resolve(f"{root.name}:.", replace(site, roots=opened))
+        read_key(location, "chunkwise-check")
+        yield Finding(OK, what, f"{url} answers")
+        if root.writable:
+            yield _s3_writing(what, location)
+    except ChunkwiseError as error:
+        yield Finding(PROBLEM, what, str(error))
+
+
+def _s3_writing(what: str, location: Location) -> Finding:
+    from chunkwise.storage.kv import put_key, remove_keys
+
+    key = f".chunkwise-check-{secrets.token_hex(4)}"
+    put_key(location, key, b"")
+    remove_keys(location, [key])
+    return Finding(OK, what, f"{location.address} can be written")
+
+
+def _credentials(root: Root, environment: Mapping[str, str]) -> Iterator[Finding]:
+    what = f"roots.{root.name}"
+    if root.credentials == "environment" and not environment.get("AWS_ACCESS_KEY_ID"):
+        yield Finding(
+            UNTESTED, what, "its keys come from the environment of jobs, and AWS_ACCESS_KEY_ID is not set here"
+        )
+    if root.credentials_file is not None:
+        yield _private(what, root.credentials_file)
+
+
+def _private(what: str, path: str) -> Finding:
+    """Test that a file of secrets can be read, and by nobody else."""
+    try:
+        with open(path, "rb"):
+            mode = os.stat(path).st_mode
+    except OSError as error:
+        return Finding(PROBLEM, what, f"{path} cannot be read: {error.strerror}")
+    if mode & 0o077:
+        return Finding(PROBLEM, what, f"{path} holds a secret and can be read by others; chmod 600 it")
+    return Finding(OK, what, f"{path} is this account's alone")
+
+
+# ---- the workspace
+
+
+def _workspace(site: Site, workspace: Workspace) -> Iterator[Finding]:
+    root = site.roots[workspace.root].path or ""
+    try:
+        rights = Rights.of(workspace)
+    except ChunkwiseError as error:
+        yield Finding(PROBLEM, "workspace", str(error))
+        return
+    name = f"check-{secrets.token_hex(4)}"
+    runs, trial, final = os.path.join(root, RUNS), os.path.join(root, RUNS, name), os.path.join(root, f".{name}")
+    made = not os.path.exists(runs)
+    try:
+        os.makedirs(trial)
+        with open(os.path.join(trial, "x"), "x"):
+            pass
+        rights.give(trial)
+        os.rename(trial, final)
+    except (OSError, ChunkwiseError) as error:
+        yield Finding(PROBLEM, "workspace", f"results cannot be made in {root}: {getattr(error, 'strerror', error)}")
+    else:
+        yield Finding(OK, "workspace", f"results in {root} get their name, owner, group and rights")
+    finally:
+        for folder in (trial, final):
+            shutil.rmtree(folder, ignore_errors=True)
+        if made:
+            with suppress(OSError):
+                os.rmdir(runs)
+    if workspace.keep is not None:
+        yield Finding(
+            UNTESTED, "workspace", "'keep' does nothing by itself: run 'chunkwise workspace clean' by a timer"
+        )
+
+
+# ---- clusters
+
+
+def _cluster(cluster: Cluster) -> Iterator[Finding]:
+    what = f"clusters.{cluster.name}"
+    if cluster.kind == "local":
+        yield Finding(OK, what, "processes of the job itself")
+    elif cluster.kind == "address":
+        yield from _address(what, cluster)
+    else:
+        yield from _slurm(what, cluster)
+    if cluster.interface is not None:
+        known = [name for _, name in socket.if_nameindex()]
+        there = cluster.interface in known
+        yield Finding(
+            OK if there else PROBLEM,
+            what,
+            f"the interface {cluster.interface} is {'there' if there else 'none of ' + ', '.join(known)}",
+        )
+    if cluster.folder is not None:
+        folder_root = Root(cluster.name, cluster.folder, None, writable=True)
+        yield from (replace(finding, what=what) for finding in _path_root(folder_root))
+    if cluster.python is not None:
+        yield _python(what, cluster.python)
+
+
+def _slurm(what: str, cluster: Cluster) -> Iterator[Finding]:
+    from chunkwise.cluster.batch import job_options
+
+    needed = ["sbatch", "squeue", "scancel", "scontrol", *(["srun"] if cluster.kind == "allocation" else [])]
+    missing = [command for command in needed if shutil.which(command) is None]
+    if missing:
+        yield Finding(PROBLEM, what, f"{', '.join(missing)} is not on the path")
+        return
+    if cluster.kind == "allocation":
+        yield Finding(UNTESTED, what, "srun starts workers inside a job's allocation, and this is none")
+        return
+    if cluster.partition is not None:
+        said = _said(["sinfo", "--noheader", "--partition", cluster.partition, "--format", "%R"])
+        if said.code or not said.out.strip():
+            yield Finding(PROBLEM, what, f"sinfo knows no partition '{cluster.partition}'{said.why}")
+            return
+    memory = cluster.memory_per_worker * cluster.workers_per_job
+    said = _said(["sbatch", "--test-only", "--chdir=/", "--output=/dev/null", *job_options(cluster, memory)])
+    if said.code:
+        yield Finding(PROBLEM, what, f"sbatch would not take a worker{said.why}")
+    else:
+        yield Finding(OK, what, "sbatch would take a worker")
+
+
+@dataclass(frozen=True)
+class _Said:
+    code: int
+    out: str
+    why: str
+
+
+def _said(command: list[str]) -> _Said:
+    """Call a command with an empty script, and keep what it says."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the words are the site file's, and no shell reads them
+            command, input="#!/bin/sh\n", capture_output=True, text=True, errors="replace", timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return _Said(1, "", f": {error}")
+    words = " ".join(done.stderr.split())
+    return _Said(done.returncode, done.stdout, f": {words}" if words else "")
+
+
+def _python(what: str, python: str) -> Finding:
+    from chunkwise import __version__
+
+    said = _said([python, "-c", "import chunkwise; print(chunkwise.__version__)"])
+    if said.code:
+        return Finding(PROBLEM, what, f"{python} has no chunkwise{said.why}")
+    if said.out.strip() != __version__:
+        return Finding(PROBLEM, what, f"{python} has chunkwise {said.out.strip()}, and this is {__version__}")
+    return Finding(OK, what, f"{python} has chunkwise {__version__}")
+
+
+def _address(what: str, cluster: Cluster) -> Iterator[Finding]:
+    yield _private(what, cluster.tls_key or "")
+    parts = urlsplit(cluster.address or "")
+    try:
+        context = ssl.create_default_context(cafile=cluster.tls_ca)
+        context.check_hostname = False  # as Dask does: the authority is the cluster's own
+        context.load_cert_chain(cluster.tls_cert or "", cluster.tls_key)
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 8786), timeout=10) as plain,
+            context.wrap_socket(plain),
+        ):
+            yield Finding(OK, what, f"{cluster.address} answers with a certificate of the authority")
+    except (OSError, ValueError) as error:
+        yield Finding(PROBLEM, what, f"{cluster.address} cannot be reached by TLS: {error}")
+
+
+# ---- models
+
+
+def _library(site: Site) -> Iterator[Finding]:
+    library = site.models.library
+    if library is None:
+        return
+    try:
+        names, mode = os.listdir(library), os.stat(library).st_mode
+    except OSError as error:
+        yield Finding(PROBLEM, "models", f"{library} cannot be read: {error.strerror}")
+        return
+    if mode & stat.S_IWOTH:
+        yield Finding(PROBLEM, "models", f"{library} can be written by everybody, who then approve models")
+    else:
+        yield Finding(OK, "models", f"{library} can be read; it holds {len(names)} entries")

@@ -1,0 +1,96 @@
+"""Look after the site's workspace: remove results that nobody needs any more.
+
+For administrators. 'clean' lists the results and the unfinished runs in the workspace of the site file that
+are older than its 'keep' and are named by no reference and no run record in the folders given with
+--references, such as the folder of Galaxy's datasets. Nothing is removed without --delete.
+
+  chunkwise workspace clean --references /srv/galaxy/database/objects
+  chunkwise workspace clean --references /srv/galaxy/database/objects --delete
+
+Links are not followed, and a run that is at work is left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    clean = actions.add_parser("clean", help="list, or remove, what is old and needed by nobody")
+    clean.add_argument(
+        "--references",
+        metavar="FOLDER",
+        nargs="+",
+        required=True,
+        help="where references and run records lie that are in use, such as Galaxy's datasets",
+    )
+    clean.add_argument("--delete", action="store_true", help="remove what is listed (default: only list it)")
+    clean.add_argument("--json", action="store_true", help="print the list as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List or remove what is old; the exit code is 1 where something could not be removed."""
+    import json
+    import os
+    import sys
+    import time
+
+    from chunkwise.errors import InputError
+    from chunkwise.site import load_site
+    from chunkwise.storage.cleaning import Needed, find_items, is_at_work, remove_item
+
+    site = load_site()
+    if site is None or site.workspace is None or site.workspace.keep is None:
+        raise InputError("Cleaning needs a site file whose section [workspace] says how long results are kept: keep.")
+    for folder in args.references:
+        if not os.path.isdir(folder):
+            raise InputError(f"{folder} is no folder; name the folders that references in use lie in.")
+    roots = {name: root.path for name, root in site.roots.items() if root.path is not None}
+    root = roots[site.workspace.root]
+    needed = Needed(args.references, roots)
+    before = time.time() - site.workspace.keep
+    rows: list[dict[str, Any]] = []
+    try:
+        for item in find_items(root, site.workspace.layout, [path for path in roots.values() if path != root]):
+            if item.changed > before or os.path.join(root, item.path) in needed or is_at_work(root, item):
+                continue
+            days = (time.time() - item.changed) / 86400
+            row: dict[str, Any] = {
+                "path": item.path,
+                "kind": item.kind,
+                "bytes": item.size,
+                "days": round(days, 1),
+                "state": "old",
+            }
+            if args.delete:
+                try:
+                    row["state"] = "removed" if remove_item(root, item) else "at work"
+                except OSError as error:
+                    row |= {"state": "problem", "why": f"{error.filename or item.path}: {error.strerror}"}
+            rows.append(row)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename} cannot be read: {error.strerror}; clean as the workspace's owner."
+        ) from None
+    if args.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        for row in rows:
+            print(_line(row))
+        total = sum(row["bytes"] for row in rows if row["state"] in ("old", "removed")) / 2**30
+        print(f"{needed.documents} references and run records read; {len(rows)} old items, {total:.3f} GiB.")
+    if not args.delete and rows:
+        print("Nothing was removed; --delete removes what is listed.", file=sys.stderr)
+    return 1 if any(row["state"] == "problem" for row in rows) else 0
+
+
+def _line(row: dict[str, Any]) -> str:
+    """One line for one item; a name that would disturb the terminal is written in ASCII."""
+    place = row["path"] if row["path"].isprintable() else ascii(row["path"])
+    why = f"  ({row['why']})" if "why" in row else ""
+    return f"{row['state']}  {row['kind']}  {row['bytes'] / 2**30:.3f} GiB  {row['days']:.0f} days  {place}{why}"
