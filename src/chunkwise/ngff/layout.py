@@ -111,6 +111,8 @@ class OutputImage:
     """Of labels that lie inside their image's store: the image, relative to the labels."""
     downsampling: str = "nearest"
     """``nearest``: every second voxel; ``mean``: the mean of the voxels that a lower one stands for."""
+    about: dict[str, Any] | None = None
+    """What chunkwise itself has to say of the image, beside what OME-Zarr knows: the attribute ``chunkwise``."""
 
     def _is_space(self) -> tuple[bool, ...]:
         return tuple(axis.type == "space" for axis in self.axes)
@@ -216,7 +218,8 @@ class OutputImage:
             ome["image-label"] = {"source": {"image": self.source_image}} if self.source_image else {}
         if self.omero is not None:
             ome["omero"] = self.omero
-        return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+        own = {} if self.about is None else {"chunkwise": self.about}
+        return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome, **own}}
 
 
 def write_documents(place: str | Location, image: OutputImage) -> list[StoredObject]:
