@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "open": "check a store and write a small reference to it",
     "inspect": "describe an image: a JSON summary and an HTML page with pictures",
     "segment": "find objects by smoothing, threshold and connected components",
+    "objects": "make objects of what a model says of every pixel",
     "measure": "measure the objects of a label image, one row an object",
     "compare": "compare two label images: objects found, missed, split and merged",
     "fetch": "cut a piece out of a store, as a dataset of its own",

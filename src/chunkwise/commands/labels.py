@@ -1,19 +1,24 @@
-"""What commands that read label images have in common: which images they take, and in which blocks they read them."""
+"""What commands that read or write label images have in common: what they take, in which blocks, what they warn of."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.cluster.resources import Resources, fit_grid
-from chunkwise.commands.stores import check_chunks
+from chunkwise.commands.stores import StoreWriter, check_chunks
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import Selection
 
-__all__ = ["check_labels", "reading_grid"]
+if TYPE_CHECKING:  # numba is imported there
+    from chunkwise.ops.write_labels import LabelResult
+
+__all__ = ["check_labels", "reading_grid", "report_unsplit"]
 
 
 def check_labels(image: Image, advice: str) -> None:
@@ -76,3 +81,27 @@ def reading_grid(
         block = whole if prod(whole) <= 2 * SHARD_VOXELS else shard
     single = (1,) * len(shape)  # no shards are written, so a unit is a block
     return fit_grid(projected, Grid.fit(shape, single, block), single, resources, fixed=asked is not None)
+
+
+def report_unsplit(writer: StoreWriter, result: LabelResult, first_time: int, axes: str) -> None:
+    """Name the objects that were too large to be split, in the record and on standard error."""
+    named: list[dict[str, Any]] = [
+        {
+            "time": first_time + entry.volume,
+            "object": entry.label,
+            "box": {axis: list(ends) for axis, ends in zip(axes, entry.box, strict=True)},
+            "num_pixels": entry.voxels,
+        }
+        for entry in result.unsplit
+    ]
+    writer.recorder.result("unsplit", {"count": result.n_unsplit, "first": named})
+    if named:
+        one = named[0]
+        box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
+        print(
+            f"warning: {result.n_unsplit} object{'s were' if result.n_unsplit > 1 else ' was'} too large for --memory "
+            f"to be split, and stayed whole: object {one['object']} of time point {one['time']} in the box {box}"
+            f"{', and more that the run record names' if result.n_unsplit > 1 else ''}. A larger --memory splits "
+            "more; a higher threshold may keep objects apart.",
+            file=sys.stderr,
+        )

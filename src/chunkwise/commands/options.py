@@ -11,6 +11,7 @@ from chunkwise.errors import InputError
 __all__ = [
     "add_image",
     "add_level",
+    "add_region",
     "add_resources",
     "add_selection",
     "add_store_output",
@@ -37,18 +38,23 @@ def add_time(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses a part of an image."""
-    group = parser.add_argument_group("which part of the image")
-    add_level(group)
-    group.add_argument("--channel", metavar="NAME|N", help="channel, by name or number; needed where there are several")
-    add_time(group)
+def add_region(group: argparse._ArgumentGroup) -> None:
+    """Add ``--region`` to a group of options."""
     group.add_argument(
         "--region",
         metavar="z0:z1,y0:y1,x0:x1",
         help="cut first, then work as if the cut were the image; in voxels of the level, ends not included "
         "(for 2-D images: y0:y1,x0:x1)",
     )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses a part of an image."""
+    group = parser.add_argument_group("which part of the image")
+    add_level(group)
+    group.add_argument("--channel", metavar="NAME|N", help="channel, by name or number; needed where there are several")
+    add_time(group)
+    add_region(group)
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:

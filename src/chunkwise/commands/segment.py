@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from math import isfinite, prod
 from typing import Any
 
@@ -98,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.resources import find_resources, fit_grid
     from chunkwise.cluster.start import open_executor
+    from chunkwise.commands.labels import report_unsplit
     from chunkwise.commands.stores import StoreWriter, check_chunks, check_small_outputs
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ngff.volumes import select
@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     writer.recorder.result("thresholds", [_plain(value) for value in result.thresholds])
     writer.recorder.result("objects", result.counts)
     if args.split:
-        _report_unsplit(writer, result, source.first_time, opened.image.spatial)
+        report_unsplit(writer, result, source.first_time, opened.image.spatial)
     if args.overlay:
         from chunkwise.report.overlay import write_overlay
 
@@ -216,30 +216,6 @@ def _spacing(selection: Any) -> tuple[float, ...]:
             "same for all."
         )
     return relative_spacing(selection.spatial_scale)
-
-
-def _report_unsplit(writer: Any, result: Any, first_time: int, axes: str) -> None:
-    """Name the objects that were too large to be split, in the record and on standard error."""
-    named = [
-        {
-            "time": first_time + entry.volume,
-            "object": entry.label,
-            "box": {axis: list(ends) for axis, ends in zip(axes, entry.box, strict=True)},
-            "num_pixels": entry.voxels,
-        }
-        for entry in result.unsplit
-    ]
-    writer.recorder.result("unsplit", {"count": result.n_unsplit, "first": named})
-    if named:
-        one = named[0]
-        box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
-        print(
-            f"warning: {result.n_unsplit} object{'s were' if result.n_unsplit > 1 else ' was'} too large for --memory "
-            f"to be split, and stayed whole: object {one['object']} of time point {one['time']} in the box {box}"
-            f"{', and more that the run record names' if result.n_unsplit > 1 else ''}. A larger --memory splits "
-            "more; a higher threshold may keep objects apart.",
-            file=sys.stderr,
-        )
 
 
 def _plain(value: Any) -> Any:
