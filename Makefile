@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-fast test-slow bench lint galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean
+.PHONY: help setup demo test test-fast test-slow bench lint galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,17 @@ test-slow: setup ## large volumes: minutes
 bench: setup ## measure beside the peers and write docs/performance.md: an hour or two on a quiet machine
 	@bash benchmarks/all.sh
 
+$(VENV)-train/.ready: training/requirements.lock training/requirements-cuda.lock training/setup.sh | setup
+	@bash training/setup.sh $(VENV)-train
+	@touch $@
+
+train-nuclei: $(VENV)-train/.ready ## train and export models/nuclei: hours on two cores, minutes on a GPU (DATA, MINUTES)
+	OMP_WAIT_POLICY=PASSIVE $(VENV)-train/bin/python training/train.py --data $(or $(DATA),../shared/data/dsb2018_train) --run .training/nuclei --minutes $(or $(MINUTES),180)
+	$(VENV)-train/bin/python training/export.py --data $(or $(DATA),../shared/data/dsb2018_train) --run .training/nuclei
+
+accuracy: $(VENV)-train/.ready ## measure segmentations against ground truth, and write docs/accuracy.md and its pictures
+	$(VENV)-train/bin/python benchmarks/accuracy/measure.py
+
 galaxy: setup ## start a real Galaxy on loopback with the tools in it
 	@bash deploy/galaxy/up.sh
 
@@ -60,4 +71,4 @@ lock: setup ## resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements.lock
 
 clean: cluster-down ## remove what the other targets made
-	rm -rf $(VENV) .galaxy .cluster demo-output
+	rm -rf $(VENV) $(VENV)-train .galaxy .cluster demo-output

@@ -1,0 +1,59 @@
+"""Choose the way from maps to objects, and its thresholds, on the validation part alone."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import Picture
+from decode import average_precision, by_boundary, by_distance, matches
+
+__all__ = ["decode", "tune"]
+
+Maps = NDArray[np.float32]
+
+GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
+    "foreground-boundary": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (0.1, 0.3, 0.4, 0.5, 0.6, 0.7)},
+    "foreground-distance": {
+        "threshold": (0.4, 0.5, 0.6),
+        "seed_threshold": (0.2, 0.35, 0.5),
+        "min_distance": (3, 5, 7),
+    },
+}
+MIN_SIZE = 20
+
+
+def decode(maps: Maps, method: str, parameters: dict[str, Any]) -> NDArray[np.int32]:
+    """Objects of foreground, boundary and distance, in this order."""
+    if method == "foreground-boundary":
+        return by_boundary(maps[0], maps[1], **parameters)
+    return by_distance(maps[0], maps[2], **parameters)
+
+
+def tune(pictures: list[Picture], maps: list[Maps]) -> list[dict[str, Any]]:
+    """Every method and setting with its AP, the best first.
+
+    The score is the mean of AP@0.5 and AP@0.7, pooled over dark images and over all.
+    """
+    found = []
+    dark = np.array([picture.group.startswith("dark") for picture in pictures])
+    for method, grid in GRIDS.items():
+        for values in itertools.product(*grid.values()):
+            parameters = {**dict(zip(grid, values, strict=True)), "min_size": MIN_SIZE}
+            counts = np.array(
+                [matches(p.labels, decode(m, method, parameters)) for p, m in zip(pictures, maps, strict=True)]
+            )
+            pooled = np.array([average_precision(part.sum(0)) for part in (counts[dark], counts)])
+            found.append(
+                {
+                    "method": method,
+                    "parameters": parameters,
+                    "score": round(float(pooled[:, :2].mean()), 4),
+                    "dark": [round(float(v), 4) for v in pooled[0]],
+                    "all": [round(float(v), 4) for v in pooled[1]],
+                }
+            )
+    return sorted(found, key=lambda row: -row["score"])
