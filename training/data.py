@@ -112,7 +112,7 @@ def targets(labels: Labels) -> Floats:
 
 
 class Samples(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """*count* squares of *size* pixels, cut, turned, scaled and varied at random: image (1, Y, X), targets (3, Y, X)."""
+    """*count* squares of *size* pixels, cut, turned, scaled and varied at random."""
 
     def __init__(self, pictures: list[Picture], count: int, size: int, seed: int) -> None:
         self.groups: dict[str, list[Picture]] = {}

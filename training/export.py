@@ -36,7 +36,7 @@ OPSET = 17
 
 MEANING = {
     "foreground-boundary": "foreground: the pixel lies in a nucleus; boundary: it lies on the edge of one.",
-    "foreground-distance": "foreground: the pixel lies in a nucleus; distance: from its edge, as a share of the largest.",
+    "foreground-distance": "foreground: the pixel lies in a nucleus; distance: from its edge, as a share.",
 }
 
 
