@@ -184,6 +184,11 @@ def test_nothing_goes_without_an_age_and_a_place_to_look(tmp_path: Path, root: P
     assert (root / ANNA / "1" / "old").exists()
 
 
+def test_where_a_persons_results_lie(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["workspace", "folder", "Anna@Example.org"]) == 0
+    assert capsys.readouterr().out == f"{root}/{ANNA}\n"
+
+
 def test_the_list_for_people(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store(root, f"{ANNA}/1/odd\nname")
     assert clean(tmp_path) == 0

@@ -2,10 +2,12 @@
 
 For administrators. 'clean' lists the results and the unfinished runs in the workspace of the site file that
 are older than its 'keep' and are named by no reference and no run record in the folders given with
---references, such as the folder of Galaxy's datasets. Nothing is removed without --delete.
+--references, such as the folder of Galaxy's datasets. Nothing is removed without --delete. 'folder' prints where
+the results of a person lie.
 
   chunkwise workspace clean --references /srv/galaxy/database/objects
   chunkwise workspace clean --references /srv/galaxy/database/objects --delete
+  chunkwise workspace folder anna@example.org
 
 Links are not followed, and a run that is at work is left alone.
 """
@@ -13,7 +15,10 @@ Links are not followed, and a run that is at work is left alone.
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chunkwise.site import Site, Workspace
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,32 +36,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     clean.add_argument("--delete", action="store_true", help="remove what is listed (default: only list it)")
     clean.add_argument("--json", action="store_true", help="print the list as JSON")
+    folder = actions.add_parser("folder", help="print the folder of a person's results")
+    folder.add_argument("email", metavar="EMAIL", help="as Galaxy knows the person")
 
 
 def run(args: argparse.Namespace) -> int:
-    """List or remove what is old; the exit code is 1 where something could not be removed."""
+    """Do what was asked for; the exit code is 1 where something could not be removed."""
+    from chunkwise.errors import InputError
+    from chunkwise.site import Person, load_site
+    from chunkwise.storage.workspace import user_folder
+
+    site = load_site()
+    if site is None or site.workspace is None:
+        raise InputError("There is no site file that names a workspace.")
+    if args.action == "folder":
+        top = site.roots[site.workspace.root].path
+        own = "" if site.workspace.layout == "flat" else f"/{user_folder(Person.of({'CHUNKWISE_USER': args.email}))}"
+        print(f"{top}{own}")
+        return 0
+    return _clean(args, site, site.workspace)
+
+
+def _clean(args: argparse.Namespace, site: Site, workspace: Workspace) -> int:
     import json
     import os
     import sys
     import time
 
     from chunkwise.errors import InputError
-    from chunkwise.site import load_site
     from chunkwise.storage.cleaning import Needed, find_items, is_at_work, remove_item
 
-    site = load_site()
-    if site is None or site.workspace is None or site.workspace.keep is None:
+    if workspace.keep is None:
         raise InputError("Cleaning needs a site file whose section [workspace] says how long results are kept: keep.")
     for folder in args.references:
         if not os.path.isdir(folder):
             raise InputError(f"{folder} is no folder; name the folders that references in use lie in.")
     roots = {name: root.path for name, root in site.roots.items() if root.path is not None}
-    root = roots[site.workspace.root]
+    root = roots[workspace.root]
     needed = Needed(args.references, roots)
-    before = time.time() - site.workspace.keep
+    before = time.time() - workspace.keep
     rows: list[dict[str, Any]] = []
     try:
-        for item in find_items(root, site.workspace.layout, [path for path in roots.values() if path != root]):
+        for item in find_items(root, workspace.layout, [path for path in roots.values() if path != root]):
             if item.changed > before or os.path.join(root, item.path) in needed or is_at_work(root, item):
                 continue
             days = (time.time() - item.changed) / 86400

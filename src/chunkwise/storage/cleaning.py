@@ -29,7 +29,7 @@ _LARGEST = 64 * 2**20
 #: What is being removed lies under such a name first, so that no half of it is seen under its own.
 _REMOVING = "removing-"
 #: As storage.workspace.user_folder makes them.
-_USER_FOLDER = re.compile(r"[a-z0-9-]+-[0-9a-f]{20}")
+_USER_FOLDER = re.compile(r"user-[0-9a-f]{20}")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,9 @@ def check_name(option: str, name: str) -> None:
 
 
 def user_folder(person: Person) -> str:
-    """Name the folder of a person: readable, and with a digest, so that two persons never share one.
+    """Name the folder of a person: a digest, so that two persons never share one, and that names nobody.
+
+    References and crates hold the paths of results, and are shared and published; an e-mail address is not to be.
 
     Raises
     ------
@@ -74,9 +76,8 @@ def user_folder(person: Person) -> str:
             "This site keeps results by user, and the job's environment does not say for whom it runs; ask your "
             "administrator to set CHUNKWISE_USER."
         )
-    readable = re.sub(r"[^a-z0-9]+", "-", person.user)[:40].strip("-") or "user"
     digest = hashlib.sha256(person.user.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{readable}-{digest[:20]}"
+    return f"user-{digest[:20]}"
 
 
 def job_folder(environment: Mapping[str, str], plan: str) -> str:
