@@ -15,6 +15,7 @@ from chunkwise.ngff.axes import normal_axes, refuse_color_axes, refuse_pixels
 from chunkwise.ngff.model import Axis, Channel, Collection, Finding, Image, Level, Plate, Store, Well
 from chunkwise.ngff.validation import VERSIONS, ome_block, validate
 from chunkwise.ngff.zarr_json import Node, read_node
+from chunkwise.storage.kv import list_keys
 from chunkwise.storage.location import Location
 
 __all__ = ["open_image", "open_store"]
@@ -90,6 +91,8 @@ def _read_group(location: Location) -> Node:
 def _say_not_zarr(location: Location) -> str:
     address = location.address
     if location.is_url:
+        if location.s3 is not None:
+            list_keys(location, "zarr.json")  # says so where there is no such bucket
         return f"{address} is not a Zarr store: neither zarr.json nor .zgroup can be read there."
     if not os.path.exists(address):
         return f"There is nothing at {address}."

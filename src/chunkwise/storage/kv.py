@@ -73,8 +73,10 @@ def claim_key(location: Location, key: str, content: bytes) -> bytes:
     return bytes(_ask(location.child(key), "written", claim))
 
 
-def list_keys(location: Location) -> list[str]:
-    """List the objects below an S3 location, sorted.
+def list_keys(location: Location, only: str | None = None) -> list[str]:
+    """List the objects below an S3 location, sorted; all of them, or the one of a name, if it is there.
+
+    Unlike reading, listing tells a bucket that is not there from an object that is not there.
 
     Raises
     ------
@@ -83,7 +85,8 @@ def list_keys(location: Location) -> list[str]:
     ResumableError
         If the server does not answer.
     """
-    keys = _ask(location, "read", lambda: _open(location).list().result())
+    wanted = _one_key(only) if only is not None else None
+    keys = _ask(location, "read", lambda: _open(location).list(wanted).result())
     return sorted(key.decode("utf-8", "surrogateescape") for key in keys)
 
 
@@ -139,6 +142,12 @@ def _ask_each(
         futures = [(key, request(store, key)) for key in left[start : start + together]]
         for key, future in futures:
             yield _ask(location.child(key), action, future.result)
+
+
+def _one_key(key: str) -> Any:
+    import tensorstore as ts
+
+    return ts.KvStore.KeyRange(key, f"{key}\0")
 
 
 def _tag(stamp: Any) -> str:
