@@ -16,7 +16,7 @@ USERS = ("admin", "analyst", "site", "rest", "mq", "slurm", "patient")
 """``site`` works with a site file on this machine; ``rest``, ``mq`` and ``slurm`` on the cluster, each by its own way
 (config/tpv_destinations.yml); ``patient`` as ``rest``, with workers that wait until a test lets them start; the others
 without a site file."""
-GROUPS = {"imaging": ("slurm",)}
+GROUPS = {"imaging": ("mq",)}
 """Groups that the site file (config/site.toml) knows."""
 
 

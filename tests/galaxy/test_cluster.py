@@ -16,7 +16,7 @@ import zarr
 from scipy import ndimage
 from skimage import filters, measure
 
-from cluster_jobs import ROOT, RUN, files_of, size_of, staging_of
+from cluster_jobs import ROOT, RUN, files_of, size_of, slurm, staging_of
 from made_stores import digest, multiscale, write
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_crate_is_valid_and_names_both_runs(results: dict[str, Any], tmp_path: P
 
 def test_nothing_moves(results: dict[str, Any], admin: User, blobs: Blobs) -> None:
     """Pulsar's folder of a job holds all that was staged either way: the tests' users have it kept."""
-    assert size_of(blobs.store) > 10 * SMALL
+    assert size_of(blobs.store) > 5 * SMALL
     assert sum(results["kept"].values()) < SMALL
     if results["way"] == "slurm":
         return
@@ -190,7 +190,9 @@ def test_store_of_galaxy_is_worked_on_where_it_is_mounted(users: dict[str, User]
     reference = opened(user, "images:coins_2d.ome.zarr")
     outputs = done(user, user.run("chunkwise_segment", {"image": f"hda:{reference['id']}"}))
     assert outputs["labels"]["metadata_store_root"] == "labels.ome.zarr"
-    assert admin.job_of(outputs["labels"])["job_runner_name"] == "slurm"
+    # What another machine's batch system gave it is what Slurm knows it by.
+    driver = admin.job_of(outputs["labels"])["external_id"]
+    assert slurm("sacct", "-n", "-X", "-P", "-o", "State", "-j", driver).strip() == "COMPLETED"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -207,12 +209,15 @@ def test_a_mistake_is_told_in_one_sentence(users: dict[str, User], way: str) -> 
 
 def test_users_and_groups(users: dict[str, User], cluster: str) -> None:
     """The root ``private`` is for one user and for one group; a reference gives nobody else a right."""
+    from tests.galaxy.conftest import User
+
     store = RUN / "private" / "secret.ome.zarr"
     if not store.exists():
         write(store, shape=(32, 32))
     own = opened(users["rest"], "private:secret.ome.zarr")
-    done(users["rest"], {"by e-mail": own, "by group": opened(users["slurm"], "private:secret.ome.zarr")})
-    stranger = users["mq"]
+    done(users["rest"], {"by e-mail": own})
+    done(users["mq"], {"by group": opened(users["mq"], "private:secret.ome.zarr")})
+    stranger = User(cluster, "patient")
     refused = opened(stranger, "private:secret.ome.zarr")
     text = users["rest"].content(own).decode()
     element = {"src": "pasted", "paste_content": text, "ext": "json", "name": "not mine"}
