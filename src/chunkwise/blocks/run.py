@@ -276,7 +276,7 @@ class Run:
 
     def forget(self) -> None:
         """Empty the run directory of what a run puts there; whatever else somebody keeps in it stays."""
-        for name in ("journal", "scratch", "cluster"):
+        for name in ("journal", "scratch", "cluster", "array"):
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
         for name in (RECORD, "plan.json", CLAIM):
             with suppress(OSError):

@@ -195,7 +195,8 @@ class ArrayExecutor:
             jobs = batch.find_jobs(self._array_name)
             yield from self._take_in(results, done)
             if done[left].all():
-                batch.cancel([self._array])  # elements that never had to begin
+                batch.cancel([self._array], waiting_only=True)  # the others find nothing left, and end
+                self._array = ""
                 return
             if jobs is not None:
                 mine = [job for job in jobs if job.id == self._array]

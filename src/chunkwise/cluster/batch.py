@@ -114,10 +114,10 @@ def end_of_job(job: str) -> float | None:
         return None
 
 
-def cancel(jobs: Sequence[str]) -> None:
+def cancel(jobs: Sequence[str], waiting_only: bool = False) -> None:
     """Cancel jobs; those that have ended are left alone, and no answer is no error: it is done at the end of a run."""
     if jobs:
-        _call(["scancel", *jobs])
+        _call(["scancel", *(["--state=PENDING"] if waiting_only else []), *jobs])
 
 
 def array_limit() -> int:
