@@ -79,7 +79,7 @@ def grey(image: NDArray[np.uint8], weights: tuple[float, ...] = GREY) -> Floats:
     """YX of float32; colours are weighted."""
     if image.ndim == 2:
         return image.astype(np.float32)
-    return image.astype(np.float32) @ np.asarray(weights, np.float32)
+    return np.asarray(image.astype(np.float32) @ np.asarray(weights, np.float32))
 
 
 def normalise(image: Floats) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-__all__ = ["average_precision", "by_boundary", "by_distance", "matches"]
+__all__ = ["average_precision", "by_boundary", "by_distance", "matches", "without_small"]
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]

@@ -95,6 +95,14 @@ def main() -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=1e-3)
     began = time.monotonic()
     best, losses = -1.0, []
+    about = {
+        "data": "dsb2018_train",
+        "data_sha256": data_hash(arguments.data),
+        "images": {"train": len(train), "validation": len(held)},
+        **{name: getattr(arguments, name) for name in ("seed", "batch", "size", "rate")},
+        "device": device.type,
+        "torch": torch.__version__,
+    }
     log = (arguments.run / "log.jsonl").open("w")
     step = 0
     for step, (image, goal) in enumerate(loader, 1):
@@ -138,22 +146,10 @@ def main() -> None:
                 best = score
                 torch.save(average.state_dict(), arguments.run / "best.pt")
                 (arguments.run / "best.json").write_text(json.dumps(line))
+            about |= {"steps": step, "minutes": line["minutes"]}
+            (arguments.run / "training.json").write_text(json.dumps(about, indent=1))
         if over:
             break
-    about = {
-        "data": "dsb2018_train",
-        "data_sha256": data_hash(arguments.data),
-        "images": {"train": len(train), "validation": len(held)},
-        "seed": arguments.seed,
-        "steps": step,
-        "batch": arguments.batch,
-        "size": arguments.size,
-        "rate": arguments.rate,
-        "minutes": round((time.monotonic() - began) / 60, 1),
-        "device": device.type,
-        "torch": torch.__version__,
-    }
-    (arguments.run / "training.json").write_text(json.dumps(about, indent=1))
 
 
 if __name__ == "__main__":
