@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,9 @@ def test_commands_give_the_same_as_on_files(place: Place, capsys: pytest.Capture
         assert main(["open", source, "--output", f"{name}-i.json", "--fingerprint", "full"]) == 0
         workers = "2" if name == "s3" else "1"
         words = [f"{name}-i.json", "--output", target, "--reference", f"{name}-l.json", "--workers", workers]
-        assert main(["segment", *words, *SEGMENT, "--split", "distance", "--crate", f"{name}.zip"]) == 0
+        words += ["--crate", f"{name}.zip", "--overlay", f"{name}.png"]
+        assert main(["segment", *words, *SEGMENT, "--split", "distance"]) == 0
+        assert main(["crate", "validate", f"{name}.zip"]) == 0
         words = ["--labels", f"{name}-l.json", "--image", f"{name}-i.json", "--output", f"{name}.tsv", "--workers", "1"]
         assert main(["measure", *words]) == 0
         words = [f"{name}-l.json", target, "--output", f"{name}-compare.json", "--workers", "1"]
@@ -113,6 +116,7 @@ def test_commands_give_the_same_as_on_files(place: Place, capsys: pytest.Capture
         fetched = ["fetch", f"{name}-l.json", "--region", "10:90,20:80", "--output", f"{name}-cut.ome.zarr"]
         assert main([*fetched, "--workers", "1"]) == 0
     assert Path("s3.tsv").read_bytes() == Path("files.tsv").read_bytes()
+    assert Path("s3.png").read_bytes() == Path("files.png").read_bytes()
     assert digest(Path("s3-cut.ome.zarr")) == digest(Path("files-cut.ome.zarr"))
     assert digest(place.files("l.zarr")) == digest(Path("l.zarr"))
     names = ("s3-i", "files-i", "s3-l", "files-l")
@@ -126,7 +130,10 @@ def test_commands_give_the_same_as_on_files(place: Place, capsys: pytest.Capture
     printed = capsys.readouterr()
     texts = [printed.out, printed.err]
     for path in place.folder.rglob("*"):
-        if path.is_file() and path != place.file:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as crate:
+                texts += [crate.read(name).decode("latin-1") for name in crate.namelist()]
+        elif path.is_file() and path != place.file:
             texts.append(path.read_bytes().decode("latin-1"))
     assert not any(place.s3.secret in text or str(place.s3.credentials) in text for text in texts)
 
@@ -373,6 +380,12 @@ def test_only_listed_prefixes(place: Place) -> None:
             inside.child(path)
     assert kv.read_key(inside, "%2e%2e/zarr.json") is None
     assert kv.read_key(inside, "zarr.json") is not None
+
+
+def test_small_files_are_not_written_to_urls(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    for output in ("s3://results/a.ome.tif", f"s3://results/{place.prefix}/a.ome.tif"):
+        assert main(["fetch", "images:i.ome.zarr", "--output", output]) == 2
+        assert "is a URL, and this file goes to a folder of this machine" in capsys.readouterr().err
 
 
 def test_names_with_signs(place: Place) -> None:

@@ -26,6 +26,8 @@ def check_output_file(path: Path | str) -> Path:
     InputError
         If the folder is missing or not writable, or the name is taken.
     """
+    if "://" in str(path):
+        raise InputError(f"{path} is a URL, and this file goes to a folder of this machine; give a path.")
     path = Path(path)
     folder = path.parent
     if not folder.is_dir():
