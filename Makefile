@@ -47,6 +47,7 @@ train-nuclei: $(VENV)-train/.ready ## train and export models/nuclei: hours on t
 	$(VENV)-train/bin/python training/export.py --data $(or $(DATA),../shared/data/dsb2018_train) --run .training/nuclei
 
 accuracy: $(VENV)-train/.ready ## measure segmentations against ground truth, and write docs/accuracy.md and its pictures
+	$(BIN)/python benchmarks/accuracy/tiled.py
 	$(VENV)-train/bin/python benchmarks/accuracy/score.py
 
 galaxy: setup ## start a real Galaxy on loopback with the tools in it

@@ -7,6 +7,7 @@ bioimageio.core's own test there, and then takes the place of the one before.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -149,6 +150,18 @@ def description(about: dict[str, Any], chosen: dict[str, Any], maps: list[str], 
     }
 
 
+def with_hashes(entry: Any, folder: Path) -> Any:
+    """The same description, with the sha256 of every file beside its name."""
+    if isinstance(entry, list):
+        return [with_hashes(item, folder) for item in entry]
+    if not isinstance(entry, dict):
+        return entry
+    made = {key: with_hashes(value, folder) for key, value in entry.items()}
+    if "source" in made:
+        made["sha256"] = hashlib.sha256((folder / made["source"]).read_bytes()).hexdigest()
+    return made
+
+
 def write_onnx(model: nn.Module, path: Path) -> None:
     """Weights with free height, width and batch."""
     x = torch.randn(1, 1, LEAST, LEAST)
@@ -233,8 +246,9 @@ def main() -> None:
     cover(raw, decode(three, chosen["method"], chosen["parameters"]), making / "cover.png")
     (making / "training.json").write_text(json.dumps(about, indent=1) + "\n")
     shutil.copy(HERE / "card.md", making / "documentation.md")
-    text = yaml.safe_dump(description(about, chosen, names, halo), sort_keys=False, allow_unicode=True, width=120)
-    (making / "rdf.yaml").write_text(text)
+    # JSON first: what is said twice is then written twice, and not by YAML's references.
+    content = json.loads(json.dumps(with_hashes(description(about, chosen, names, halo), making)))
+    (making / "rdf.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
 
     from bioimageio.core import test_model
 
