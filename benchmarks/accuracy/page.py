@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 __all__ = ["write_page"]
 
+TILED = Path(__file__).parent / "tiled.json"
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 GROUPS = ("all dark", "all of one channel", "all")
 
@@ -36,11 +38,25 @@ def _ovule(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _tiled(found: dict[str, Any]) -> str:
+    lines = ["| tiles | blocks of objects | workers | objects | maps differ by | labels |", "|" + "---|" * 6]
+    for row in found["rows"]:
+        same = "identical to the first row" if row["different_from_first"] == 0 else "**not those of the first row**"
+        same += ", and the objects of scikit-image" if row["same_as_scikit_image"] else ", not quite scikit-image's"
+        lines.append(
+            f"| {row['tile']} x {row['tile']} | {row['block']} x {row['block']} | {row['workers']} | {row['objects']} "
+            f"| {row['map_difference']:.1e} | {same} |"
+        )
+    return "\n".join(lines)
+
+
 def write_page(measured: dict[str, Any]) -> None:
     """Replace what stands between the marks."""
     text = PAGE.read_text()
     parts = {"nuclei": _nuclei(measured["nuclei"]), "ovule": _ovule(measured["ovule"])}
     parts["tuned"] = f"`chunkwise segment {measured['tuned']}`"
+    if TILED.exists():
+        parts["tiled"] = _tiled(json.loads(TILED.read_text()))
     for name, content in parts.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         head, rest = text.split(begin)
