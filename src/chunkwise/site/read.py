@@ -168,8 +168,8 @@ def _path(value: object) -> str:
 
 
 def _bytes(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
+    if isinstance(value, int | float):
+        return _whole(value, 1)
     found = re.fullmatch(BYTES, _text(value))
     if not found:
         raise ValueError(value)
@@ -185,7 +185,14 @@ def _duration(value: object) -> float:
 
 
 def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    return _whole(value, 0)
+
+
+def _whole(value: object, least: int) -> int:
+    """Read a whole number; 4.0 is one, as it is to JSON schemas."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(value)
     return value
 
