@@ -22,18 +22,20 @@ COMMANDS: dict[str, str] = {
     "open": "check a store and write a small reference to it",
     "inspect": "describe an image: a JSON summary and an HTML page with pictures",
     "segment": "find objects by smoothing, threshold and connected components",
+    "predict": "run a bioimage.io model, tile by tile, with the result of the whole image",
     "objects": "make objects of what a model says of every pixel",
     "measure": "measure the objects of a label image, one row an object",
     "compare": "compare two label images: objects found, missed, split and merged",
     "fetch": "cut a piece out of a store, as a dataset of its own",
     "crate": "build or validate the RO-Crate that says what was done",
+    "model": "for administrators: approve, list, test and remove bioimage.io models",
     "site": "for administrators: test every promise of the site file",
     "workspace": "for administrators: remove results that nobody needs any more",
 }
 
 #: Commands that are no tools of Galaxy: they say or remove what is not their caller's own, so that only whoever has
 #: a shell as the workspace's owner is to have them.
-FOR_ADMINISTRATORS: frozenset[str] = frozenset({"site", "workspace"})
+FOR_ADMINISTRATORS: frozenset[str] = frozenset({"model", "site", "workspace"})
 
 DESCRIPTION = """\
 Work on OME-Zarr images where they lie, block by block, with the same result as on the whole image.

@@ -80,17 +80,23 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_store_output(parser: argparse.ArgumentParser, what: str) -> argparse._ArgumentGroup:
-    """Add where a new store goes, and how it is laid out; returns the group, for pictures and the like."""
+def add_store_output(parser: argparse.ArgumentParser, what: str, into_source: bool = True) -> argparse._ArgumentGroup:
+    """Add where a new store goes, and how it is laid out; returns the group, for pictures and the like.
+
+    With ``into_source`` it may go into the source's store, as labels do.
+    """
     group = parser.add_argument_group("where the result goes")
     where = group.add_mutually_exclusive_group(required=True)
     where.add_argument("--output", metavar="OUT.ome.zarr", help=f"the {what} to write; it must not exist yet")
     where.add_argument("--to-workspace", metavar="NAME", help="write into the site's workspace under this name")
-    where.add_argument(
-        "--into-source",
-        metavar="NAME",
-        help="write labels/NAME into the source itself, where the site allows it to be written",
-    )
+    if into_source:
+        where.add_argument(
+            "--into-source",
+            metavar="NAME",
+            help="write labels/NAME into the source itself, where the site allows it to be written",
+        )
+    else:
+        parser.set_defaults(into_source=None)
     group.add_argument("--reference", metavar="OUT.json", help="write a reference to the result")
     group.add_argument("--crate", metavar="CRATE.zip", help="write an RO-Crate that says what was done")
     group.add_argument("--record", metavar="RECORD.json", help="write the run record")

@@ -11,11 +11,13 @@ __all__ = ["HOME_PAGES", "home_page"]
 HOME_PAGES: Final[dict[str, str]] = {
     "chunkwise": "https://bio.tools/chunkwise",
     "python": "https://www.python.org/",
+    "bioimageio.core": "https://bioimage-io.github.io/core-bioimage-io-python/",
     "connected-components-3d": "https://github.com/seung-lab/connected-components-3d",
     "dask": "https://www.dask.org/",
     "distributed": "https://distributed.dask.org/",
     "numba": "https://numba.pydata.org/",
     "numpy": "https://numpy.org/",
+    "onnxruntime": "https://onnxruntime.ai/",
     "pillow": "https://python-pillow.github.io/",
     "pyarrow": "https://arrow.apache.org/",
     "scikit-image": "https://scikit-image.org/",

@@ -1,0 +1,123 @@
+"""Look after the models that may be run.
+
+For administrators; everybody may list. 'add' validates a bioimage.io package (a folder or a zip file, format 0.4
+or 0.5), runs its own test, finds out how far its network looks around itself, and copies it into the library of
+the site file. 'test' does the same with a model that is there, and changes nothing. 'list' names all models, those
+that come with chunkwise included.
+
+  chunkwise model add cells.zip --id cells
+  chunkwise model list
+  chunkwise model list --loc chunkwise_models.loc
+  chunkwise model test cells
+  chunkwise model remove cells
+
+No network is asked: a package has to be whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chunkwise.models.library import Approved
+    from chunkwise.site import Site
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="approve a package: validate it, test it, and copy it into the library")
+    add.add_argument("package", metavar="PACKAGE", help="its folder or zip file")
+    add.add_argument("--id", metavar="ID", help="the name that people give to --model (default: that of the file)")
+    listed = actions.add_parser("list", help="name the models that may be run")
+    listed.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
+    listed.add_argument("--loc", metavar="FILE", help="write the table of models for Galaxy (chunkwise_models.loc)")
+    test = actions.add_parser("test", help="run a model's own test again")
+    test.add_argument("model", metavar="ID", help="of the model")
+    remove = actions.add_parser("remove", help="take a model out of the library")
+    remove.add_argument("model", metavar="ID", help="of the model")
+    for action in (add, listed, remove):
+        action.add_argument("--library", metavar="DIR", help="the library (default: that of the site file)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    from chunkwise.models.library import add_package, find_model, remove_package, test_package
+    from chunkwise.site import load_site
+
+    site = load_site()
+    code = site is not None and site.models.code
+    if args.action == "list":
+        return _list(args, site)
+    if args.action == "test":
+        model = find_model(args.model, site)
+        tested = test_package(model.path, code)
+        print(f"{model.id}: {tested['status']} ({', '.join(tested['formats'])})")
+        _say(model)
+        return 0
+    library = _library(args, site)
+    if args.action == "add":
+        model = add_package(args.package, args.id, library, code)
+        print(f"{model.id} is approved: {model.about['name']}, {model.path}")
+        _say(model)
+    else:
+        remove_package(args.model, library)
+        print(f"{args.model} is removed from {library}")
+    return 0
+
+
+def _library(args: argparse.Namespace, site: Site | None) -> str:
+    from chunkwise.errors import InputError
+    from chunkwise.models.library import library_of
+
+    library = args.library or library_of(site)
+    if library is None:
+        raise InputError("There is no library: name one in the site file ([models], library), or with --library.")
+    return str(library)
+
+
+def _list(args: argparse.Namespace, site: Site | None) -> int:
+    import json
+    import os
+
+    from chunkwise.models.library import approved_models
+    from chunkwise.storage.writer import put_object
+
+    models = approved_models(site, args.library)
+    if args.loc:
+        # A table is written again whenever a model comes or goes, so it may be there already.
+        place = os.path.abspath(args.loc)
+        put_object(os.path.dirname(place), os.path.basename(place), _table(models).encode())
+    if args.json:
+        print(json.dumps([model.document() for model in models], indent=2, ensure_ascii=False))
+        return 0
+    for model in models:
+        about = model.about
+        channels = ", ".join(name for names in about["inputs"].values() for name in names)
+        maps = ", ".join(name for names in about["outputs"].values() for name in names)
+        licence = about["license"] or "no licence"
+        print(f"{model.id}\t{about['name']}\t{about['axes']}\t{channels} -> {maps}\t{licence}")
+    return 0
+
+
+def _table(models: list[Approved]) -> str:
+    """The data table of Galaxy: what is written into commands, and what people see."""
+
+    def plain(text: Any) -> str:
+        return " ".join(str(text).split())
+
+    return "".join(f"{model.id}\t{plain(model.about['name'])} ({model.about['axes']})\n" for model in models)
+
+
+def _say(model: Approved) -> None:
+    reach = model.reach
+    print(f"  sha256 {model.sha256}")
+    if reach.unbounded:
+        print(f"  looks at the whole image at once ({', '.join(reach.unbounded)}): tiles give nearly its result")
+        return
+    axes = model.about["axes"]
+    looks = ", ".join(f"{a} -{b} to +{c}" for a, b, c in zip(axes, reach.before, reach.after, strict=True))
+    print(f"  looks {looks} voxels around itself, in steps of {'x'.join(map(str, reach.stride))} (by its {model.how})")

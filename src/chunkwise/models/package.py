@@ -1,0 +1,347 @@
+"""bioimage.io packages: what their description says, in the terms of chunkwise.
+
+A package is a folder or a zip file with a description (``rdf.yaml`` or ``bioimageio.yaml``, format 0.4 or
+0.5), weights, and test tensors. Reading it runs no code of it and asks no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from chunkwise.errors import InputError, PolicyError
+
+__all__ = [
+    "CODE_FORMATS",
+    "Package",
+    "Size",
+    "Tensor",
+    "bioimageio",
+    "digest_of",
+    "load_description",
+    "read_package",
+    "read_weights",
+]
+
+#: Formats that run Python code of the package when they are loaded.
+CODE_FORMATS = ("pytorch_state_dict",)
+
+#: In files that operating systems leave behind, and that are no part of a package.
+NOT_PART = (".DS_Store", "Thumbs.db")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Lengths that an axis of an input may have: ``least``, and every ``step`` more; 0 for that one only."""
+
+    least: int
+    step: int
+
+    def fits(self, length: int) -> bool:
+        """Whether a length is allowed."""
+        return length == self.least if self.step == 0 else (length - self.least) % self.step == 0 <= length - self.least
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output."""
+
+    id: str
+    axes: str
+    """In order, of ``bczyx``: batch, channel, and the spatial ones."""
+    channels: tuple[str, ...]
+    """Their names; one where there is no such axis, and none of an output whose number is not said."""
+    sizes: dict[str, Size]
+    """Of the spatial axes of an input."""
+    batch: int | None = None
+    """Where only one batch size is allowed."""
+    halo: dict[str, int] | None = None
+    """As the description declares it; of outputs."""
+    pad: tuple[str, float] = ("symmetric", 0.0)
+    """How an input that is too small is extended: NumPy's mode, and the value for ``constant``."""
+    scale: dict[str, tuple[float, str]] | None = None
+    """Edge of a voxel and its unit, of spatial axes that say it."""
+
+    @property
+    def spatial(self) -> str:
+        """Names of the spatial axes in order."""
+        return "".join(axis for axis in self.axes if axis in "zyx")
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is known of a package from reading it."""
+
+    path: str
+    name: str
+    version: str | None
+    format_version: str
+    license: str | None
+    doi: str | None
+    cite: tuple[str, ...]
+    formats: tuple[str, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    objects: dict[str, Any] | None
+    """``config.chunkwise.objects``: how its maps become objects."""
+    sha256: str
+    """Of all files, their names included."""
+
+    @property
+    def spatial(self) -> str:
+        """The spatial axes of its inputs."""
+        return self.inputs[0].spatial
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether every format that it comes in runs code of the package."""
+        return all(name in CODE_FORMATS for name in self.formats)
+
+
+def bioimageio() -> None:
+    """Make ready what bioimageio's packages need before they are imported: no log lines, no cache of the user's."""
+    os.environ.setdefault("BIOIMAGEIO_CACHE_PATH", os.path.join(tempfile.gettempdir(), f"chunkwise-{os.getuid()}"))
+    from loguru import logger
+
+    for name in ("bioimageio.core", "bioimageio.spec"):
+        logger.disable(name)
+
+
+def load_description(path: str) -> Any:
+    """Load a package's description in the newest form of the format, with its files where they are.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is not valid; with the first of what the validation says.
+    PolicyError
+        If it names files on the web that are needed to run it.
+    """
+    import warnings
+
+    bioimageio()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from bioimageio.spec import InvalidDescr, load_description
+        from bioimageio.spec.model import ModelDescr
+
+        if not os.path.exists(path):
+            raise InputError(f"There is no model package at {path}.")
+        try:
+            found = load_description(path, format_version="latest", perform_io_checks=False)
+        except Exception as error:  # the library raises many kinds for what is no package
+            raise InputError(
+                f"{path} is no bioimage.io package that can be read: {' '.join(str(error).split())[:300]}."
+            ) from None
+    if isinstance(found, InvalidDescr):
+        first = next((e for detail in found.validation_summary.details for e in detail.errors), None)
+        where = ".".join(map(str, first.loc)) if first else ""
+        raise InputError(
+            f"The description of {path} is not valid{f' at {where}' if where else ''}: {first.msg if first else ''}."
+        )
+    if not isinstance(found, ModelDescr):
+        raise InputError(f"{path} describes a {found.type}, and a model is needed.")
+    for what, source in _needed_files(found):
+        if "://" in str(source):
+            raise PolicyError(
+                f"The {what} of {path} lie on the web ({source}), and chunkwise asks no network for models; where "
+                f"there is one, run 'bioimageio package {os.path.basename(path.rstrip('/'))} model.zip', and add that."
+            )
+    return found
+
+
+def read_weights(weights: Any) -> bytes:
+    """Read a file of weights, after a look at the sha256 that its description gives."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the reader cannot be closed, and its file complains of that when it goes
+        return bytes(weights.get_reader().read())
+
+
+def _needed_files(description: Any) -> Iterator[tuple[str, Any]]:
+    for name, weights in description.weights.available_formats.items():
+        yield f"{name} weights", weights.source
+    for tensor in (*description.inputs, *description.outputs):
+        if tensor.test_tensor is not None:
+            yield "test tensors", tensor.test_tensor.source
+
+
+def read_package(path: str) -> Package:
+    """Read a package.
+
+    Raises
+    ------
+    InputError
+        If it is not valid, or asks for what chunkwise does not do; the sentence says what.
+    PolicyError
+        If it needs files of the web.
+    """
+    path = os.path.abspath(path)
+    found = load_description(path)
+    inputs = tuple(_tensor(found, tensor, True) for tensor in found.inputs if not tensor.optional)
+    outputs = tuple(_tensor(found, tensor, False) for tensor in found.outputs)
+    for tensor in (*inputs, *outputs):
+        if tensor.spatial != inputs[0].spatial:
+            raise InputError(
+                f"The tensors of {found.name} have different spatial axes ({inputs[0].id}: {inputs[0].spatial}, "
+                f"{tensor.id}: {tensor.spatial}), which chunkwise does not run."
+            )
+    cite = tuple(str(entry.doi or entry.url or entry.text) for entry in found.cite)
+    extra = found.config.model_dump().get("chunkwise") or {}
+    objects = extra.get("objects") if isinstance(extra, dict) else None
+    return Package(
+        path=path,
+        name=str(found.name),
+        version=None if found.version is None else str(found.version),
+        format_version=_format_version(path),
+        license=None if found.license is None else str(getattr(found.license, "value", found.license)),
+        doi=str(found.id) if str(found.id or "").startswith("10.") else None,
+        cite=cite,
+        formats=tuple(found.weights.available_formats),
+        inputs=inputs,
+        outputs=outputs,
+        objects=objects if isinstance(objects, dict) else None,
+        sha256=digest_of(path),
+    )
+
+
+def _format_version(path: str) -> str:
+    """The version that the package was written in, before it was read as the newest one."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from bioimageio.spec import load_description
+
+        return str(load_description(path, perform_io_checks=False).format_version)
+
+
+def _tensor(description: Any, tensor: Any, is_input: bool) -> Tensor:
+    axes, batch = "", None
+    channels: tuple[str, ...] = ("0",)
+    sizes: dict[str, Size] = {}
+    halo: dict[str, int] = {}
+    scale: dict[str, tuple[float, str]] = {}
+    for axis in tensor.axes:
+        name = {"batch": "b", "channel": "c"}.get(axis.type, str(axis.id))
+        if name not in "bczyx" or axis.type not in ("batch", "channel", "space"):
+            raise InputError(
+                f"{description.name} has the axis '{axis.id}' of type {axis.type} in '{tensor.id}'; chunkwise runs "
+                "models with batch, channel, z, y and x."
+            )
+        axes += name
+        if name == "b":
+            batch = axis.size if isinstance(axis.size, int) else None
+            if batch not in (None, 1):
+                raise InputError(
+                    f"{description.name} takes batches of {batch} only; chunkwise runs models that take one."
+                )
+        elif name == "c":
+            channels = tuple(map(str, getattr(axis, "channel_names", ())))
+        else:
+            if is_input:
+                sizes[name] = _size(description, tensor, axis)
+            else:
+                _check_same_size(description, tensor, axis)
+            halo[name] = int(getattr(axis, "halo", 0) or 0)
+            if getattr(axis, "unit", None):
+                scale[name] = (float(axis.scale), str(getattr(axis.unit, "value", axis.unit)))
+    if "y" not in axes or "x" not in axes:
+        raise InputError(f"'{tensor.id}' of {description.name} has no axes y and x; chunkwise runs models of images.")
+    pad = ("symmetric", 0.0)
+    if is_input and tensor.pad is not None:
+        pad = (str(tensor.pad.mode), float(getattr(tensor.pad, "value", 0.0)))
+    return Tensor(str(tensor.id), axes, channels, sizes, batch, None if is_input else halo, pad, scale)
+
+
+def _size(description: Any, tensor: Any, axis: Any) -> Size:
+    size = axis.size
+    if isinstance(size, int):
+        return Size(size, 0)
+    if hasattr(size, "step"):
+        return Size(int(size.min), int(size.step))
+    for other in description.inputs:
+        for known in other.axes:
+            if str(other.id) == str(size.tensor_id) and str(known.id) == str(size.axis_id) and known is not axis:
+                if size.offset == 0 and known.scale == axis.scale:
+                    return _size(description, other, known)
+                break
+    raise InputError(
+        f"The length of the axis {axis.id} of '{tensor.id}' in {description.name} depends on another one in a way that "
+        "chunkwise does not run."
+    )
+
+
+def _check_same_size(description: Any, tensor: Any, axis: Any) -> None:
+    """An output's axis has the length of an input's, or a number that equals it."""
+    size = axis.size
+    inputs = {
+        (str(entry.id), str(known.id)): known
+        for entry in description.inputs
+        for known in entry.axes
+        if known.type == "space"
+    }
+    if isinstance(size, int):
+        if any(name == str(axis.id) and known.size == size for (_, name), known in inputs.items()):
+            return
+    elif hasattr(size, "tensor_id"):
+        known = inputs.get((str(size.tensor_id), str(size.axis_id)))
+        if known is not None and size.offset == 0 and known.scale == axis.scale and str(known.id) == str(axis.id):
+            return
+    raise InputError(
+        f"The output '{tensor.id}' of {description.name} has another size along {axis.id} than its input; chunkwise "
+        "runs models whose outputs have the voxels of their inputs."
+    )
+
+
+def digest_of(path: str) -> str:
+    """Sha256 over all files of a package, zipped or not: the same for the same files under the same names.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    total = hashlib.sha256()
+    try:
+        with _files(path) as files:
+            for name, read in sorted(files.items()):
+                total.update(f"{name}\0{hashlib.sha256(read()).hexdigest()}\n".encode())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"The model package {path} cannot be read: {error}.") from None
+    return total.hexdigest()
+
+
+@contextmanager
+def _files(path: str) -> Iterator[dict[str, Any]]:
+    """The files of a package, each by its name and how it is read."""
+    if os.path.isdir(path):
+        found: dict[str, Any] = {}
+        for top, folders, names in os.walk(path):
+            folders[:] = [folder for folder in folders if not folder.startswith(".") and folder != "__MACOSX"]
+            for name in names:
+                if name not in NOT_PART:
+                    file = os.path.join(top, name)
+                    found[os.path.relpath(file, path)] = lambda file=file: _content(file)
+        yield found
+        return
+    with zipfile.ZipFile(path) as archive:
+        yield {
+            entry.filename: lambda entry=entry: archive.read(entry)
+            for entry in archive.infolist()
+            if not entry.is_dir()
+            and not entry.filename.startswith("__MACOSX/")
+            and os.path.basename(entry.filename) not in NOT_PART
+        }
+
+
+def _content(file: str) -> bytes:
+    with open(file, "rb") as handle:
+        return handle.read()

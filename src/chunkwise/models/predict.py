@@ -1,0 +1,348 @@
+"""Inference over blocks: statistics of the whole image first, then tile by tile.
+
+Reference, on the whole image, where its shape is one that the model takes::
+
+    pipeline = bioimageio.core.create_prediction_pipeline(description)
+    maps = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
+
+The network's own treatment of the image's edge is kept: tiles end where the image ends. Where the shape is
+none that the model takes, the image is extended at its end (``models.tiles``). The arithmetic before and
+after the network is that of bioimageio.core, tile by tile, with the statistics of the whole image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.run import Run
+from chunkwise.errors import InputError
+from chunkwise.models.network import Reach
+from chunkwise.models.package import Package, Tensor
+from chunkwise.models.session import Measure, Session, open_session
+from chunkwise.models.statistics import Quantile, Samples, measure_samples
+from chunkwise.models.tiles import Axis, Tile, fit_axis, tiles_of
+from chunkwise.ngff.layout import OutputImage
+from chunkwise.ngff.pyramid import write_pyramid
+from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.storage.writer import json_bytes, put_object, write_box
+
+__all__ = ["Inference", "halo_of", "predict", "projected_memory", "tile_axes"]
+
+Array = np.ndarray[Any, Any]
+
+#: Resident memory of a worker with bioimageio.core and ONNX Runtime in it, in bytes (measured: 330 MB).
+WORKER_BASE = 400 * 10**6
+#: The backend holds more than the tensors of the graph: buffers of its kernels, and what it keeps for the next run.
+OVERHEAD = 1.6
+#: Numbers a voxel that a network is taken to hold where its graph does not say.
+UNKNOWN_VALUES = 400.0
+#: Planes of a volume that are read at once for models of two dimensions.
+SLAB = 32
+STATISTICS = "scratch/statistics.json"
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What is predicted of what; small and picklable."""
+
+    path: str
+    sha256: str
+    weights: str
+    threads: int
+    inputs: tuple[tuple[VolumeSource, ...], ...]
+    """Channels of each input of the model."""
+    pads: tuple[tuple[str, float], ...]
+    axes: tuple[Axis, ...]
+    """Of the model's spatial axes: y and x, or z, y and x."""
+    grid: Grid
+    """Of a volume; its units are whole shards."""
+    output: OutputImage
+    outputs: tuple[int, ...]
+    """Which outputs of the model are kept."""
+
+    @property
+    def source(self) -> VolumeSource:
+        """The first channel; all others have its shape."""
+        return self.inputs[0][0]
+
+    @property
+    def planes(self) -> bool:
+        """Whether the model takes each plane of a volume by itself."""
+        return len(self.source.shape) > len(self.axes)
+
+    @property
+    def times(self) -> int:
+        """Time points."""
+        return self.source.volumes
+
+    def try_out(self) -> None:
+        """Run the smallest tile that the model takes, empty, so that what cannot work is said before the work.
+
+        Raises
+        ------
+        InputError
+            If the model does not run on such an image.
+        """
+        session = self.session()
+        package = session.package
+        least = [max(size.least for size in (t.sizes[axis] for t in package.inputs)) for axis in package.spatial]
+        dtype = np.dtype(self.source.dtype)
+        arrays = [
+            np.zeros((1, len(sources), *(min(n, axis.tile) for n, axis in zip(least, self.axes, strict=True))), dtype)
+            for sources in self.inputs
+        ]
+        values = {}
+        for measure in session.measures:
+            one = 0.0 if measure.kind == "mean" or measure.q < 0.5 else 1.0
+            shape = () if measure.over_channels else (len(self.inputs[session.input_ids.index(measure.input)]),)
+            values[measure.key] = np.full(shape if measure.dataset else (1, *shape), one)
+        maps = sum(session.run(arrays, values)[index].shape[1] for index in self.outputs)
+        if maps != self.output.n_volumes // self.times:
+            raise InputError(f"{package.name} gives {maps} maps, and its description says another number.")
+
+    def session(self) -> Session:
+        """The model, loaded once a process."""
+        return open_session(self.path, self.sha256, self.weights, self.threads)
+
+
+def halo_of(reach: Reach, outputs: Sequence[Tensor]) -> tuple[int, ...]:
+    """Voxels that tiles overlap by on each side, one number an axis.
+
+    The measured reach counts; what the description declares is used where no reach is enough.
+    """
+    names = outputs[0].spatial
+    found = [max(b, a) for b, a in zip(reach.before, reach.after, strict=True)]
+    if reach.unbounded:
+        declared = [max((tensor.halo or {}).get(name, 0) for tensor in outputs) for name in names]
+        found = [max(measured, said, 32) for measured, said in zip(found, declared, strict=True)]
+    return tuple(found)
+
+
+def tile_axes(package: Package, reach: Reach, shape: tuple[int, ...], block: tuple[int, ...]) -> tuple[Axis, ...]:
+    """Part the model's spatial axes into tiles.
+
+    Parameters
+    ----------
+    package, reach
+        The model.
+    shape : tuple of int
+        Of the volume; the model's axes are its last ones.
+    block : tuple of int
+        Voxels whose output shall count in a tile.
+
+    Raises
+    ------
+    InputError
+        If the model takes no tile that is large enough.
+    """
+    spatial, halo = package.spatial, halo_of(reach, package.outputs)
+    count = len(spatial)
+    found = []
+    for index, name in enumerate(spatial):
+        sizes = {tensor.sizes[name] for tensor in package.inputs}
+        if len(sizes) > 1:
+            raise InputError(f"The inputs of {package.name} have different lengths along {name}.")
+        length, wanted = shape[len(shape) - count + index], block[len(block) - count + index]
+        found.append(fit_axis(length, sizes.pop(), reach.stride[index], halo[index], wanted))
+    return tuple(found)
+
+
+def projected_memory(
+    package: Package, reach: Reach, grid: Grid, batch: int, channels: int, dtype: str, source_dtype: str
+) -> int:
+    """Project what a worker holds at most, in bytes: the network at work, a unit of the result, its encoded form."""
+    axes = tile_axes(package, reach, grid.shape, grid.block)
+    tile = prod(axis.tile for axis in axes) * batch
+    inputs = sum(max(1, len(tensor.channels)) for tensor in package.inputs)
+    network = tile * (reach.values_per_voxel or UNKNOWN_VALUES) * 4 * OVERHEAD + tile * inputs * 24
+    planes = min(SLAB, grid.shape[0]) if len(grid.shape) > len(axes) else 1
+    reading = tile // batch * planes * inputs * np.dtype(source_dtype).itemsize * 2
+    unit, shard = prod(map(min, grid.unit, grid.shape)), prod(grid.unit)
+    item = np.dtype(dtype).itemsize
+    return int(WORKER_BASE + network + reading + unit * channels * item + shard * item * 2)
+
+
+def predict(work: Inference, executor: Executor, run: Run, workers: Workers) -> list[str]:
+    """Predict every volume into the run's store, and write the levels below.
+
+    Returns
+    -------
+    list of str
+        What people should know of the result.
+
+    Raises
+    ------
+    InputError
+        If voxels cannot be read, or the model does not run on them.
+    ResumableError
+        If the run stopped in the middle.
+    """
+    notes = _write_statistics(work, work.session().measures, executor, run, workers)
+    count = work.times * work.grid.n_units
+    voxels = work.times * prod(work.grid.shape)
+    map_pass(executor, run, "predict", _predict_unit, (work, run), count, voxels=voxels, workers=workers)
+    write_pyramid(work.output, executor, run, workers)
+    if left_out := work.session().left_out:
+        notes.append(
+            f"the last steps of the model's description ({', '.join(left_out)}) need the whole result and are left to "
+            "'chunkwise objects'"
+        )
+    return notes
+
+
+def _write_statistics(
+    work: Inference, measures: tuple[Measure, ...], executor: Executor, run: Run, workers: Workers
+) -> list[str]:
+    """Take the statistics that the model asks for, and put them where workers find them: a row a sample."""
+    found: dict[str, list[list[float]]] = {}
+    constant = 0
+    for name, channels in zip(work.session().input_ids, work.inputs, strict=True):
+        for dataset in (False, True):
+            wanted = [measure for measure in measures if measure.input == name and measure.dataset == dataset]
+            if not wanted:
+                continue
+            samples = Samples.of(channels, work.planes, tuple(min(1024, n) for n in work.grid.unit))
+            quantiles = [Quantile(m.q, m.method) for m in wanted if m.kind == "quantile"]
+            name_of_pass = f"statistics-{name}{'-all' if dataset else ''}"
+            measured = measure_samples(samples, quantiles, executor, run, workers, dataset, name_of_pass)
+            constant += sum(entry["std"] == 0 for entry in measured)
+            per = len(measured) // len(channels)
+            rows = [[measured[channel * per + sample] for channel in range(len(channels))] for sample in range(per)]
+            for measure in wanted:
+                at = quantiles.index(Quantile(measure.q, measure.method)) if measure.kind == "quantile" else 0
+                found[_name(measure)] = [_value(measure, row, at) for row in rows]
+    put_object(run.folder, STATISTICS, json_bytes(found))
+    if not constant:
+        return []
+    return [f"{constant} of the images that the model was run on are constant, so that it saw nothing in them"]
+
+
+def _name(measure: Measure) -> str:
+    return json.dumps(
+        [measure.input, measure.kind, measure.q, measure.method, measure.dataset, measure.over_channels]
+    )  # fmt: skip
+
+
+def _value(measure: Measure, channels: list[dict[str, Any]], at: int) -> list[float]:
+    """A measure of a sample: one number a channel, or one of all."""
+    if measure.kind == "quantile":
+        values = [entry["quantiles"][at] for entry in channels]
+        return values[:1] if measure.over_channels else values
+    if measure.over_channels and len(channels) > 1:
+        mean = sum(entry["mean"] for entry in channels) / len(channels)
+        square = sum(entry["std"] ** 2 + (entry["mean"] - mean) ** 2 for entry in channels) / len(channels)
+        return [mean if measure.kind == "mean" else square**0.5]
+    return [entry[measure.kind] for entry in channels]
+
+
+@lru_cache(maxsize=2)
+def _statistics(path: str) -> dict[str, list[list[float]]]:
+    with open(path, encoding="utf-8") as file:
+        return dict(json.load(file))
+
+
+def _values(work: Inference, run: Run, session: Session, samples: list[int]) -> dict[Any, Any]:
+    """The measures of a batch of samples, as arrays over batch and channel."""
+    known = _statistics(run.path(STATISTICS)) if session.measures else {}
+    found = {}
+    for measure in session.measures:
+        rows = known[_name(measure)]
+        values = np.array([rows[0]] if measure.dataset else [rows[sample] for sample in samples], np.float64)
+        # bioimageio.core keeps the type of the image where that is one of floats.
+        if not measure.dataset and measure.kind in ("mean", "std"):
+            dtype = np.dtype(work.source.dtype)
+            values = values.astype(dtype if dtype.kind == "f" else np.float64)
+        if measure.over_channels:
+            values = values[:, 0]
+        found[measure.key] = values[0] if measure.dataset else values
+    return found
+
+
+def _predict_unit(context: tuple[Inference, Run], number: int) -> BlockResult:
+    work, run = context
+    session = work.session()
+    time, unit = divmod(number, work.grid.n_units)
+    box = work.grid.unit_box(unit)
+    layout = work.output.layout(0)
+    channels = work.output.n_volumes // work.times
+    data = np.empty((channels, *(part.stop - part.start for part in box)), layout.dtype)
+    spatial = box[-len(work.axes) :]
+    slabs = (
+        [slice(z, min(z + SLAB, box[0].stop)) for z in range(box[0].start, box[0].stop, SLAB)]
+        if work.planes
+        else [None]
+    )
+    for slab in slabs:
+        for tile in tiles_of(work.axes, spatial):
+            voxels = [
+                np.stack([_read(work.axes, source, time, slab, tile, pad) for source in sources], axis=1)
+                for sources, pad in zip(work.inputs, work.pads, strict=True)
+            ]
+            for begin in range(0, len(voxels[0]), session.batch):
+                batch = [array[begin : begin + session.batch] for array in voxels]
+                first = time * work.source.shape[0] + (slab.start if slab else 0) + begin if work.planes else time
+                samples = list(range(first, first + len(batch[0])))
+                found = session.run(batch, _values(work, run, session, samples))
+                maps = np.concatenate([found[index] for index in work.outputs], axis=1)
+                if maps.shape[1] != channels:
+                    raise InputError(f"The model gives {maps.shape[1]} maps where its description says {channels}.")
+                counted = _as_type(maps[(slice(None), slice(None), *tile.inner)], layout.dtype)
+                there = tuple(
+                    slice(c.start - u.start, c.stop - u.start) for c, u in zip(tile.box, spatial, strict=True)
+                )
+                if slab is not None:
+                    z = slab.start - box[0].start + begin
+                    data[(slice(None), slice(z, z + len(batch[0])), *there)] = counted.swapaxes(0, 1)
+                else:
+                    data[(slice(None), *there)] = counted[0]
+    written = []
+    for channel in range(channels):
+        full, shaped = work.output.place(time * channels + channel, box, data[channel])
+        written += write_box(run.store, "0", layout, full, shaped)
+    return BlockResult(tuple(written))
+
+
+def _slabs(planes: slice) -> list[slice | None]:
+    return [slice(z, min(z + SLAB, planes.stop)) for z in range(planes.start, planes.stop, SLAB)]
+
+
+def _read(
+    axes: tuple[Axis, ...],
+    source: VolumeSource,
+    time: int,
+    slab: slice | None,
+    tile: Tile,
+    pad: tuple[str, float],
+) -> Array:
+    """The voxels of a tile, beyond the image's end as the model's description says; a batch of planes, or of one."""
+    mode, constant = pad
+    indices = [
+        axis.source(mode)[begin : begin + axis.tile] for axis, begin in zip(axes, tile.begin, strict=True)
+    ]  # fmt: skip
+    inside = [index[index >= 0] for index in indices]
+    box = tuple(slice(int(index.min()), int(index.max()) + 1) for index in inside)
+    data = source.read(time, box if slab is None else (slab, *box))
+    if slab is None:
+        data = data[None]
+    for number, (index, part) in enumerate(zip(indices, box, strict=True)):
+        if len(index) != data.shape[number + 1] or (np.diff(index) != 1).any():
+            data = np.take(data, np.maximum(index, part.start) - part.start, axis=number + 1)
+            if (index < 0).any():
+                data[(slice(None),) * (number + 1) + (index < 0,)] = constant
+    return data
+
+
+def _as_type(maps: Array, dtype: str) -> Array:
+    """Store maps as asked for: floats as they are, or 0 to 1 as 0 to 255, rounded, values outside cut off."""
+    if dtype == "uint8":
+        return np.asarray(np.rint(np.clip(maps.astype(np.float64), 0.0, 1.0) * 255.0).astype(np.uint8))
+    return maps.astype(dtype)
