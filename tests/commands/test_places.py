@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pwd
 import re
 import signal
 import stat
@@ -149,6 +150,17 @@ def test_rights(tmp_path: Path, image: Path, site: Any) -> None:
         assert status.st_gid == mine
     # What lies in the job's own folder is Galaxy's.
     assert stat.S_IMODE((tmp_path / "record.json").stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_an_owner_gets_the_result_and_no_folder_around_it(tmp_path: Path, image: Path, site: Any) -> None:
+    """Whoever owned the folder could put a link in a later result's place, and root would write through it."""
+    site('layout = "user/job"', 'owner = "nobody"')
+    assert main(segment(image, "--to-workspace", "labels")) == 0
+    store = own(tmp_path) / "7" / "labels"
+    owners = {entry.stat().st_uid for entry in (store, *store.rglob("*"))}
+    assert owners == {pwd.getpwnam("nobody").pw_uid}
+    assert {entry.stat().st_uid for entry in (own(tmp_path), store.parent)} == {0}
 
 
 def group_name(number: int) -> str:

@@ -17,6 +17,7 @@ import pytest
 
 from chunkwise import __version__
 from chunkwise.cli import main
+from s3_server import S3
 from slurm_server import Slurm
 
 Check = Callable[..., dict[str, set[tuple[str, str]]]]
@@ -159,6 +160,20 @@ def test_keys_from_the_environment(check: Check, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("chunkwise.storage.remote.TRIES", 1)
     text = '[roots.a]\nurl = "s3://b"\nendpoint = "http://127.0.0.1:1"\ncredentials = "environment"'
     assert "not tested" in states(check(text, 1), "roots.a")
+
+
+def test_on_a_real_s3(s3: S3, check: Check) -> None:
+    root = (
+        f'[roots.a]\nurl = "s3://results/{s3.prefix()}"\naccess = "write"\nendpoint = "{s3.url}"\n'
+        f'credentials = "file"\ncredentials_file = "{s3.credentials}"\n'
+    )
+    found = check(root)["roots.a"]
+    assert {state for state, _ in found} == {"ok"}
+    assert any("can be written" in says for _, says in found)
+    for broken in (root.replace("s3://results", "s3://absent"), root + 'credentials_profile = "guest"\n'):
+        found = check(broken, 1)["roots.a"]
+        assert "problem" in {state for state, _ in found}
+        assert not any(s3.secret in says for _, says in found)
 
 
 def test_an_address_where_nobody_speaks_tls(tmp_path: Path, check: Check) -> None:
