@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Slurm", "running_slurm", "until"]
+__all__ = ["Slurm", "running_slurm", "start", "stop", "until"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,15 +47,21 @@ class Slurm:
         """Name of the node that a job runs on."""
         return self.call("squeue", "-h", "-j", job, "-o", "%N")
 
-    def repair(self) -> None:
+    def repair(self, ports: int = 17800) -> None:
         """Bring back nodes that a test drained or killed."""
-        start(self.folder)
+        start(self.folder, ports)
 
 
 def start(folder: Path, ports: int = 17800) -> None:
     """Start an instance, or bring back what is missing of it."""
     environment = os.environ | {"SLURM_FOLDER": str(folder), "SLURM_PORTS": str(ports)}
     subprocess.run([ROOT / "deploy" / "slurm" / "up.sh"], check=True, env=environment, stdin=subprocess.DEVNULL)
+
+
+def stop(folder: Path, ports: int = 17800) -> None:
+    """Stop an instance."""
+    environment = os.environ | {"SLURM_FOLDER": str(folder), "SLURM_PORTS": str(ports)}
+    subprocess.run([ROOT / "deploy" / "slurm" / "down.sh"], check=True, env=environment, stdin=subprocess.DEVNULL)
 
 
 @contextmanager
@@ -74,5 +80,4 @@ def running_slurm() -> Iterator[Slurm]:
         yield Slurm(folder)
     finally:
         if not answers:
-            environment = os.environ | {"SLURM_FOLDER": str(folder)}
-            subprocess.run([ROOT / "deploy" / "slurm" / "down.sh"], check=True, env=environment)
+            stop(folder)

@@ -1,0 +1,54 @@
+"""The disk is full: the run says so, keeps what is done, and goes on when there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import made_stores
+from cluster_runs import ClusterRun, Undisturbed
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("a file system has to be mounted by root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk(make_run: Callable[..., ClusterRun], undisturbed: Undisturbed, small_disk: Path) -> None:
+    run = make_run(on=None)
+    run.words = [str(word).replace(str(run.output), str(small_disk / "labels.ome.zarr")) for word in run.words]
+    run.output, run.folder = small_disk / "labels.ome.zarr", small_disk / "labels.ome.zarr.run"
+    run.start()
+    run.wait_for("label")
+    run.at_work()
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    code, said = run.end()
+    assert code == 4, said
+    assert "Traceback" not in said
+    assert "no space left to write" in said.splitlines()[-1]
+    assert not run.output.exists()
+    assert not run.workers("PENDING,RUNNING")
+    filler.unlink()
+    code, said = run.start().end()
+    assert code == 0, said
+    assert "blocks were done before" in said
+    assert made_stores.digest(run.output) == undisturbed.digest

@@ -1,0 +1,135 @@
+"""Workers that are lost, one or all; silent ones that go on; the limits of time and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import fault_blocks
+import made_stores
+from chunkwise.blocks.passes import map_pass
+from chunkwise.blocks.run import Plan, Run
+from chunkwise.cluster.resources import Resources
+from chunkwise.cluster.start import open_executor
+from chunkwise.errors import ResumableError
+from chunkwise.site.model import Cluster
+from cluster_runs import ClusterRun, Undisturbed
+from slurm_server import Slurm, until
+
+pytestmark = pytest.mark.cluster
+
+MakeRun = Callable[..., ClusterRun]
+
+
+def worker_processes(run: ClusterRun) -> list[psutil.Process]:
+    """The processes that compute, with the batch job they belong to in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = " ".join(process.cmdline())
+            if "spawn_main" in words and process.environ().get("SLURM_JOB_ID") in run.workers():
+                found.append(process)
+    return found
+
+
+def test_one_worker_is_cancelled(make_run: MakeRun, undisturbed: Undisturbed, slurm: Slurm) -> None:
+    run = make_run().start()
+    run.wait_for("label")
+    slurm.call("scancel", run.workers()[0])
+    run.at_work()
+    code, said = run.end()
+    assert code == 0, said
+    assert made_stores.digest(run.output) == undisturbed.digest
+    total = run.cluster()["total"]
+    assert total["submitted"] >= 4, "the lost worker was not replaced"
+    assert total["states"]["CANCELLED"] >= 1
+    assert not run.workers("PENDING,RUNNING")
+
+
+def test_all_workers_are_cancelled(make_run: MakeRun, undisturbed: Undisturbed, slurm: Slurm) -> None:
+    run = make_run().start()
+    run.wait_for("label")
+    slurm.call("scancel", *run.workers("PENDING,RUNNING"))
+    run.at_work()
+    code, said = run.end()
+    assert code == 0, said
+    assert made_stores.digest(run.output) == undisturbed.digest
+    assert run.cluster()["total"]["submitted"] >= 6
+
+
+def test_a_silent_worker_is_replaced_and_two_copies_of_a_block_do_no_harm(
+    make_run: MakeRun, undisturbed: Undisturbed
+) -> None:
+    """A worker stops in the middle of its blocks, is given up, and goes on while others do the same blocks."""
+    run = make_run(worker_lost_after="5s").start()
+    run.wait_for("label")
+    stopped = worker_processes(run)
+    for process in stopped:
+        os.kill(process.pid, signal.SIGSTOP)
+    try:
+        before = run.lines("label")
+        run.at_work()
+        until("others do its blocks", 120, lambda: run.lines("label") > before)
+    finally:
+        for process in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGCONT)
+    code, said = run.end()
+    assert code == 0, said
+    assert made_stores.digest(run.output) == undisturbed.digest
+    assert json.loads(run.record.read_text())["blocks"]["retried"] > 0, "no block was done twice"
+
+
+def test_workers_go_before_their_time_is_over(make_run: MakeRun, tmp_path: Path) -> None:
+    """A run far longer than the time of any worker: each hands back the rest of its blocks, and a new one comes."""
+    # Slurm counts in minutes and would end them later; workers stop by themselves about 8 s after their job began.
+    whole = Undisturbed(tmp_path / "whole", size=352)
+    run = make_run(words=whole.words, walltime="14s").start()
+    code, said = run.end(600)
+    assert code == 0, said
+    assert made_stores.digest(run.output) == whole.digest
+    cluster = run.cluster()
+    assert cluster["total"]["submitted"] > 3, "the run was over before the time of any worker"
+    assert json.loads(run.record.read_text())["blocks"]["retried"] == 0, "a worker was ended in the middle of a block"
+
+
+@pytest.mark.slow
+def test_the_batch_system_ends_workers_at_their_time_limit(make_run: MakeRun, tmp_path: Path) -> None:
+    """Workers that do not know their limit are killed by Slurm at one minute, all at once, and replaced."""
+    whole = Undisturbed(tmp_path / "whole", size=1400)
+    run = make_run(words=whole.words, sbatch=["--time=1"]).start()
+    code, said = run.end(600)
+    assert code == 0, said
+    assert made_stores.digest(run.output) == whole.digest
+    assert run.cluster()["total"]["states"]["TIMEOUT"] >= 1
+
+
+@pytest.mark.parametrize("by", ["nanny", "slurm"])
+def test_a_block_over_its_memory_is_named_and_the_others_are_done(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Whoever ends the worker: Dask, which looks ten times a second, or Slurm, which ends the whole job."""
+    monkeypatch.setenv("SLURM_CONF", slurm.conf)
+    monkeypatch.setenv("PYTHONPATH", str(Path(fault_blocks.__file__).parent))
+    options: dict[str, Any] = {"memory_per_worker": 400 * 2**20}
+    if by == "slurm":
+        options = {"memory_per_worker": 4 * 2**30, "sbatch": ("--mem=400M",)}
+    cluster = Cluster("test", "slurm", walltime=900, worker_lost_after=10, driver_lost_after=20, **options)
+    run = Run.start(Plan("test", {}, {}, {}), str(tmp_path / "run"), str(tmp_path / "out"), str(tmp_path / "partial"))
+    with (
+        pytest.raises(ResumableError, match=r"1 of 40 blocks failed .*block 7: workers died on it again and again"),
+        open_executor(Resources(2, cluster.memory_per_worker, cluster), 40, run.folder) as executor,
+    ):
+        map_pass(executor, run, "test", fault_blocks.greedy, fault_blocks.Greedy(7, 700 * 2**20), 40)
+    done, _ = run.done("test", 40)
+    assert done.sum() == 39
+    assert not done[7]
+    assert len(executor.jobs) > 2 if by == "slurm" else executor.jobs
