@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -13,7 +14,7 @@ from chunkwise.ngff.zarr_json import read_node
 from chunkwise.ops.objects import METHODS, ObjectParameters
 from chunkwise.reference import OpenedInput
 
-__all__ = ["Told", "channels_of", "choose", "told_by_model"]
+__all__ = ["Told", "channels_of", "choose", "rays_from", "told_by_model"]
 
 Told = dict[str, Any]
 
@@ -40,6 +41,9 @@ ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "flow_scale": _number(1e-6, 1e6),
     "steps": _number(1, 10000, whole=True),
     "sink_distance": _number(1, 1000, whole=True),
+    "nms_threshold": _number(0, 1),
+    "max_radius": _number(1, 4096, whole=True),
+    "grid": _number(1, 64, whole=True),
     "fill_holes": (lambda value: isinstance(value, bool), "true or false"),
     "connectivity": _number(1, 3, whole=True),
 }
@@ -107,9 +111,9 @@ def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple
             others = ", ".join(f"--{other.replace('_', '-')}" for other in values)
             raise InputError(f"{option} is no option of the method {method}, which has {others}.")
         values[name] = _allowed(value, name, f"{option} {value}")
-    if values["connectivity"] is None:
+    if "connectivity" in values and values["connectivity"] is None:
         values["connectivity"] = ndim
-    if values["connectivity"] > ndim:
+    if values.get("connectivity", 1) > ndim:
         raise InputError(
             f"--connectivity {values['connectivity']} has to lie between 1 and {ndim}, the number of axes."
         )
@@ -174,10 +178,35 @@ def channels_of(
     return {name: selection.source for name, selection in found.items()}, found[names[0]]
 
 
+def rays_from(opened: OpenedInput, channels: dict[str, VolumeSource]) -> tuple[VolumeSource, ...]:
+    """The maps of distances: from the first one on, to the last channel that is not the probability.
+
+    Raises
+    ------
+    InputError
+        If they make no polygon, or the image is no plane.
+    """
+    image, first, other = opened.image, channels["distances"], channels["probability"].channel
+    if len(image.spatial) != 2:
+        raise InputError(
+            f"{image.location.address} has the axes {image.spatial}, and StarDist's objects are made in 2-D only; "
+            "cut planes out of it, or give maps of another --method."
+        )
+    count = dict(zip(image.axis_names, image.levels[0].shape, strict=True)).get("c", 1)
+    rays = tuple(replace(first, channel=number) for number in range(first.channel, count) if number != other)
+    if len(rays) < 3:
+        raise InputError(
+            f"{image.location.address} has distances along {len(rays)} ray(s) from channel {first.channel} on, and a "
+            "polygon needs 3 or more; give --channels."
+        )
+    return rays
+
+
 #: Where the maps are unless somebody says otherwise.
 ORDER = {
     "threshold": ("foreground",),
     "foreground-boundary": ("foreground", "boundary"),
     "foreground-distance": ("foreground", "distance"),
     "flows": ("flow_z", "flow_y", "flow_x", "probability"),
+    "stardist": ("probability", "distances"),
 }

@@ -14,6 +14,7 @@ A run that was stopped goes on where it stopped when the same command is given a
 from __future__ import annotations
 
 import argparse
+import sys
 from math import prod
 from typing import Any
 
@@ -29,7 +30,7 @@ from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
 
-METHODS = ("auto", "threshold", "foreground-boundary", "foreground-distance", "flows")
+METHODS = ("auto", "threshold", "foreground-boundary", "foreground-distance", "flows", "stardist")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +78,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="flows: voxels that end no further apart than this are one object (default: 3)",
     )
     group.add_argument(
+        "--nms-threshold",
+        type=float,
+        metavar="SHARE",
+        help="stardist: of two polygons that share more of the smaller one's pixels, one is kept (default: 0.4)",
+    )
+    group.add_argument(
+        "--max-radius",
+        type=int,
+        metavar="N",
+        help="stardist: polygons that reach further than N pixels are left out, and counted (default: 128)",
+    )
+    group.add_argument(
+        "--grid",
+        type=int,
+        metavar="N",
+        help="stardist: pixels of the image for one of the maps, in which distances are counted (default: 1)",
+    )
+    group.add_argument(
         "--connectivity",
         type=int,
         metavar="N",
@@ -97,10 +116,12 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.cluster.resources import find_resources, fit_grid
     from chunkwise.cluster.start import open_executor
     from chunkwise.commands.labels import report_unsplit
-    from chunkwise.commands.object_options import channels_of, choose, told_by_model
+    from chunkwise.commands.object_options import channels_of, choose, rays_from, told_by_model
     from chunkwise.commands.stores import StoreWriter, check_chunks, check_small_outputs
     from chunkwise.ngff.layout import OutputImage, shard_of
+    from chunkwise.ops import star_passes
     from chunkwise.ops.objects import find_objects, projected_memory
+    from chunkwise.ops.write_labels import LabelResult
     from chunkwise.reference import open_image_input
     from chunkwise.site import load_site
 
@@ -111,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
     channels, selection = channels_of(opened, parameters, said, args)
     source = selection.source
     _check_values(source.dtype, parameters, opened.image.location.address)
+    rays = rays_from(opened, channels) if parameters.method == "stardist" else ()
     check_small_outputs(args, "reference", "crate", "record", "overlay")
     _, shard = shard_of(source.shape, args.shard)
     block = args.block or shard
@@ -118,8 +140,14 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
     resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes, site)
     check_chunks(selection, resources)
+
+    def projected(grid: Grid) -> int:
+        if rays:
+            return star_passes.projected_memory(grid, source.dtype, len(rays), parameters.values["max_radius"])
+        return projected_memory(grid, source.dtype)
+
     grid = fit_grid(
-        lambda grid: projected_memory(grid, source.dtype),
+        projected,
         Grid.fit(source.shape, shard, block),
         shard,
         resources,
@@ -158,10 +186,19 @@ def run(args: argparse.Namespace) -> int:
         open_executor(resources, grid.n_blocks * source.volumes, under_way.folder, workers) as executor,
     ):
         memory = resources.memory_per_worker
-        result = find_objects(channels, grid, parameters, make_output, executor, under_way, workers, memory)
+        result: LabelResult
+        if rays:
+            result = stars = star_passes.find_stars(
+                channels, rays, grid, parameters, make_output, executor, under_way, workers
+            )
+        else:
+            result = find_objects(channels, grid, parameters, make_output, executor, under_way, workers, memory)
         writer.complete(result.output)
     writer.recorder.result("objects", result.counts)
-    report_unsplit(writer, result, source.first_time, opened.image.spatial)
+    if rays:
+        _report_left_out(writer, stars, source, parameters.values["max_radius"])
+    else:
+        report_unsplit(writer, result, source.first_time, opened.image.spatial)
     if args.overlay:
         from chunkwise.report.overlay import write_overlay
 
@@ -175,12 +212,35 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _report_left_out(writer: Any, stars: Any, source: Any, max_radius: int) -> None:
+    """Count the pixels whose polygon is too large, and name the largest, in the record and on standard error."""
+    import numpy as np
+
+    named = []
+    for volume, entry in enumerate(stars.left_out):
+        if entry["count"]:
+            place = [int(i) for i in np.unravel_index(entry["place"], source.shape)]
+            known = {"count": entry["count"], "largest_radius": entry["radius"], "place": place}
+            named.append({"time": source.first_time + volume, **known})
+    writer.recorder.result("left_out", named)
+    writer.recorder.result("rounds", stars.rounds)
+    if named:
+        one = max(named, key=lambda entry: entry["largest_radius"])
+        total = sum(entry["count"] for entry in named)
+        print(
+            f"warning: the polygons of {total} pixel{'s' if total != 1 else ''} reach further than --max-radius "
+            f"{max_radius}, and were left out: the largest reaches {one['largest_radius']} pixels, from pixel "
+            f"{one['place'][0]},{one['place'][1]} of time point {one['time']}. A larger --max-radius takes them in.",
+            file=sys.stderr,
+        )
+
+
 def _check_values(dtype: str, parameters: Any, address: str) -> None:
     """Refuse maps that cannot mean what the method needs."""
-    if dtype == "uint8" and parameters.method == "flows":
+    if dtype == "uint8" and parameters.method in ("flows", "stardist"):
         raise InputError(
-            f"{address} holds uint8 voxels, which stand for 0 to 1, and flows also point backwards: "
-            "write the maps as float16 or float32."
+            f"{address} holds uint8 voxels, which stand for 0 to 1, and the method {parameters.method} needs other "
+            "numbers, too: write the maps as float16 or float32."
         )
     threshold = parameters.values["threshold"]
     if dtype == "uint8" and not 0 <= threshold <= 1:

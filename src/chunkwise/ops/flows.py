@@ -19,6 +19,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 from chunkwise.ops.components import label
 
@@ -53,8 +54,6 @@ def part_by_flows(mask: Array, flows: Array, scale: float, steps: int, distance:
     n : int
         Number of parts, 1 or more.
     """
-    from scipy.ndimage import maximum_filter
-
     lead = (1,) * (3 - mask.ndim)
     solid = mask.reshape(lead + mask.shape)
     moves = np.zeros((3, *solid.shape), np.float64 if flows.dtype == np.float64 else np.float32)

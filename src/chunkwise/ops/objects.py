@@ -50,6 +50,10 @@ METHODS: dict[str, Method] = {
         ("probability", "flow_z", "flow_y", "flow_x"),
         COMMON | {"threshold": 0.0, "flow_scale": 5.0, "steps": 200, "sink_distance": 3},
     ),
+    "stardist": Method(
+        ("probability", "distances"),
+        {"threshold": 0.5, "nms_threshold": 0.4, "max_radius": 128, "grid": 1, "min_size": 0},
+    ),
 }
 
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 from chunkwise.ops.components import label
 from chunkwise.ops.split import flood
@@ -91,8 +92,6 @@ def part_by_distance(
     n : int
         Number of parts, 1 or more.
     """
-    from scipy.ndimage import maximum_filter
-
     heights = _ranks(mask, distance)
     highest = maximum_filter(heights, 2 * min_distance + 1, mode="constant", cval=0)
     peaks = mask & (distance > seed_threshold) & (heights == highest)
