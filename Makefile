@@ -26,7 +26,7 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/lint-imports
 
 test-fast: setup ## the inner loop, under two minutes
-	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not browser"
+	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not s3 and not browser"
 
 test: lint ## every test, those in a real Galaxy included
 	@bash deploy/browser.sh

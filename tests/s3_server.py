@@ -75,7 +75,7 @@ class S3:
 def running_s3() -> Iterator[S3]:
     """The instance of ``deploy/s3/up.sh``: one that runs is left running, one that was started here is stopped."""
     folder, script = ROOT / ".cluster" / "s3", ROOT / "deploy" / "s3"
-    answer = subprocess.run([script / "up.sh"], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    answer = subprocess.run([script / "up.sh"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         yield S3(folder)
     finally:

@@ -5,3 +5,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 deploy/galaxy/down.sh
 deploy/pulsar/down.sh
 deploy/slurm/down.sh
+deploy/s3/down.sh

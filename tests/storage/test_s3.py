@@ -35,6 +35,9 @@ from s3_server import S3
 from web_server import free_port
 
 
+pytestmark = pytest.mark.s3
+
+
 class Place:
     """A site with one posix root and two prefixes of S3, and an image in both."""
 
