@@ -104,7 +104,7 @@ def _bytes_of(selection: Any, sources: tuple[Any, ...]) -> int:
     import numpy as np
 
     source = selection.source
-    return len(sources) * source.volumes * prod(source.shape) * np.dtype(source.dtype).itemsize
+    return int(len(sources) * source.volumes * prod(source.shape) * np.dtype(source.dtype).itemsize)
 
 
 def _to_zarr(
