@@ -28,8 +28,8 @@ def scontrol(job: str, **changes: str) -> None:
 
 
 def batch_jobs() -> dict[str, str]:
-    """Every batch job that waits or runs: its id, and its name and state."""
-    lines = slurm("squeue", "-h", "-a", "-o", "%A %j %t").splitlines()
+    """Every batch job that waits or runs: its id, and its name, state and reason."""
+    lines = slurm("squeue", "-h", "-a", "-o", "%A %j %t %r").splitlines()
     return {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines}
 
 

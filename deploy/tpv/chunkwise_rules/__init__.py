@@ -17,6 +17,7 @@ __all__ = ["gigabytes", "in_galaxy", "plain", "person"]
 #: address may hold back quotes, ``$`` and braces: what has other characters than these is left out.
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._%+@:-]{0,199}")
 
+OWN_ROLES = ("private", "sharing")
 STORES = ("zarr", "ome_zarr")
 LARGEST_REFERENCE = 16 * 2**20
 BYTES = {"8": 1, "16": 2, "32": 4, "64": 8}
@@ -32,7 +33,8 @@ def person(user: Any) -> dict[str, str]:
     if user is None:
         return {"user": "", "groups": "", "roles": ""}
     groups = [plain(membership.group.name) for membership in user.groups if not membership.group.deleted]
-    roles = [plain(role.name) for role in user.all_roles() if not role.deleted]
+    # Everybody has a private role, and it may have the same name for all; whoever shares data makes a role, too.
+    roles = [plain(role.name) for role in user.all_roles() if not role.deleted and role.type not in OWN_ROLES]
     return {
         "user": plain(user.email),
         "groups": ",".join(sorted(filter(None, groups))),
