@@ -31,82 +31,79 @@ def dataset(site_user: User) -> dict[str, Any]:
     return made | {"place": str(folder / made["metadata_store_root"])}
 
 
-@pytest.fixture
-def link(dataset: dict[str, Any]) -> Iterator[str]:
-    """A link that somebody with a share of the storage made there, into Galaxy's datasets."""
-    place = RUN / "images" / "borrowed.ome.zarr"
-    place.unlink(missing_ok=True)
-    place.symlink_to(dataset["place"])
-    yield place.name
-    place.unlink()
-
-
-@pytest.fixture
-def borrowed_chunk(dataset: dict[str, Any]) -> Iterator[str]:
-    """An image whose one chunk is such a link."""
-    place = RUN / "images" / "borrowed_chunk.ome.zarr"
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(dataset["place"], place)
-    chunk = next(path for path in sorted((place / "0" / "c").rglob("*")) if path.is_file())
-    target = Path(dataset["place"]) / chunk.relative_to(place)
+@pytest.fixture(scope="module")
+def borrowed(dataset: dict[str, Any]) -> Iterator[None]:
+    """Links into Galaxy's datasets that somebody with a share of the storage made there: a store, and one chunk."""
+    store, image = (RUN / "images" / f"borrowed{name}.ome.zarr" for name in ("", "_chunk"))
+    store.unlink(missing_ok=True)
+    store.symlink_to(dataset["place"])
+    shutil.rmtree(image, ignore_errors=True)
+    shutil.copytree(dataset["place"], image)
+    chunk = next(path for path in sorted((image / "0" / "c").rglob("*")) if path.is_file())
     chunk.unlink()
-    chunk.symlink_to(target)
-    yield place.name
-    shutil.rmtree(place)
+    chunk.symlink_to(Path(dataset["place"]) / chunk.relative_to(image))
+    yield
+    store.unlink()
+    shutil.rmtree(image)
 
 
-def refused(user: User, image: str, tool: str = "chunkwise_inspect") -> str:
-    """Give it to a tool, see it fail with one sentence, and give that."""
-    output = next(iter(user.run(tool, {"image": f"hda:{image}"}).values()))
-    assert output["state"] == "error"
-    message = user.error_of(output)
-    assert "error:" in message
-    assert "Traceback" not in message
-    return message
-
-
-def pasted(user: User, text: str) -> str:
-    """A dataset with this text, as anybody can make one."""
-    element = {"src": "pasted", "paste_content": text, "ext": "json", "name": "forged"}
-    target = {"destination": {"type": "hdas"}, "elements": [element]}
-    body = {"history_id": user.history, "targets": [target]}
-    made = user.call("POST", "/api/tools/fetch", body)["outputs"][0]
-    assert user.wait(made["id"])["state"] == "ok"
-    return str(made["id"])
-
-
-def test_a_dataset_is_read_where_galaxy_hands_it_over(site_user: User, dataset: dict[str, Any]) -> None:
-    outputs = site_user.run("chunkwise_inspect", {"image": f"hda:{dataset['id']}"})
-    assert outputs["summary"]["state"] == "ok", site_user.error_of(outputs["summary"])
-    assert json.loads(site_user.content(outputs["summary"]))["shape"] == [303, 384]
-
-
-@pytest.mark.parametrize("store", [{"path": "PLACE"}, {"root": "galaxy", "path": "INNER"}, {"url": "file://PLACE"}])
-def test_no_reference_names_a_dataset(site_user: User, dataset: dict[str, Any], store: dict[str, str]) -> None:
-    place = dataset["place"]
+def forged(user: User, store: dict[str, str]) -> str:
+    """A reference as anybody can paste one."""
     content = {"chunkwise_reference": 1, "kind": "image", "store": store, "description": {}, "fingerprint": {}}
-    text = json.dumps(content).replace("PLACE", place).replace("INNER", place.removeprefix(f"{RUN / 'data'}/"))
-    message = refused(site_user, pasted(site_user, text))
-    assert "none of this site's roots that are open to you" in message or "no such root for you" in message
+    element = {"src": "pasted", "paste_content": json.dumps(content), "ext": "json", "name": "forged"}
+    target = {"destination": {"type": "hdas"}, "elements": [element]}
+    made = user.call("POST", "/api/tools/fetch", {"history_id": user.history, "targets": [target]})["outputs"][0]
+    return f"hda:{made['id']}"
 
 
-def test_no_link_on_the_storage_leads_to_a_dataset(site_user: User, link: str) -> None:
-    assert "leads out of its file source" in refused(
-        site_user, site_user.deferred(f"gxfiles://chunkwise_images/{link}")
-    )
-    inputs = {"source|kind": "location", "source|location": f"images:{link}"}
-    reference = site_user.run("chunkwise_open", inputs)["reference"]
-    assert reference["state"] == "error"
-    assert "none of this site's roots" in site_user.error_of(reference)
+#: What is tried, and what the sentence says.
+TRIED = {
+    "reference by path": "none of this site's roots that are open to you",
+    "reference by root": "no such root for you",
+    "reference by uri": "none of this site's roots that are open to you",
+    "deferred link": "leads out of its file source",
+    "typed link": "none of this site's roots that are open to you",
+    "chunk that is a link": "symbolic link",
+    "reference to a dataset made by open": "give the dataset itself",
+}
 
 
-def test_no_chunk_of_an_image_is_one_of_a_dataset(site_user: User, borrowed_chunk: str) -> None:
-    image = site_user.deferred(f"gxfiles://chunkwise_images/{borrowed_chunk}")
-    assert "symbolic link" in refused(site_user, image, "chunkwise_fetch")
+@pytest.fixture(scope="module")
+def started(site_user: User, dataset: dict[str, Any], borrowed: None) -> dict[str, str]:
+    """One job for each way, all started at once; the id of an output."""
+    place, whole = dataset["place"], f"hda:{dataset['id']}"
+    storage = "gxfiles://chunkwise_images"
+    typed = {"source|kind": "location", "source|location": "images:borrowed.ome.zarr"}
+    jobs = {
+        "reference by path": ("inspect", {"image": forged(site_user, {"path": place})}),
+        "reference by root": (
+            "inspect",
+            {"image": forged(site_user, {"root": "galaxy", "path": place.removeprefix(f"{RUN / 'data'}/")})},
+        ),
+        "reference by uri": ("inspect", {"image": forged(site_user, {"url": f"file://{place}"})}),
+        "deferred link": ("inspect", {"image": f"hda:{site_user.deferred(f'{storage}/borrowed.ome.zarr')}"}),
+        "typed link": ("open", typed),
+        "chunk that is a link": ("fetch", {"image": f"hda:{site_user.deferred(f'{storage}/borrowed_chunk.ome.zarr')}"}),
+        "reference to a dataset made by open": ("open", {"source|kind": "dataset", "source|image": whole}),
+        "the dataset itself": ("inspect", {"image": whole}),
+    }
+    started = {}
+    for name, (tool, inputs) in jobs.items():
+        outputs = site_user.start(f"chunkwise_{tool}", inputs)[1]
+        started[name] = outputs.get("summary") or next(iter(outputs.values()))
+    return started
 
 
-def test_open_makes_no_reference_that_nobody_could_use(site_user: User, dataset: dict[str, Any]) -> None:
-    inputs = {"source|kind": "dataset", "source|image": f"hda:{dataset['id']}"}
-    reference = site_user.run("chunkwise_open", inputs)["reference"]
-    assert reference["state"] == "error"
-    assert "give the dataset itself" in site_user.error_of(reference)
+def test_a_dataset_is_read_where_galaxy_hands_it_over(site_user: User, started: dict[str, str]) -> None:
+    summary = site_user.wait(started["the dataset itself"])
+    assert summary["state"] == "ok", site_user.error_of(summary)
+    assert json.loads(site_user.content(summary))["shape"] == [303, 384]
+
+
+@pytest.mark.parametrize("way", TRIED)
+def test_nobody_else_leads_to_it(site_user: User, started: dict[str, str], way: str) -> None:
+    output = site_user.wait(started[way])
+    assert output["state"] == "error"
+    message = site_user.error_of(output)
+    assert TRIED[way] in message
+    assert "Traceback" not in message
