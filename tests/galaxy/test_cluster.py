@@ -233,3 +233,47 @@ def test_users_and_groups(users: dict[str, User], cluster: str) -> None:
         assert "error:" in sentence
         assert "private" in sentence
         assert "Traceback" not in sentence
+
+
+def make_gigabyte(path: Path) -> None:
+    """A store of 1 GiB in 2048 files: holes of zeros, which count like other bytes, and some blobs."""
+    shape, chunk = (512, 1024, 1024), 64
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale("zyx", levels=1)]}
+    names = ["z", "y", "x"]
+    group.create_array("0", shape=shape, dtype="uint16", chunks=(chunk,) * 3, compressors=None, dimension_names=names)
+    seeds = np.zeros((chunk,) * 3, np.float32)
+    seeds[tuple(np.random.default_rng(6).integers(10, chunk - 10, (3, 6)))] = 1
+    blobs = (ndimage.gaussian_filter(seeds, 3) * 1e6).astype("<u2").tobytes()
+    for z, y, x in np.ndindex(*(size // chunk for size in shape)):
+        file = path / "0" / "c" / str(z) / str(y) / str(x)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as out:
+            if (z + y + x) % 16 == 0:
+                out.write(blobs)
+            out.truncate(2 * chunk**3)
+
+
+@pytest.mark.slow  # half a milliard voxels
+@pytest.mark.parametrize("way", ["rest", "mq"])
+def test_nothing_moves_of_a_gigabyte(users: dict[str, User], admin: User, way: str) -> None:
+    """What docs/admin.md says: kilobytes, for a store of a gigabyte and thousands of files."""
+    store = RUN / "images" / "gigabyte.ome.zarr"
+    if not store.exists():
+        make_gigabyte(store)
+    files = files_of(store)
+    assert len(files) > 1000
+    assert sum(files.values()) > 2**30
+    user = users[way]
+    before = files_of(RUN / "data" / "objects")
+    reference = opened(user, "images:gigabyte.ome.zarr")
+    done(user, {"reference": reference})
+    where = {"destination|where": "workspace", "destination|to_workspace": "gigabyte"}
+    outputs = done(user, user.run("chunkwise_segment", {"image": f"hda:{reference['id']}"} | where))
+    kept = {file: size for file, size in files_of(RUN / "data" / "objects").items() if file not in before}
+    staged = [files_of(staging_of(way, admin.job_of(one)["external_id"])) for one in (reference, outputs["record"])]
+    for name, found in zip(("open", "segment"), staged, strict=True):
+        print(f"{way} {name}: {len(found)} files, {sum(found.values())} bytes staged")
+    print(f"{way}: {len(kept)} files, {sum(kept.values())} bytes in Galaxy's object store")
+    assert all(sum(found.values()) < SMALL for found in staged)
+    assert sum(kept.values()) < SMALL
