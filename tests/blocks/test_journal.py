@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from chunkwise.blocks.journal import Entry, Journal, read_entries
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.errors import InputError, ResumableError
+from chunkwise.storage.location import Location
 from chunkwise.storage.writer import StoredObject, put_object
 
 
@@ -20,6 +22,34 @@ def test_lines_come_back(tmp_path: Path) -> None:
     assert list(read_entries(str(tmp_path), "abc")) == written
     assert list(read_entries(str(tmp_path), "another plan")) == []
     assert written[-1].status == "failed"
+
+
+def test_lines_of_one_pass_alone(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path), "abc")
+    journal.append("label", 0, 0, 1)
+    wanted = journal.append("join", 1, 0, 1)
+    journal.append("join-holes", 2, 0, 1, error='it said "pass":"join"')
+    journal.append("label", 3, 0, 1, data={"pass": "join"})
+    assert list(read_entries(str(tmp_path), "abc", "join")) == [wanted]
+    assert list(read_entries(str(tmp_path), "abc", 'jo"in')) == []
+
+
+def test_the_table_and_the_sums_of_a_run(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), Location(str(tmp_path / "store")), "abc")
+    journal = Journal(run.journal, "abc")
+    item = StoredObject("0/c/0", "f" * 64, 7)
+    journal.append("write", 5, 1.5, 2.5, (item, item))
+    journal.append("write", 6, 2.5, 3.5, error="one\tsentence")
+    journal.append("write", 5, 3.5, 4.5, (item,))
+    journal.append("label", 5, 4.5, 5.5)
+    header, *rows = [line.split("\t") for line in gzip.decompress(run.block_table()).decode().splitlines()]
+    assert [row[header.index("pass")] for row in rows] == ["write", "write", "write", "label"]
+    assert rows[0] == [
+        *("write", "5", "done", journal.worker, "1.500000", "2.500000"),
+        *("0/c/0,0/c/0", f"{'f' * 64},{'f' * 64}", "14", ""),
+    ]
+    assert rows[1][-1] == "one sentence"
+    assert run.summary() == {"total": 2, "done": 2, "retried": 1, "failed": 1}
 
 
 @pytest.mark.parametrize("cut", [2, 9, 10, 40])

@@ -157,7 +157,8 @@ def map_pass(
     failures: list[tuple[int, str]] = []
     left = np.flatnonzero(~done)
     size = _batch_size(len(left), executor.workers)
-    calls = [(function, context, run, name, left[i : i + size].tolist()) for i in range(0, len(left), size)]
+    # Made as they are sent: a list of all of them would be the driver's largest.
+    calls = ((function, context, run, name, left[i : i + size].tolist()) for i in range(0, len(left), size))
     for report in _results(executor, _map_batch, calls, failures):
         _note(report, workers)
         failures += report.failures
@@ -205,11 +206,11 @@ def reduce_pass(
     waiting = {group: len(blocks) for group, blocks in enumerate(groups) if group not in values}
     summaries: dict[int, Any] = {}
     size = _batch_size(total - before, executor.workers)
-    calls = [
+    calls = (
         (function, combine, context, run, group, groups[group][i : i + size])
-        for group in waiting
+        for group in list(waiting)
         for i in range(0, len(groups[group]), size)
-    ]
+    )
     journal = Journal(run.journal, run.hash)
     begin = time.time()
     failures: list[tuple[int, str]] = []
@@ -234,7 +235,7 @@ KILLS = "workers died on it again and again, mostly for want of memory: give a s
 def _results(
     executor: Executor,
     function: Callable[..., Any],
-    calls: Sequence[tuple[Any, ...]],
+    calls: Iterable[tuple[Any, ...]],
     failures: list[tuple[int, str]],
 ) -> Iterator[Any]:
     """Run calls whose last argument is a batch of blocks.
@@ -242,7 +243,7 @@ def _results(
     Of a batch that kills its workers every block is tried again alone, so that the one that does it
     is told from its neighbours, which are finished. What a worker left that had to go is done by another.
     """
-    while calls:
+    while True:
         again: list[tuple[Any, ...]] = []
         for result in executor.run(function, calls):
             if isinstance(result, Unfinished):
@@ -254,6 +255,8 @@ def _results(
                 failures.append((result.call[-1][0], KILLS))
             else:
                 again += [(*result.call[:-1], [block]) for block in result.call[-1]]
+        if not again:
+            return
         calls = again
 
 
