@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chunkwise.storage import arrays, remote
 from s3_server import S3, running_s3
 from slurm_server import Slurm, running_slurm
 
@@ -22,3 +23,15 @@ def s3() -> Iterator[S3]:
     """A real S3 server. One that ran before the tests is left running."""
     with running_s3() as instance:
         yield instance
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Wait only a little between two tries of a remote server, and remember nothing of servers of other tests."""
+    monkeypatch.setattr(remote, "DELAYS", ("10ms", "20ms"))
+    cached = (remote.context, remote._check_keys, arrays._open_array)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()

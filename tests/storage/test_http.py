@@ -57,17 +57,6 @@ def web(tmp_path_factory: pytest.TempPathFactory, secret: Web) -> Iterator[Web]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Wait only a little between two tries."""
-    monkeypatch.setattr(remote, "DELAYS", ("10ms", "20ms"))
-    remote.context.cache_clear()
-    arrays._open_array.cache_clear()
-    yield
-    remote.context.cache_clear()
-    arrays._open_array.cache_clear()
-
-
-@pytest.fixture
 def image(web: Web, request: pytest.FixtureRequest) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """A store with one absent chunk, under a name of its own, and its voxels."""
     name = re.sub(r"\W", "-", request.node.name) + ".ome.zarr"

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,6 @@ from faulty_proxy import faulty_proxy
 from made_stores import digest, write
 from s3_server import S3
 from web_server import free_port
-
 
 pytestmark = pytest.mark.s3
 
@@ -87,17 +85,6 @@ def place(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("CHUNKWISE_SITE", str(made.file))
     monkeypatch.chdir(tmp_path)
     return made
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Wait only a little between two tries."""
-    monkeypatch.setattr(remote, "DELAYS", ("10ms", "20ms"))
-    for cached in (remote.context, arrays._open_array, remote._check_keys):
-        cached.cache_clear()
-    yield
-    for cached in (remote.context, arrays._open_array, remote._check_keys):
-        cached.cache_clear()
 
 
 SEGMENT = ["--block", "100,100", "--shard", "150,150", "--fill-holes"]
