@@ -271,6 +271,27 @@ def test_a_server_that_takes_no_more_stops_the_run_which_goes_on_later(
     assert (array[...] == place.voxels).all()
 
 
+@pytest.mark.usefixtures("impatient")
+def test_the_document_at_the_root_comes_last(place: Place) -> None:
+    with faulty_proxy(place.s3.url) as proxy:
+        place.use(proxy.url)
+        words = ["fetch", "images:i.ome.zarr", "--output", "results:h.zarr", "--workers", "1"]
+        proxy.fault = lambda count, method, path: "503" if method == "DELETE" else ""
+        assert main(words) == 4
+        changes = [
+            (method, path.partition("h.zarr/")[2]) for method, path, _ in proxy.seen if method in ("PUT", "DELETE")
+        ]
+        assert changes[0] == ("PUT", CLAIM)
+        last = changes.index(("PUT", "zarr.json"))
+        assert set(changes[last + 1 :]) == {("DELETE", CLAIM)}
+        # The store is whole, and still held by this run, which only has to come to its end.
+        assert main([*words, "--run-dir", "other.run"]) == 2
+        proxy.fault = lambda count, method, path: ""
+        assert main(words) == 0
+        assert main(words) == 2
+    assert CLAIM not in kv.list_keys(resolve("results:h.zarr", place.site))
+
+
 def said_by(place: Place, root: Root, capsys: pytest.CaptureFixture[str] | None = None) -> str:
     site = Site(place.file, {"x": root})
     with pytest.raises(ChunkwiseError) as caught:
