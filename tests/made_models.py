@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import onnx
 import yaml
+import zarr
 
+import made_stores
+from chunkwise.cli import main
 from chunkwise.models.package import bioimageio
 
-__all__ = ["ZERO_MEAN", "make_package", "percentiles", "whole_image"]
+__all__ = ["ZERO_MEAN", "image_store", "make_package", "noise", "percentiles", "predict", "whole_image"]
 
 ZERO_MEAN = [
     {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}},
@@ -186,3 +189,26 @@ def whole_image(package: Path, image: np.ndarray[Any, Any], extended: Sequence[i
         found = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
         result = np.asarray(next(iter(found.members.values())).data)
     return result[(slice(None), slice(None), *(slice(0, n) for n in image.shape[2:]))]
+
+
+def image_store(folder: Path, voxels: np.ndarray[Any, Any], axes: str, name: str = "image.ome.zarr") -> Path:
+    entry = made_stores.multiscale(axes, levels=1)
+    store = made_stores.write(folder / name, "0.5", axes, voxels.shape, voxels.dtype, entry=entry, chunk=64)
+    array: Any = zarr.open_array(store / "0", mode="r+")
+    array[...] = voxels
+    return store
+
+
+def noise(shape: tuple[int, ...], dtype: str = "uint16", seed: int = 3) -> np.ndarray[Any, Any]:
+    """Uneven: brighter to the lower right, so that tiles have other statistics than the image."""
+    values = np.random.default_rng(seed).gamma(2, 400, shape)
+    for axis in (-1, -2):
+        values = values * np.linspace(0.3, 2, shape[axis]).reshape([-1 if a == axis else 1 for a in (-2, -1)])
+    if dtype == "uint8":
+        values = values / 30
+    return np.minimum(values, np.iinfo(dtype).max if np.dtype(dtype).kind in "iu" else np.inf).astype(dtype)
+
+
+def predict(store: Path, model: Path | str, output: Path, *words: str) -> np.ndarray[Any, Any]:
+    assert main(["predict", str(store), "--model", str(model), "--output", str(output), *words]) == 0
+    return np.asarray(zarr.open_array(output / "0", mode="r")[...])

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zarr
 
 import made_stores
-from chunkwise.cli import main
-from made_models import ZERO_MEAN, make_package, percentiles, whole_image
+from made_models import ZERO_MEAN, image_store, make_package, noise, percentiles, predict, whole_image
 
 SHARED = Path(__file__).parents[3] / "shared" / "models"
 
@@ -20,29 +18,6 @@ SHARED = Path(__file__).parents[3] / "shared" / "models"
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_package(tmp_path_factory.mktemp("models") / "tiny")
-
-
-def image_store(folder: Path, voxels: np.ndarray[Any, Any], axes: str, name: str = "image.ome.zarr") -> Path:
-    entry = made_stores.multiscale(axes, levels=1)
-    store = made_stores.write(folder / name, "0.5", axes, voxels.shape, voxels.dtype, entry=entry, chunk=64)
-    array: Any = zarr.open_array(store / "0", mode="r+")
-    array[...] = voxels
-    return store
-
-
-def noise(shape: tuple[int, ...], dtype: str = "uint16", seed: int = 3) -> np.ndarray[Any, Any]:
-    """Uneven: brighter to the lower right, so that tiles have other statistics than the image."""
-    values = np.random.default_rng(seed).gamma(2, 400, shape)
-    for axis in (-1, -2):
-        values = values * np.linspace(0.3, 2, shape[axis]).reshape([-1 if a == axis else 1 for a in (-2, -1)])
-    if dtype == "uint8":
-        values = values / 30
-    return np.minimum(values, np.iinfo(dtype).max if np.dtype(dtype).kind in "iu" else np.inf).astype(dtype)
-
-
-def predict(store: Path, model: Path | str, output: Path, *words: str) -> np.ndarray[Any, Any]:
-    assert main(["predict", str(store), "--model", str(model), "--output", str(output), *words]) == 0
-    return np.asarray(zarr.open_array(output / "0", mode="r")[...])
 
 
 #: Shape, what the model would see of it, and tiles: in the middle, at edges, thin, larger than the image.

@@ -1,6 +1,6 @@
 """The library of approved models: packages in a folder, and beside each a JSON that says what was found out.
 
-``ID/`` or ``ID.zip`` is the package as it was added; ``ID.chunkwise.json`` is the approval: the sha256 of its
+``ID/`` is the package as it was added, unpacked; ``ID.chunkwise.json`` is the approval: the sha256 of its
 files, what its own test gave, and how far its network looks. Packages that come with chunkwise are found
 without any library.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+import zipfile
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -104,7 +105,7 @@ def approved_models(site: Site | None, library: str | None = None) -> list[Appro
     for folder, ours in ((_shipped(), True), (library or library_of(site), False)):
         if folder is None or not os.path.isdir(folder):
             continue
-        for name in sorted({_name_of(entry) for entry in os.listdir(folder)}):
+        for name in sorted(os.listdir(folder)):
             path = _package_path(folder, name)
             if path is None:
                 continue
@@ -161,39 +162,41 @@ def add_package(source: str, name: str | None, library: str, code_allowed: bool)
     PolicyError
         If it needs code, or files of the web.
     """
-    name = name or _name_of(os.path.basename(source.rstrip("/")))
+    name = name or os.path.basename(source.rstrip("/")).removesuffix(".zip")
     if not _ID.fullmatch(name):
         raise InputError(f"'{name}' cannot be a model's id: letters, digits, dots, dashes and underscores; give --id.")
     if not os.path.isdir(library):
         raise InputError(f"The library {library} is no folder; make it first.")
     if _package_path(library, name) is not None:
         raise InputError(f"The library {library} has a model '{name}' already; remove it first, or give another --id.")
-    found = examine(source, name, test_package(source, code_allowed), code_allowed)
-    target = os.path.join(library, name if os.path.isdir(source) else f"{name}.zip")
-    growing = f"{target}.partial"
+    target, growing = os.path.join(library, name), os.path.join(library, f".{name}.partial")
+    shutil.rmtree(growing, ignore_errors=True)  # of somebody who was interrupted
     try:
-        if os.path.isdir(source):
-            shutil.copytree(source, growing, dirs_exist_ok=False)
-        else:
-            shutil.copyfile(source, growing)
-        if digest_of(growing) != found.sha256:
-            raise InputError(f"The files of {source} changed while they were copied; try again.")
+        _copy(source, growing)
+        found = examine(growing, name, test_package(growing, code_allowed), code_allowed)
+        approved = replace(found, path=target)
+        record = os.path.join(library, name + SUFFIX)
+        if os.path.exists(record):
+            os.unlink(record)  # of a package that somebody took away by hand
         os.rename(growing, target)
+        write_atomically(record, json_bytes(approved.document()))
     except OSError as error:
-        raise InputError(f"The package cannot be copied to {target}: {os.strerror(error.errno or 0)}.") from None
+        raise InputError(f"The package cannot be put into {library}: {os.strerror(error.errno or 0)}.") from None
     finally:
-        if os.path.isdir(growing):
-            shutil.rmtree(growing, ignore_errors=True)
-        elif os.path.exists(growing):
-            os.unlink(growing)
-    approved = Approved(
-        name, target, found.sha256, found.reach, found.how, found.about, found.tested, found.objects
-    )  # fmt: skip
-    record = os.path.join(library, name + SUFFIX)
-    if os.path.exists(record):
-        os.unlink(record)  # of a package that somebody took away by hand
-    write_atomically(record, json_bytes(approved.document()))
+        shutil.rmtree(growing, ignore_errors=True)
     return approved
+
+
+def _copy(source: str, folder: str) -> None:
+    """Copy a package, or unpack it: in the library every package is a folder."""
+    if os.path.isdir(source):
+        shutil.copytree(source, folder)
+        return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            archive.extractall(folder)  # names that lead out of the folder are led back into it
+    except (zipfile.BadZipFile, FileNotFoundError):
+        raise InputError(f"{source} is neither a folder nor a zip file with a bioimage.io package.") from None
 
 
 def remove_package(name: str, library: str) -> None:
@@ -210,10 +213,7 @@ def remove_package(name: str, library: str) -> None:
     record = os.path.join(library, name + SUFFIX)
     if os.path.exists(record):
         os.unlink(record)  # first: without it the package is not approved
-    if os.path.isdir(path):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
+    shutil.rmtree(path)
 
 
 def test_package(path: str, code_allowed: bool) -> dict[str, Any]:
@@ -316,17 +316,10 @@ def _read(folder: str, name: str, path: str, ours: bool) -> Approved:
     return known
 
 
-def _name_of(entry: str) -> str:
-    return entry.removesuffix(SUFFIX).removesuffix(".zip")
-
-
 def _package_path(folder: str, name: str) -> str | None:
-    for path in (os.path.join(folder, name), os.path.join(folder, f"{name}.zip")):
-        if os.path.isfile(path) and path.endswith(".zip"):
-            return path
-        if any(os.path.isfile(os.path.join(path, rdf)) for rdf in ("rdf.yaml", "bioimageio.yaml")):
-            return path
-    return None
+    path = os.path.join(folder, name)
+    described = any(os.path.isfile(os.path.join(path, file)) for file in ("rdf.yaml", "bioimageio.yaml"))
+    return path if described else None
 
 
 def _shipped() -> str | None:

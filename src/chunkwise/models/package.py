@@ -1,7 +1,7 @@
 """bioimage.io packages: what their description says, in the terms of chunkwise.
 
-A package is a folder or a zip file with a description (``rdf.yaml`` or ``bioimageio.yaml``, format 0.4 or
-0.5), weights, and test tensors. Reading it runs no code of it and asks no network.
+A package is a folder with a description (``rdf.yaml`` or ``bioimageio.yaml``, format 0.4 or 0.5), weights, and
+test tensors; the library unpacks those that come as zip files. Reading it runs no code of it and asks no network.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +31,7 @@ __all__ = [
 CODE_FORMATS = ("pytorch_state_dict",)
 
 #: In files that operating systems leave behind, and that are no part of a package.
-NOT_PART = (".DS_Store", "Thumbs.db")
+NOT_PART = (".DS_Store", "Thumbs.db", "__MACOSX", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,9 @@ def load_description(path: str) -> Any:
         from bioimageio.spec import InvalidDescr, load_description
         from bioimageio.spec.model import ModelDescr
 
-        if not os.path.exists(path):
-            raise InputError(f"There is no model package at {path}.")
+        if not os.path.isdir(path):
+            zipped = "; it may be a zip file: unpack it first" if os.path.isfile(path) else ""
+            raise InputError(f"There is no folder with a bioimage.io package at {path}{zipped}.")
         try:
             found = load_description(path, format_version="latest", perform_io_checks=False)
         except Exception as error:  # the library raises many kinds for what is no package
@@ -302,46 +301,23 @@ def _check_same_size(description: Any, tensor: Any, axis: Any) -> None:
 
 
 def digest_of(path: str) -> str:
-    """Sha256 over all files of a package, zipped or not: the same for the same files under the same names.
+    """Sha256 over all files of a package and their names.
 
     Raises
     ------
     InputError
         If it cannot be read.
     """
-    total = hashlib.sha256()
+    lines = []
     try:
-        with _files(path) as files:
-            for name, read in sorted(files.items()):
-                total.update(f"{name}\0{hashlib.sha256(read()).hexdigest()}\n".encode())
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"The model package {path} cannot be read: {error}.") from None
-    return total.hexdigest()
-
-
-@contextmanager
-def _files(path: str) -> Iterator[dict[str, Any]]:
-    """The files of a package, each by its name and how it is read."""
-    if os.path.isdir(path):
-        found: dict[str, Any] = {}
         for top, folders, names in os.walk(path):
-            folders[:] = [folder for folder in folders if not folder.startswith(".") and folder != "__MACOSX"]
+            folders[:] = [folder for folder in folders if not folder.startswith(".") and folder not in NOT_PART]
             for name in names:
                 if name not in NOT_PART:
                     file = os.path.join(top, name)
-                    found[os.path.relpath(file, path)] = lambda file=file: _content(file)
-        yield found
-        return
-    with zipfile.ZipFile(path) as archive:
-        yield {
-            entry.filename: lambda entry=entry: archive.read(entry)
-            for entry in archive.infolist()
-            if not entry.is_dir()
-            and not entry.filename.startswith("__MACOSX/")
-            and os.path.basename(entry.filename) not in NOT_PART
-        }
-
-
-def _content(file: str) -> bytes:
-    with open(file, "rb") as handle:
-        return handle.read()
+                    with open(file, "rb") as handle:
+                        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+                    lines.append(f"{os.path.relpath(file, path)}\0{digest}\n")
+    except OSError as error:
+        raise InputError(f"The model package {path} cannot be read: {error}.") from None
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -165,7 +165,7 @@ class Session:
             names = {"b": "batch", "c": "channel"}
             members = {}
             for tensor, array in zip(self.package.inputs, inputs, strict=True):
-                full = Tensor(array, dims=[names.get(axis, axis) for axis in f"bc{tensor.spatial}"])  # type: ignore[misc]
+                full = Tensor(array, dims=[names.get(axis, axis) for axis in f"bc{tensor.spatial}"])
                 members[tensor.id] = full if "c" in tensor.axes else full[{"channel": 0}]  # type: ignore[dict-item]
             stat = {measure.key: _value(measure, values[measure.key], Tensor) for measure in self.measures}
             sample = Sample(members=members, stat=stat, id=None)  # type: ignore[arg-type]
@@ -306,8 +306,7 @@ def _torch(session: Session) -> Any:
 
         tensors = session.package.inputs
         members: Any = {
-            tensor.id: Tensor(array, dims=_dims(tensor.axes))  # type: ignore[misc]
-            for tensor, array in zip(tensors, arrays, strict=True)
+            tensor.id: Tensor(array, dims=_dims(tensor.axes)) for tensor, array in zip(tensors, arrays, strict=True)
         }
         found: Any = adapter.forward(members)
         return [found[tensor.id].to_numpy() for tensor in session.package.outputs]
@@ -381,6 +380,6 @@ def _short(error: Exception) -> str:
 class _quiet(warnings.catch_warnings):
     """Warnings of libraries are not for biologists."""
 
-    def __enter__(self) -> None:  # type: ignore[override]
+    def __enter__(self) -> None:
         super().__enter__()
         warnings.simplefilter("ignore")

@@ -83,7 +83,7 @@ class Samples:
         if not self.planes:
             return 1
         part = self.grid.span(0, group % self.grid.blocks_shape[0])
-        return part.stop - part.start
+        return int(part.stop - part.start)
 
     def read(self, number: int) -> Array:
         """The voxels of a block, one row a sample."""
