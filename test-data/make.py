@@ -62,8 +62,9 @@ def write(
     *,
     version: str = "0.5",
     levels: int = 1,
+    beside: dict[str, Any] | None = None,
 ) -> None:
-    """Write one OME-Zarr; ``extra`` goes beside the multiscale (omero, image-label)."""
+    """Write one OME-Zarr; ``extra`` goes beside the multiscale (omero, image-label), ``beside`` beside OME's block."""
     folder = HERE / f"{name}.ome.zarr"
     shutil.rmtree(folder, ignore_errors=True)
     form: Literal[2, 3] = 3 if version == "0.5" else 2
@@ -75,6 +76,7 @@ def write(
             "multiscales": [block],
             **(extra or {}),
         }
+        group.attrs.update(beside or {})
     else:
         group.attrs["multiscales"] = [{"version": version, **block}]
         for key, value in (extra or {}).items():
@@ -110,6 +112,67 @@ def cells(count: int, seed: int) -> Array:
             volume[distance <= 1] = 1000 + 200 * len(placed)
     noisy = ndimage.gaussian_filter(volume, 0.7) + random.normal(200, 20, shape)
     return noisy.clip(0, 65535).astype(np.uint16)
+
+
+def discs() -> Array:
+    """Label 14 discs that touch, in 96 x 96 pixels; one more lies alone in a corner."""
+    y, x = np.indices((96, 96))
+    labels, middles = np.zeros((96, 96), int), [(20 + 17 * i, 20 + 16 * j) for i in range(4) for j in range(4)][:14]
+    distance = np.stack([np.hypot(y - a, x - b) for a, b in [*middles, (88, 88)]])
+    labels = np.where(distance.min(axis=0) < 9, distance.argmin(axis=0) + 1, 0)
+    return np.where((labels == 15) & (distance[14] > 5), 0, labels)
+
+
+def perfect_maps(labels: Array) -> dict[str, Array]:
+    """What a perfect model would say of objects: foreground, boundary, distance, flows, cell probability."""
+    lowest, highest = ndimage.minimum_filter(labels, 3), ndimage.maximum_filter(labels, 3)
+    distance, flows = np.zeros(labels.shape), np.zeros((2, *labels.shape))
+    for number in np.unique(labels[labels > 0]):
+        depth = ndimage.distance_transform_edt(labels == number)
+        distance += depth / depth.max()
+        inside = np.argwhere(labels == number)
+        away = np.round(inside.mean(axis=0)) - inside
+        flows[(slice(None), *inside.T)] = (5 * away / np.maximum(np.linalg.norm(away, axis=1), 1)[:, np.newaxis]).T
+    return {
+        "foreground": ndimage.gaussian_filter((labels > 0) * 1.0, 0.5),
+        "boundary": ndimage.gaussian_filter((highest != lowest) * 1.0, 0.5),
+        "distance": distance,
+        "flow_y": flows[0],
+        "flow_x": flows[1],
+        "probability": np.where(labels > 0, 4.0, -4.0),
+    }
+
+
+def perfect_rays(labels: Array, count: int) -> dict[str, Array]:
+    """The same for StarDist: how far inside a pixel lies, and the way to the edge along each ray."""
+    y, x = np.indices(labels.shape)
+    rays = np.zeros((count, *labels.shape))
+    for k, angle in enumerate(2 * np.pi * np.arange(count) / count):
+        going = labels > 0
+        for step in np.arange(0.5, 30, 0.5):
+            at = [np.rint(y + step * np.sin(angle)).astype(int), np.rint(x + step * np.cos(angle)).astype(int)]
+            row, column = (np.clip(places, 0, size - 1) for places, size in zip(at, labels.shape, strict=True))
+            going &= (labels[row, column] == labels) & (row == at[0]) & (column == at[1])
+            rays[k][going] = step
+    nearest = rays.min(axis=0)
+    chance = np.where(labels > 0, 0.4 + 0.6 * nearest / nearest.max(), 0)
+    return {"probability": chance, **{f"ray {k}": rays[k] for k in range(count)}}
+
+
+def write_maps() -> None:
+    """Write maps of 15 discs: those that most methods need, with what a model says of them, and those of StarDist."""
+    says = {
+        "method": "foreground-boundary",
+        "channels": {"foreground": 0, "boundary": 1},
+        "parameters": {"threshold": 0.5, "seed_threshold": 0.4, "min_size": 5},
+    }
+    beside = {"chunkwise": {"objects": says, "model": {"id": "perfect", "sha256": "0" * 64}}}
+    for name, maps, more in (
+        ("discs_maps", perfect_maps(discs()), beside),
+        ("discs_stars", perfect_rays(discs(), 16), {}),
+    ):
+        omero = {"channels": [channel(label, "FFFFFF", 1) for label in maps]}
+        write(name, np.stack(list(maps.values())).astype(np.float16), "cyx", {"omero": omero}, beside=more)
 
 
 def channel(label: str, color: str, end: int) -> dict[str, Any]:
@@ -172,6 +235,7 @@ def write_records() -> None:
 def main() -> None:
     """Write every store and record."""
     write_records()
+    write_maps()
     coins = data.coins()
     write("coins_2d", coins, "yx", levels=2)
 

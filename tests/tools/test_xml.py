@@ -24,6 +24,8 @@ NOT_OFFERED = {
     "--workers": "chunkwise reads GALAXY_SLOTS, or the site file's cluster decides",
     "segment --into-source": "a Galaxy job writes results of its own, never into its input",
     "predict --no-pyramid": "results are looked at, and viewers need the smaller levels",
+    "objects --into-source": "a Galaxy job writes results of its own, never into its input",
+    "objects --no-pyramid": "results are looked at, and viewers need the smaller levels",
     "segment --no-pyramid": "results are looked at, and viewers need the smaller levels",
     "measure --block": "chosen from the memory there is",
     "measure --crate": "the tool Build an RO-Crate makes one of the run record",
@@ -157,6 +159,8 @@ def test_choices_and_defaults_agree(command: str) -> None:
                 assert set(values) == {str(choice) for choice in action.choices}, name
             selected = [option.get("value") for option in parameter.iter("option") if option.get("selected") == "true"]
             assert parameter.get("optional") == "true" or selected == [str(action.default)], name
+        elif kind in ("integer", "float") and action.default is None:
+            assert (parameter.get("optional"), parameter.get("value")) == ("true", None), name
         elif kind in ("integer", "float"):
             assert float(str(parameter.get("value"))) == float(action.default), name
         elif kind == "text":
