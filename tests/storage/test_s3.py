@@ -216,6 +216,23 @@ def test_of_two_runs_one_gets_the_place(place: Place) -> None:
     growth.take("one", target.address)
 
 
+def test_another_run_may_be_faster_by_a_moment(place: Place) -> None:
+    there = resolve("results:e.zarr", place.site, write=True)
+    with faulty_proxy(place.s3.url) as proxy:
+
+        def overtaken(count: int, method: str, path: str) -> str:
+            """Between our look at the place and our claim comes another's."""
+            if method == "PUT":
+                kv.put_key(there, CLAIM, b"another's")
+            return ""
+
+        proxy.fault = overtaken
+        ours = resolve("results:e.zarr", place.use(proxy.url), write=True)
+        with pytest.raises(InputError, match="Another run has begun"):
+            growth_of(ours).take("one", ours.address)
+    assert kv.read_key(there, CLAIM) == b"another's"
+
+
 def test_bytes_are_asked_for_only_where_a_tag_is_another(place: Place) -> None:
     target = resolve("results:d.zarr", place.site, write=True)
     items = [put_object(target, f"0/c/{i}", bytes([i]) * 1000) for i in range(70)]
