@@ -1,10 +1,9 @@
-"""Stores on a real S3 server: read, written, gone on with after a kill; keys and prefixes that are not to be."""
+"""Stores on a real S3 server: read, written, gone on with after a kill, by one run at a time."""
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import signal
 import subprocess
@@ -14,69 +13,25 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import zarr
 
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cli import main
-from chunkwise.errors import ChunkwiseError, InputError, PolicyError, ResumableError
+from chunkwise.errors import InputError
 from chunkwise.ngff.read import open_image
 from chunkwise.site import Root, Site
-from chunkwise.storage import arrays, kv, remote
+from chunkwise.storage import arrays, kv
 from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.growth import CLAIM, growth_of
-from chunkwise.storage.location import Location, resolve
+from chunkwise.storage.location import resolve
 from chunkwise.storage.writer import put_object
 from faulty_proxy import faulty_proxy
-from made_stores import digest, write
+from made_stores import digest
+from s3_place import Place
 from s3_server import S3
-from web_server import free_port
 
 pytestmark = pytest.mark.s3
-
-
-class Place:
-    """A site with one posix root and two prefixes of S3, and an image in both."""
-
-    def __init__(self, s3: S3, folder: Path) -> None:
-        self.s3, self.folder = s3, folder
-        self.prefix = s3.prefix()
-        self.site = self.use(s3.url)
-        self.voxels = np.random.default_rng(0).integers(0, 5000, (300, 300)).astype(np.uint16)
-        self.image = write(folder / "i.ome.zarr", "0.5", "yx", (300, 300), chunk=64)
-        array: Any = zarr.open_array(self.image / "0", mode="r+")
-        array[...] = self.voxels
-        own = Root("own", None, f"s3://images/{self.prefix}", True, **self.access(s3.url))
-        s3.upload(self.image, resolve("own:i.ome.zarr", Site(folder, {"own": own}), write=True))
-
-    def access(self, endpoint: str) -> dict[str, Any]:
-        file = str(self.s3.credentials)
-        return {"endpoint": endpoint, "credentials": "file", "credentials_file": file}
-
-    def use(self, endpoint: str, more: str = "") -> Site:
-        """Write the site file."""
-        access = f'endpoint = "{endpoint}"\ncredentials = "file"\ncredentials_file = "{self.s3.credentials}"\n'
-        self.file = self.folder / "site.toml"
-        self.file.write_text(
-            f'[roots.here]\npath = "{self.folder}"\naccess = "write"\n'
-            f'[roots.images]\nurl = "s3://images/{self.prefix}"\n{access}'
-            f'[roots.results]\nurl = "s3://results/{self.prefix}"\naccess = "write"\n{access}{more}'
-        )
-        return Site(
-            self.file,
-            {
-                "here": Root("here", str(self.folder), None, True),
-                "images": Root("images", None, f"s3://images/{self.prefix}", False, **self.access(endpoint)),
-                "results": Root("results", None, f"s3://results/{self.prefix}", True, **self.access(endpoint)),
-            },
-        )
-
-    def files(self, name: str) -> Path:
-        """What is in S3 below the results, as files."""
-        folder = self.folder / "downloads" / f"{name}-{os.urandom(3).hex()}"
-        folder.mkdir(parents=True)
-        return self.s3.download(resolve(f"results:{name}", self.site), folder)
 
 
 @pytest.fixture
@@ -309,107 +264,6 @@ def test_the_document_at_the_root_comes_last(place: Place) -> None:
     assert CLAIM not in kv.list_keys(resolve("results:h.zarr", place.site))
 
 
-def said_by(place: Place, root: Root, capsys: pytest.CaptureFixture[str] | None = None) -> str:
-    site = Site(place.file, {"x": root})
-    with pytest.raises(ChunkwiseError) as caught:
-        open_image(resolve("x:i.ome.zarr", site))
-    words = str(caught.value)
-    assert words.endswith(".")
-    assert "\n" not in words
-    assert place.s3.secret not in words
-    return words
-
-
-@pytest.mark.usefixtures("impatient")
-def test_keys_that_do_not_fit(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"s3://images/{place.prefix}"
-    good = place.access(place.s3.url)
-    guest, nobody = (good | {"credentials_profile": name} for name in ("guest", "nobody"))
-    assert "(HTTP 403, AccessDenied)" in said_by(place, Root("x", None, url, False, **guest))
-    assert "no keys for the profile 'nobody'" in said_by(place, Root("x", None, url, False, **nobody))
-    wrong = tmp_path / "wrong"
-    wrong.write_text("[default]\naws_access_key_id = lab:owner\naws_secret_access_key = guessed\n")
-    wrong.chmod(0o600)
-    words = said_by(place, Root("x", None, url, False, **good | {"credentials_file": str(wrong)}))
-    assert "(HTTP 403, SignatureDoesNotMatch)" in words
-    assert "the keys of the root 'x' have to be right" in words
-    wrong.chmod(0o644)
-    remote._check_keys.cache_clear()
-    words = said_by(place, Root("x", None, url, False, **good | {"credentials_file": str(wrong)}))
-    assert "can be read by others" in words
-    wrong.write_bytes(b"\xff\xfenonsense")
-    wrong.chmod(0o600)
-    remote._check_keys.cache_clear()
-    assert "is damaged" in said_by(place, Root("x", None, url, False, **good | {"credentials_file": str(wrong)}))
-    absent = good | {"credentials_file": str(tmp_path / "absent")}
-    assert "No such file" in said_by(place, Root("x", None, url, False, **absent))
-
-
-def test_keys_from_the_environment(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = Root("x", None, f"s3://images/{place.prefix}", False, endpoint=place.s3.url, credentials="environment")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set" in said_by(place, root)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "lab:owner")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", place.s3.secret)
-    assert open_image(resolve("x:i.ome.zarr", Site(place.file, {"x": root}))).levels[0].shape == (300, 300)
-
-
-def test_nothing_that_travels_holds_a_key(place: Place) -> None:
-    location = resolve("images:i.ome.zarr", place.site)
-    run = Run("folder", location, "hash")
-    for text in (repr(location), str(location), pickle.dumps(run).decode("latin-1"), repr(run)):
-        assert place.s3.secret not in text
-    assert str(place.s3.credentials) not in repr(run)
-    # A worker can open it with what travelled.
-    store = pickle.loads(pickle.dumps(location))
-    assert open_image(store).levels[0].shape == (300, 300)
-
-
-@pytest.mark.usefixtures("impatient")
-def test_servers_and_buckets_that_are_not_there(place: Place) -> None:
-    good = place.access(place.s3.url)
-    down = good | {"endpoint": f"http://127.0.0.1:{free_port()}"}
-    words = said_by(place, Root("x", None, "s3://images/a", False, **down))
-    assert "its server was asked 6 times and gave nothing (CURL error Could not connect" in words
-    root = Root("x", None, "s3://absent/a", True, **good)
-    target = resolve("x:s.zarr", Site(place.file, {"x": root}), write=True)
-    for ask in (lambda: kv.list_keys(target), lambda: kv.put_key(target, "k", b"v")):
-        with pytest.raises((InputError, ResumableError), match="there is no bucket 'absent' at its server"):
-            ask()
-    with pytest.raises(InputError, match="there is no bucket 'absent'"):
-        open_image(target)
-
-
-def test_only_listed_prefixes(place: Place) -> None:
-    prefix = place.prefix
-    for text in (
-        "s3://images/other/i.zarr",
-        f"s3://images/{prefix}x/i.zarr",
-        f"s3://images/{prefix}/../other/i.zarr",
-        f"s3://images/{prefix}/%2e%2e/other",
-        f"s3://images/{prefix}/a/%2E%2e%2f../other",
-        "s3://images",
-        f"s3://image/{prefix}/i.zarr",
-        f"s3://images@results/{prefix}/i.zarr",
-        f"s3://images:80/{prefix}/i.zarr",
-        f"{place.s3.url}/images/{prefix}/i.ome.zarr",
-        "images:../i.zarr",
-        "images:%2e%2e/i.zarr",
-    ):
-        with pytest.raises(PolicyError):
-            resolve(text, place.site)
-    for text in (f"s3://images/{prefix}/i.zarr", "images:i.zarr"):
-        with pytest.raises(PolicyError, match="may be read but not written"):
-            resolve(text, place.site, write=True)
-    inside = resolve("images:i.ome.zarr", place.site)
-    for path in ("../x", "..", "0/../../x", "a/%2e%2e/../../../x"):
-        with pytest.raises(PolicyError):
-            inside.child(path)
-    assert kv.read_key(inside, "%2e%2e/zarr.json") is None
-    assert kv.read_key(inside, "zarr.json") is not None
-
-
 def test_small_files_are_not_written_to_urls(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     for output in ("s3://results/a.ome.tif", f"s3://results/{place.prefix}/a.ome.tif"):
         assert main(["fetch", "images:i.ome.zarr", "--output", output]) == 2
@@ -421,16 +275,3 @@ def test_names_with_signs(place: Place) -> None:
     assert main(["fetch", "images:i.ome.zarr", "--output", target.address, "--workers", "1"]) == 0
     assert (arrays.open_array(target.child("0")).read((slice(0, 300), slice(0, 300))) == place.voxels).all()
     assert "s3://" not in "".join(os.listdir(place.folder))
-
-
-def test_a_public_bucket_is_read_without_keys(place: Place, tmp_path: Path) -> None:
-    """Without keys a request for an object is that of a web page: any web server can stand for the bucket."""
-    from web_server import running_nginx
-
-    with running_nginx(tmp_path / "public") as web:
-        write(web.files / "bucket" / "i.ome.zarr", "0.5", "yx", (16, 16))
-        root = Root("x", None, "s3://bucket", False, endpoint=web.url)
-        place_of = resolve("x:i.ome.zarr", Site(place.file, {"x": root}))
-        assert open_image(place_of).levels[0].shape == (16, 16)
-        assert (arrays.open_array(place_of.child("0")).read((slice(0, 16), slice(0, 16))) == 0).all()
-        assert isinstance(place_of, Location)
