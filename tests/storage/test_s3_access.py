@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chunkwise.blocks.run import Run
+from chunkwise.cli import main
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError, ResumableError
 from chunkwise.ngff.read import open_image
 from chunkwise.site import Root, Site
@@ -84,6 +85,24 @@ def test_nothing_that_travels_holds_a_key(place: Place) -> None:
     # A worker can open it with what travelled.
     store = pickle.loads(pickle.dumps(location))
     assert open_image(store).levels[0].shape == (300, 300)
+
+
+def test_site_check_tries_buckets_and_keys(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    def root(name: str, bucket: str, profile: str = "default", access: str = "read") -> str:
+        return (
+            f'[roots.{name}]\nurl = "s3://{bucket}/a"\naccess = "{access}"\nendpoint = "{place.s3.url}"\n'
+            f'credentials = "file"\ncredentials_file = "{place.s3.credentials}"\ncredentials_profile = "{profile}"\n'
+        )
+
+    place.file.write_text(root("good", "images") + root("written", "results", access="write"))
+    assert main(["site", "check"]) == 0
+    assert "s3://results/a can be written" in capsys.readouterr().out
+    place.file.write_text(root("absent", "absent") + root("closed", "images", "guest"))
+    assert main(["site", "check"]) == 1
+    said = capsys.readouterr().out
+    assert "there is no bucket 'absent'" in said
+    assert "(HTTP 403, AccessDenied)" in said
+    assert place.s3.secret not in said
 
 
 @pytest.mark.usefixtures("impatient")

@@ -99,7 +99,7 @@ def _path_root(root: Root) -> Iterator[Finding]:
 
 
 def _url_root(root: Root, site: Site, environment: Mapping[str, str]) -> Iterator[Finding]:
-    from chunkwise.storage.kv import read_key
+    from chunkwise.storage.kv import list_keys, read_key
 
     what, url = f"roots.{root.name}", root.url or ""
     yield from _credentials(root, environment)
@@ -107,7 +107,10 @@ def _url_root(root: Root, site: Site, environment: Mapping[str, str]) -> Iterato
         # As somebody to whom it is open would reach it.
         opened = {root.name: replace(root, users=(), groups=(), roles=())}
         location = resolve(f"{root.name}:.", replace(site, roots=opened))
-        read_key(location, "chunkwise-check")
+        if location.s3 is None:
+            read_key(location, "chunkwise-check")
+        else:
+            list_keys(location, "chunkwise-check")  # only listing tells of a bucket that is not there
         yield Finding(OK, what, f"{url} answers")
         if root.writable:
             yield _s3_writing(what, location)
