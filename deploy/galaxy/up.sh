@@ -40,7 +40,10 @@ for file in "$HERE"/config/*; do
         -e "s|@QUEUE@|$queue|g" "$file" > "$RUN/config.new/$(basename "$file")")
 done
 # The facility's storage, as a user sees it: the sample images.
-rm -rf "$RUN/images" && mkdir "$RUN/images" && cp -r "$ROOT"/test-data/*.zarr "$RUN/images/" 2>/dev/null || true
+for store in "$ROOT"/test-data/*.zarr; do
+    # Only these: what else lies there may be in use by a job.
+    rm -rf "$RUN/images/$(basename "$store")" && cp -r "$store" "$RUN/images/"
+done
 
 if alive gunicorn && alive celery && diff -rq "$RUN/config.new" "$RUN/config" >/dev/null \
     && ask GET "$URL/api/version"; then

@@ -1,13 +1,12 @@
-"""What it would cost to let Pulsar stage a store: its files go to the running Pulsar as Galaxy sends them, and back.
+"""What it would cost to let Pulsar stage a store: its files go to the running Pulsar, as Galaxy sends them.
 
 Run in Galaxy's own environment, with 'make cluster' up:
 ``.galaxy/galaxy/bin/python deploy/pulsar/staging_cost.py STORE``.
-Prints files, bytes, and seconds for each way; the job and its files are removed afterwards.
+Prints files, bytes and seconds; what a job makes would come back the same way. The files are removed afterwards.
 """
 
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def main(store: Path) -> None:
-    """Upload every file as an input's extra file, and fetch every one as an output's."""
+    """Upload every file as one of an input dataset."""
     port = os.environ.get("PULSAR_PORT", "18914")
     token = (ROOT / ".cluster/pulsar/secret").read_text().strip()
     parameters = {"url": f"http://127.0.0.1:{port}/managers/short/", "private_token": token}
@@ -28,20 +27,9 @@ def main(store: Path) -> None:
     try:
         started = time.monotonic()
         for file in files:
-            # Results are fetched from the folder of outputs; so both ways are timed on the same files.
-            client.put_file(str(file), "input_extra", name=f"x_files/{file.relative_to(store)}")
+            client.put_file(str(file), "input", name=f"x_files/{file.relative_to(store)}")
         there = time.monotonic() - started
         print(f"{len(files)} files, {total} bytes: {there:.1f} s to the cluster")
-        sample = files[:: max(1, len(files) // 500)]
-        for file in sample:
-            client.put_file(str(file), "workdir", name=f"back/{file.relative_to(store)}")
-        with tempfile.TemporaryDirectory(dir=ROOT / ".cluster") as folder:
-            started = time.monotonic()
-            for file in sample:
-                name = f"back/{file.relative_to(store)}"
-                client._populate_output_path(name, f"{folder}/{name}", "transfer", "output_workdir")
-            back = (time.monotonic() - started) * len(files) / len(sample)
-        print(f"{back:.1f} s back, from {len(sample)} of the files")
     finally:
         client.clean()
 
