@@ -79,9 +79,11 @@ class ClusterRun:
         } | {"CHUNKWISE_SITE": str(site)}
         self.mark = _mark(site.parent)
         self.process: subprocess.Popen[str] | None = None
+        self._ended: tuple[int, str] | None = None
 
     def start(self) -> ClusterRun:
         """Start it here."""
+        self._ended = None
         self.process = subprocess.Popen(
             self.words, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -131,8 +133,10 @@ class ClusterRun:
     def end(self, seconds: float = 240) -> tuple[int, str]:
         """Wait for the end: exit code and standard error."""
         assert self.process is not None
-        _, said = self.process.communicate(timeout=seconds)
-        return self.process.returncode, said
+        if self._ended is None:
+            _, said = self.process.communicate(timeout=seconds)
+            self._ended = self.process.returncode, said
+        return self._ended
 
     def cluster(self) -> dict[str, Any]:
         """What the record says of the jobs."""
@@ -141,9 +145,9 @@ class ClusterRun:
 
     def kill(self) -> None:
         """Leave nothing behind, whatever a test did."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None:
             self.process.kill()
-            self.process.communicate()
+            self.end()
         left = self.workers("PENDING,RUNNING,SUSPENDED")
         if left:
             self.slurm.call("scancel", *left)

@@ -17,12 +17,12 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
+    """A file system of 200 MiB."""
     if os.geteuid() != 0:
         pytest.skip("a file system has to be mounted by root")
     folder = tmp_path / "small"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "none", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
@@ -38,7 +38,7 @@ def test_a_full_disk(make_run: Callable[..., ClusterRun], undisturbed: Undisturb
     with filler.open("wb", buffering=0) as file:
         try:
             while True:
-                file.write(bytes(4096))
+                file.write(bytes(2**20))
         except OSError:
             pass
     code, said = run.end()

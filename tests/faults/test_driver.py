@@ -51,7 +51,7 @@ def test_the_driver_is_killed_and_its_workers_end_in_the_stated_time(
     run.at_work()
     assert run.process is not None
     run.process.kill()
-    run.process.communicate()
+    run.end()
     assert run.workers(), "there was nobody to be left alone"
     # As docs/clusters.md says: those at work at once, those that were just starting after driver_lost_after.
     until("the end of the workers", 20 + 30, lambda: not run.workers("PENDING,RUNNING"))

@@ -86,22 +86,24 @@ def read_figures(ids: Sequence[str], wait: bool = True) -> list[JobFigures]:
     deadline = time.monotonic() + PATIENCE
     while True:
         found: dict[str, JobFigures] = {}
+        at_work = False
         for begin in range(0, len(ids), AT_ONCE):
             text = _sacct(ids[begin : begin + AT_ONCE])
             if text is None:
                 return []
             for line in text.splitlines():
-                _take(found, line.split("|"))
-        ended = all(job.state not in (None, "RUNNING", "PENDING", "COMPLETING") for job in found.values())
-        if (ended and found) or not wait or time.monotonic() > deadline:
+                row = line.split("|")
+                if len(row) == len(COLUMNS.split(",")):
+                    # A step may go on for a moment after its job, and has said nothing of its memory then.
+                    at_work = at_work or row[4] in ("RUNNING", "PENDING", "COMPLETING")
+                    _take(found, row)
+        if (found and not at_work) or not wait or time.monotonic() > deadline:
             return list(found.values())
         time.sleep(0.5)
 
 
 def _take(found: dict[str, JobFigures], row: Sequence[str]) -> None:
     """A row is a job, or one of its steps: memory and processor time of the steps are the job's."""
-    if len(row) != len(COLUMNS.split(",")):
-        return
     raw, shown, partition, nodes, state, elapsed, submitted, started, cpu, memory = row
     id = raw.split(".")[0]
     job = found.setdefault(id, JobFigures(id))

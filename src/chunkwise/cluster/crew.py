@@ -36,6 +36,10 @@ ASK_FIRST, ASK_LAST = 1.0, 30.0
 SLACK = 30.0
 
 
+#: Seconds that workers have to go by themselves at the end of a run.
+IN_ORDER = 10.0
+
+
 @dataclass
 class _Member:
     """One batch job."""
@@ -154,7 +158,7 @@ class Crew:
         ids = [member.id for member in self._members.values()]
         if in_order:
             cancel([member.id for member in self._members.values() if not member.heard])
-            for _ in range(20):
+            for _ in range(int(IN_ORDER / 0.25)):
                 if not _left(self._name):
                     return
                 time.sleep(0.25)

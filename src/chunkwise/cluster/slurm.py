@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import secrets
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from math import ceil
@@ -79,8 +81,12 @@ def open_slurm(cluster: Cluster, resources: Resources, tasks: int, folder: str) 
     import dask
     from dask.distributed import Client
 
+    before = signal.getsignal(signal.SIGINT)
     from chunkwise.cluster.jobqueue import WorkerCluster
 
+    # To import dask-jobqueue (0.9) makes Ctrl-C end the process with code 0, without a word.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, before)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     workers = max(1, min(resources.workers, tasks))
     jobs = ceil(workers / cluster.workers_per_job)
