@@ -42,9 +42,16 @@ $(VENV)-train/.ready: training/requirements.lock training/requirements-cuda.lock
 	@bash training/setup.sh $(VENV)-train
 	@touch $@
 
+TRAIN := $(VENV)-train/bin/python training
+DATA ?= ../shared/data/dsb2018_train
+MINUTES ?= 120
+
 train-nuclei: $(VENV)-train/.ready ## train and export models/nuclei: hours on two cores, minutes on a GPU (DATA, MINUTES)
-	OMP_WAIT_POLICY=PASSIVE $(VENV)-train/bin/python training/train.py --data $(or $(DATA),../shared/data/dsb2018_train) --run .training/nuclei --minutes $(or $(MINUTES),180)
-	$(VENV)-train/bin/python training/export.py --data $(or $(DATA),../shared/data/dsb2018_train) --run .training/nuclei
+	OMP_WAIT_POLICY=PASSIVE $(TRAIN)/train.py --data $(DATA) --run .training/nuclei --minutes $(MINUTES)
+	OMP_WAIT_POLICY=PASSIVE $(TRAIN)/train.py --data $(DATA) --run .training/nuclei-all --minutes $(shell expr $(MINUTES) / 2) \
+	  --start .training/nuclei/best.pt --all --rate 1e-3 --seed 20261121
+	$(TRAIN)/tune.py --data $(DATA) --run .training/nuclei
+	$(TRAIN)/export.py --data $(DATA) --run .training/nuclei-all --tuned .training/nuclei
 
 accuracy: $(VENV)-train/.ready ## measure segmentations against ground truth, and write docs/accuracy.md and its pictures
 	$(BIN)/python benchmarks/accuracy/tiled.py

@@ -1,7 +1,7 @@
 """Make of a trained network the package models/nuclei/: python training/export.py --data FOLDER --run FOLDER.
 
-Thresholds are chosen on the validation part. The package is written beside its final name, has to pass
-bioimageio.core's own test there, and then takes the place of the one before.
+Thresholds are those that tune.py chose. The package is written beside its final name, has to pass bioimageio.core's own
+test there, and then takes the place of the one before.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import yaml
 from PIL import Image
 from torch import nn
 
-from data import PERCENTILES, grey, normalise, read_pictures
-from net import STRIDE, UNet, reach
-from train import MAPS, parts, predict
-from tune import decode, tune
+from data import PERCENTILES, normalise, read_pictures
+from net import STRIDE, reach
+from train import MAPS, parts, trained
+from tune import decode
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -200,29 +200,22 @@ def main() -> None:
     """Tune, export, test, and put in place."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True, help="folder that train.py wrote")
+    parser.add_argument("--run", type=Path, required=True, help="folder that train.py wrote: the weights")
+    parser.add_argument("--tuned", type=Path, required=True, help="folder that tune.py wrote into: the thresholds")
     parser.add_argument("--output", type=Path, default=ROOT / "models" / "nuclei")
-    parser.add_argument("--method", choices=sorted(MEANING), help="default: the better one")
     arguments = parser.parse_args()
     torch.set_num_threads(min(2, os.cpu_count() or 1))
 
-    network = UNet(len(MAPS))
-    network.load_state_dict(torch.load(arguments.run / "best.pt", map_location="cpu", weights_only=True))
-    network.eval()
+    chosen, *others = json.loads((arguments.tuned / "tuned.json").read_text())
+    about = json.loads((arguments.run / "training.json").read_text()) | {"commit": commit()}
+    if arguments.tuned != arguments.run:
+        about |= {"before": json.loads((arguments.tuned / "training.json").read_text())}
+    about |= {"checkpoint_validated": json.loads((arguments.tuned / "best.json").read_text()), "validation": chosen}
+    about |= {"other_method": next((row for row in others if row["method"] != chosen["method"]), None)}
     held = read_pictures(arguments.data, parts()["validation"])
-    maps = [predict(network, normalise(grey(picture.image)), torch.device("cpu")) for picture in held]
-    settings = tune(held, maps)
-    if arguments.method:
-        settings = [row for row in settings if row["method"] == arguments.method]
-    chosen = settings[0]
-    for row in settings[:5]:
-        print(json.dumps(row))
-    about = json.loads((arguments.run / "training.json").read_text())
-    about |= {"commit": commit(), "checkpoint": json.loads((arguments.run / "best.json").read_text())}
-    about |= {"validation": chosen, "best_of_each_method": {r["method"]: r for r in reversed(settings)}}
 
     names = ["foreground", chosen["method"].removeprefix("foreground-")]
-    model = Exported(folded(network), [MAPS.index(name) for name in names]).eval()
+    model = Exported(folded(trained(arguments.run)), [MAPS.index(name) for name in names]).eval()
     halo = -(-reach() // STRIDE) * STRIDE
     making = arguments.output.with_name(arguments.output.name + ".making")
     shutil.rmtree(making, ignore_errors=True)

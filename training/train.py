@@ -55,6 +55,13 @@ def predict(model: nn.Module, image: np.ndarray, device: torch.device) -> np.nda
     return torch.sigmoid(logits.float())[0, :, :height, :width].cpu().numpy()
 
 
+def trained(run: Path) -> UNet:
+    """The network of a run, at its best checkpoint."""
+    network = UNet(len(MAPS))
+    network.load_state_dict(torch.load(run / "best.pt", map_location="cpu", weights_only=True))
+    return network.eval()
+
+
 def validate(model: nn.Module, pictures: list[Picture], device: torch.device) -> dict[str, list[float]]:
     """AP@0.5, 0.7 and 0.9, pooled over all images, by both decoders at plain thresholds."""
     counts = {"boundary": np.zeros((3, 3), np.int64), "distance": np.zeros((3, 3), np.int64)}
@@ -76,6 +83,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=20261120)
+    parser.add_argument("--start", type=Path, help="weights to begin with, of an earlier run")
+    parser.add_argument("--all", action="store_true", help="train on the validation part too, and validate nothing")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)
@@ -85,12 +94,16 @@ def main() -> None:
     torch.set_num_threads(min(2, os.cpu_count() or 1) if device.type == "cpu" else 4)
     names = parts()
     train, held = (read_pictures(arguments.data, names[part]) for part in ("train", "validation"))
+    if arguments.all:
+        train, held = read_pictures(arguments.data), []
     samples = Samples(train, arguments.steps * arguments.batch, arguments.size, arguments.seed)
     # On two cores the samples are made between the steps; beside a GPU by processes of their own.
     workers = min(12, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
     loader = DataLoader(samples, batch_size=arguments.batch, shuffle=False, num_workers=workers)
 
     model = UNet(len(MAPS)).to(device, memory_format=torch.channels_last)
+    if arguments.start:
+        model.load_state_dict(torch.load(arguments.start, map_location=device, weights_only=True))
     average = copy.deepcopy(model).eval()
     optimiser = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=1e-3)
     began = time.monotonic()
@@ -100,6 +113,7 @@ def main() -> None:
         "data_sha256": data_hash(arguments.data),
         "images": {"train": len(train), "validation": len(held)},
         **{name: getattr(arguments, name) for name in ("seed", "batch", "size", "rate")},
+        "start": arguments.start.parent.name if arguments.start else None,
         "device": device.type,
         "torch": torch.__version__,
     }
@@ -107,7 +121,7 @@ def main() -> None:
     step = 0
     for step, (image, goal) in enumerate(loader, 1):
         progress = max(step / arguments.steps, (time.monotonic() - began) / 60 / arguments.minutes)
-        rate = arguments.rate * min(1.0, step / 200) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, progress)))
+        rate = arguments.rate * min(1.0, step / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, progress)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         image = image.to(device, memory_format=torch.channels_last)
@@ -128,7 +142,7 @@ def main() -> None:
             print(step, round((time.monotonic() - began) / 60, 1), round(float(np.mean(losses[-50:])), 4), flush=True)
         over = progress >= 1
         if step % arguments.every == 0 or over:
-            scores = validate(average, held, device)
+            scores = validate(average, held, device) if held else {}
             line = {
                 "step": step,
                 "minutes": round((time.monotonic() - began) / 60, 1),
@@ -140,7 +154,7 @@ def main() -> None:
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")
             log.flush()
-            score = max(scores["boundary"][0] + scores["boundary"][1], scores["distance"][0] + scores["distance"][1])
+            score = max((row[0] + row[1] for row in scores.values()), default=float(step))
             torch.save(average.state_dict(), arguments.run / "last.pt")
             if score > best:
                 best = score

@@ -1,27 +1,32 @@
-"""Choose the way from maps to objects, and its thresholds, on the validation part alone."""
+"""Choose the way from maps to objects, and its thresholds, on the validation part alone.
+
+python training/tune.py --data FOLDER --run FOLDER        (writes tuned.json into the run)
+"""
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from data import Picture
+from data import Picture, grey, normalise, read_pictures
 from decode import average_precision, by_boundary, by_distance, matches
+from train import parts, predict, trained
 
 __all__ = ["decode", "tune"]
 
 Maps = NDArray[np.float32]
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
-    "foreground-boundary": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (0.1, 0.3, 0.4, 0.5, 0.6, 0.7)},
-    "foreground-distance": {
-        "threshold": (0.4, 0.5, 0.6),
-        "seed_threshold": (0.2, 0.35, 0.5),
-        "min_distance": (3, 5, 7),
-    },
+    "foreground-boundary": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (0.3, 0.5, 0.7)},
+    "foreground-distance": {"threshold": (0.5,), "seed_threshold": (0.2, 0.4), "min_distance": (4, 6)},
 }
 MIN_SIZE = 20
 
@@ -57,3 +62,23 @@ def tune(pictures: list[Picture], maps: list[Maps]) -> list[dict[str, Any]]:
                 }
             )
     return sorted(found, key=lambda row: -row["score"])
+
+
+def main() -> None:
+    """Write every setting with its scores, the best first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="folder that train.py wrote")
+    arguments = parser.parse_args()
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    network = trained(arguments.run)
+    held = read_pictures(arguments.data, parts()["validation"])
+    maps = [predict(network, normalise(grey(picture.image)), torch.device("cpu")) for picture in held]
+    settings = tune(held, maps)
+    for row in settings[:5]:
+        print(json.dumps(row))
+    (arguments.run / "tuned.json").write_text(json.dumps(settings, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from skimage import feature, filters, measure, segmentation
 
-__all__ = ["DEFAULT", "Settings", "segment"]
+__all__ = ["DEFAULT", "TUNED", "Settings", "segment"]
 
 Array = np.ndarray[Any, Any]
 
@@ -37,6 +37,8 @@ class Settings:
 
 
 DEFAULT = Settings()
+TUNED = Settings(1.0, "otsu", True, 7, 30)
+"""The best of tune_classical.py."""
 
 
 def mask_of(image: Array, settings: Settings) -> Array:

@@ -10,7 +10,6 @@ docs/exactness.md says how chunkwise's blocks are held to that.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import sys
 import time
@@ -38,20 +37,6 @@ MEASURED = Path(__file__).parent / "measured.json"
 def seen(picture: Picture) -> Array:
     """What a method gets: one channel of whole numbers."""
     return np.rint(grey(picture.image)).astype(np.uint8)
-
-
-def tuned_classical(folder: Path) -> classical.Settings:
-    """The settings of the best AP@0.5 on every fourth dark image of the training set."""
-    pictures = [p for p in read_pictures(folder) if p.group.startswith("dark")][::4]
-    best, chosen = -1.0, classical.DEFAULT
-    for sigma, threshold, distance in itertools.product((1.0, 2.0), ("otsu", "li"), (5, 7, 10, 14)):
-        settings = classical.Settings(sigma, threshold, True, distance, 30)
-        counts = sum(matches(p.labels, classical.segment(seen(p), settings)) for p in pictures)
-        score = float(average_precision(np.asarray(counts))[0])
-        if score > best:
-            best, chosen = score, settings
-    print(f"classical, tuned on {len(pictures)} training images: {chosen.command()}: {best:.3f}", flush=True)
-    return chosen
 
 
 def with_classical(settings: classical.Settings) -> Callable[[Picture], Array]:
@@ -111,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--package", type=Path, default=ROOT / "models" / "nuclei")
+    parser.add_argument("--keep", type=Path, help="folder where counts of each method are kept, and taken from again")
     parser.add_argument("--only", help="one method, printed and not written: classical-default, ours, ...")
     arguments = parser.parse_args()
     data = arguments.shared / "data"
@@ -121,25 +107,29 @@ def main() -> None:
         return with_ours(Network(arguments.package / "rdf.yaml"), about["config"]["chunkwise"]["objects"])
 
     broad = arguments.shared / "models" / "unet2d_nuclei_broad" / "bioimageio.yaml"
-    settings = classical.DEFAULT
     methods: dict[str, Callable[[], Callable[[Picture], Array]]] = {
         "classical, default": lambda: with_classical(classical.DEFAULT),
-        "classical, tuned": lambda: with_classical(settings),
+        "classical, tuned": lambda: with_classical(classical.TUNED),
         "nuclei_broad": lambda: with_broad(Network(broad)),
         "nuclei (ours)": ours,
     }
     if arguments.only:
         methods = {arguments.only: methods[arguments.only]}
-    if "classical, tuned" in methods:
-        settings = tuned_classical(data / "dsb2018_train")
     labels: dict[str, list[Array]] = {}
     counts: dict[str, Array] = {}
     for name, make in methods.items():
+        kept = arguments.keep / f"{name}.npy" if arguments.keep else None
+        if kept and kept.exists():
+            counts[name] = np.load(kept)
+            continue
         began = time.monotonic()
         run = make()
         labels[name] = [run(picture) for picture in pictures]
         counts[name] = np.array([matches(p.labels, found) for p, found in zip(pictures, labels[name], strict=True)])
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+        if kept and name != "nuclei (ours)":
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            np.save(kept, counts[name])
     rows = table(pictures, counts)
     for row in rows:
         print(f"{row['images']:22s} {row['n']:3d} {row['method']:20s} {row['pooled']} mean {row['mean']}")
@@ -148,7 +138,7 @@ def main() -> None:
     from ovule import measure_ovule
 
     measured = {
-        "tuned": settings.command(),
+        "tuned": classical.TUNED.command(),
         "nuclei": rows,
         "ovule": measure_ovule(data / "plantseg_ovule3d"),
         "images": [
