@@ -84,7 +84,8 @@ def test_objects_of_maps_are_those_of_the_command() -> None:
         parts, count = part_by_boundary(components == number, foreground, boundary, 0.1, 2)
         several += count > 1
         expected += np.where(parts > 0, parts + expected.max(), 0)
-    assert several == 2 and expected.max() == 30
+    assert several == 2
+    assert expected.max() == 30
     assert same_objects(by_boundary(foreground, boundary, 0.45, 0.1, 0), expected)
 
 
