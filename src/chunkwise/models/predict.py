@@ -42,7 +42,7 @@ Array = np.ndarray[Any, Any]
 #: Resident memory of a worker with bioimageio.core and ONNX Runtime in it, in bytes (measured: 330 MB).
 WORKER_BASE = 400 * 10**6
 #: The backend holds more than the tensors of the graph: buffers of its kernels, and what it keeps for the next run.
-OVERHEAD = 1.6
+OVERHEAD = 1.7
 #: Numbers a voxel that a network is taken to hold where its graph does not say.
 UNKNOWN_VALUES = 400.0
 #: Planes of a volume that are read at once for models of two dimensions.
@@ -168,7 +168,7 @@ def projected_memory(
     reading = tile // batch * planes * inputs * np.dtype(source_dtype).itemsize * 2
     unit, shard = prod(map(min, grid.unit, grid.shape)), prod(grid.unit)
     item = np.dtype(dtype).itemsize
-    return int(WORKER_BASE + network + reading + unit * channels * item + shard * item * 2)
+    return int(WORKER_BASE + network + reading + unit * channels * item + shard * item * 4)
 
 
 def predict(work: Inference, executor: Executor, run: Run, workers: Workers) -> list[str]:
