@@ -106,6 +106,7 @@ def test_another_answer_is_never_zeros(
         array.read(box(voxels))
     kinds = {3: PolicyError, 4: InputError, 5: ResumableError}
     assert isinstance(caught.value, kinds[status // 100])
+    assert re.match(rf"{array_of(web, status, name)}/0/c/\d/\d cannot be read: ", str(caught.value))
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
     with pytest.raises(ChunkwiseError, match=rf"HTTP {status}\b"):
@@ -113,6 +114,10 @@ def test_another_answer_is_never_zeros(
     assert secret.requests() == [], "a redirect was followed"
     tries = [request.path for request in web.requests() if request.status == status]
     assert max(tries.count(path) for path in tries) == (remote.TRIES if status in (308, 500, 503) else 1)
+
+
+def array_of(web: Web, status: int, name: str) -> str:
+    return f"{web.url}/{status}/{name}"
 
 
 def test_a_redirect_says_what_to_do(

@@ -14,6 +14,7 @@ from chunkwise.ngff.read import open_image
 from chunkwise.site import Root, Site
 from chunkwise.storage import arrays, kv, remote
 from chunkwise.storage.location import Location, resolve
+from faulty_proxy import faulty_proxy
 from made_stores import write
 from s3_place import Place
 from s3_server import S3
@@ -103,6 +104,17 @@ def test_site_check_tries_buckets_and_keys(place: Place, capsys: pytest.CaptureF
     assert "there is no bucket 'absent'" in said
     assert "(HTTP 403, AccessDenied)" in said
     assert place.s3.secret not in said
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_chunk_that_cannot_be_read_is_named(place: Place) -> None:
+    with faulty_proxy(place.s3.url) as proxy:
+        array = arrays.open_array(resolve("images:i.ome.zarr/0", place.use(proxy.url)))
+        for fault, said in (("403", "HTTP 403"), ("503", "HTTP 503"), ("302", "HTTP 302"), ("reset", "CURL error")):
+            proxy.fault = lambda count, method, path, fault=fault: fault
+            with pytest.raises(ChunkwiseError, match=said) as caught:
+                array.read((slice(0, 64), slice(0, 64)))
+            assert str(caught.value).startswith(f"s3://images/{place.prefix}/i.ome.zarr/0/c/0/0 cannot be read: ")
 
 
 @pytest.mark.usefixtures("impatient")

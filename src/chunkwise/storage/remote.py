@@ -16,7 +16,7 @@ import re
 import stat
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError, ResumableError
 from chunkwise.site import S3Access
@@ -40,6 +40,11 @@ SERVER_ERRORS = (ValueError, OSError, RuntimeError)
 PATIENCE = {"TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS": "20", "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "30"}
 
 _STATUS = re.compile(r"HTTP code (\d{3})|http_response_code='(\d{3})'")
+#: How tensorstore names the chunk that it could not read.
+_CHUNK = re.compile(
+    r'Error reading (?:"(?P<key>[^"]+)"|(?P<url>https?://\S+)): (?:All \d+ retry attempts failed: )?(?P<rest>.*)',
+    re.DOTALL,
+)
 _GIVEN_UP = re.compile(r"^(?:ABORTED: )?All \d+ retry attempts failed: ")
 _INTERNAL = re.compile(r" \[(?:tensorstore_spec|source locations|http_response|x-amzn|HTTP code|curl_code)")
 _CODES = (
@@ -171,10 +176,14 @@ def explain(location: Location, error: Exception, action: str = "read") -> Chunk
         :class:`ResumableError` where the same may go well later: a server that does not answer, and all that keeps
         a run from writing.
     """
-    text, address = str(error), location.address
-    found = _STATUS.search(text)
+    text, said = str(error), words_of(error)
+    found, chunk = _STATUS.search(text), _CHUNK.match(said)
     status = int(found[1] or found[2]) if found else 0
-    said, begin = words_of(error), f"{address} cannot be {action}"
+    address = location.address
+    if chunk is not None:
+        address = chunk["url"] or f"s3://{urlsplit(address).netloc}/{quote(chunk['key'])}"
+        said = chunk["rest"]
+    begin = f"{address} cannot be {action}"
     later: type[ChunkwiseError] = InputError if action == "read" else ResumableError
     if 300 <= status < 400:
         return PolicyError(
