@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 import made_stores
 from chunkwise.cli import main
+from chunkwise.commands.stores import StoreWriter
 from chunkwise.errors import ChunkwiseError
 from chunkwise.site import Person
 from chunkwise.storage.workspace import check_name, job_folder, user_folder
@@ -125,6 +126,28 @@ def test_another_job_goes_on_with_a_run_that_was_killed(
 
 def own_or_none(tmp_path: Path) -> list[Path]:
     return [entry for entry in (tmp_path / "results").iterdir() if entry.name.startswith("user-")]
+
+
+@pytest.mark.usefixtures("site")
+def test_a_job_of_the_same_plan_begins_while_another_one_still_reports(
+    tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs are found by their plan: the second must not lose its files to the first one's tidying up."""
+    report = StoreWriter.report
+
+    def late(writer: StoreWriter, *arguments: Any) -> None:
+        monkeypatch.setattr(StoreWriter, "report", report)
+        monkeypatch.setenv("CHUNKWISE_JOB", "8")
+        assert main(segment(image, "--to-workspace", "labels", "--record", str(tmp_path / "8.json"))) == 0
+        report(writer, *arguments)
+
+    monkeypatch.setattr(StoreWriter, "report", late)
+    assert main(segment(image, "--to-workspace", "labels", "--record", str(tmp_path / "7.json"))) == 0
+    first, second = (json.loads((tmp_path / f"{job}.json").read_text())["blocks"] for job in "78")
+    assert first["done"] == second["done"] > 0
+    assert first["retried"] == second["retried"] == 0
+    assert made_stores.digest(own(tmp_path) / "7" / "labels") == made_stores.digest(own(tmp_path) / "8" / "labels")
+    assert list((tmp_path / "results" / ".runs" / own(tmp_path).name).iterdir()) == []
 
 
 @pytest.mark.usefixtures("site")

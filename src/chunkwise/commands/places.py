@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.reference import OpenedInput
 from chunkwise.site import Site
@@ -23,7 +25,7 @@ from chunkwise.storage.workspace import (
     user_folder,
 )
 
-__all__ = ["Place", "check_size", "find_place"]
+__all__ = ["Place", "check_size", "find_place", "set_aside"]
 
 #: Bytes of a label image before compression for one byte stored, as reckoned when a quota is asked; real ones
 #: are 20 to 200.
@@ -107,6 +109,31 @@ class WorkspaceRun:
             f"gives a person, and this one needs {_size(needed)}; remove results that you no longer need, or ask your "
             "administrator."
         )
+
+
+def set_aside(place: Place, run: Run) -> tuple[Place, Run]:
+    """Give the files of a run that is complete a name of their own, while its lock is still held.
+
+    In the workspace a run is found by its plan. Another job of the same plan may begin as soon as the lock is free,
+    and what is left to be reported and removed here must not be its files.
+
+    Parameters
+    ----------
+    place : Place
+        Of the store, which has its final name.
+    run : Run
+        That made it.
+
+    Returns
+    -------
+    Place, Run
+        The same, where their files are now; outside the workspace nothing is moved.
+    """
+    if place.workspace is None:
+        return place, run
+    aside = f"{place.workspace.folder}.{secrets.token_hex(6)}"
+    os.rename(place.run_dir, aside)
+    return replace(place, run_dir=aside, workspace=replace(place.workspace, folder=aside)), replace(run, folder=aside)
 
 
 def check_size(site: Site | None, size: int) -> None:

@@ -17,7 +17,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import RECORD, Plan, Run
 from chunkwise.cluster.resources import Resources
-from chunkwise.commands.places import find_place
+from chunkwise.commands.places import find_place, set_aside
 from chunkwise.commands.reports import record_inputs
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.layout import OutputImage, write_documents
@@ -129,6 +129,7 @@ class StoreWriter:
     @contextmanager
     def writing(self) -> Iterator[Run]:
         """Begin the run, or go on with it; what would fail again leaves nothing behind."""
+        workspace = self._place.workspace
         self._run = Run.start(self._plan, self._place.run_dir, self.location.address, self._place.partial)
         try:
             with self._run.locked():
@@ -137,9 +138,10 @@ class StoreWriter:
                 except (InputError, PolicyError):
                     self._run.abandon()
                     raise
+                self._place, self._run = set_aside(self._place, self._run)
         finally:
-            if self._place.workspace:
-                self._place.workspace.tidy()
+            if workspace:
+                workspace.tidy()
 
     def complete(self, output: OutputImage) -> None:
         """Write the metadata, and give the store its final name."""
