@@ -124,6 +124,18 @@ def test_the_next_leader_takes_over_what_is_done(on_slurm: Slurm, tmp_path: Path
 
 
 @pytest.mark.cluster
+def test_a_call_that_failed_is_tried_again_by_the_same_command(on_slurm: Slurm, tmp_path: Path) -> None:
+    """The cause was mended, and nothing else has changed: the call is the same as before."""
+    folder, wanted = str(tmp_path / "run"), str(tmp_path / "mended")
+    for _ in range(2):
+        with pytest.raises(ResumableError, match="mended"), open_array(CLUSTER, THREE, 99, folder) as executor:
+            list(executor.run(array_files.private_folder, [(wanted,)]))
+    os.mkdir(wanted, 0o700)
+    with open_array(CLUSTER, THREE, 99, folder) as executor:
+        assert list(executor.run(array_files.private_folder, [(wanted,)])) == [wanted]
+
+
+@pytest.mark.cluster
 def test_a_batch_system_that_refuses_is_quoted(on_slurm: Slurm, tmp_path: Path) -> None:
     nowhere = Cluster("arrays", kind="array", partition="nowhere")
     with pytest.raises(ResumableError, match=r"did not take a job.*partition.*cluster 'arrays'") as caught:  # noqa: SIM117

@@ -94,9 +94,10 @@ class ArrayExecutor:
         results, done = Results(folder), np.zeros(count, np.bool_)
         attempts = np.zeros(count, np.int8)
         fruitless = 0
+        # What is there already is the work of jobs whose leader has died. What failed then is tried again: somebody
+        # may have made room on the disk since.
+        yield from self._take_in(results, done, failures=False)
         while True:
-            # What is there already is the work of jobs whose leader has died.
-            yield from self._take_in(results, done)
             left = np.flatnonzero(~done & (attempts < ATTEMPTS))
             if not len(left):
                 break
@@ -205,10 +206,14 @@ class ArrayExecutor:
                 self._note = waiting.look(mine)
             time.sleep(min(LATEST, SOONEST + SHARE * (time.monotonic() - begin)))
 
-    def _take_in(self, results: Results, done: np.ndarray[Any, np.dtype[np.bool_]]) -> Iterator[Any]:
+    def _take_in(
+        self, results: Results, done: np.ndarray[Any, np.dtype[np.bool_]], failures: bool = True
+    ) -> Iterator[Any]:
         for number, (fine, value) in results.fresh():
             if not fine:
-                raise value
+                if failures:
+                    raise value
+                continue
             if self._generation:
                 self._generation = 0
                 if self._ticket:
