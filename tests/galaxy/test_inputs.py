@@ -192,3 +192,23 @@ def test_addresses_that_are_refused(analyst: User, uri: str, sentence: str) -> N
     message = analyst.error_of(outputs["summary"])
     assert sentence in message
     assert "Traceback" not in message
+
+
+def test_an_address_is_no_shell(galaxy_url: str) -> None:
+    """An e-mail address may hold back quotes and ``$``, and Galaxy puts it into job scripts: ours leave it out."""
+    from tests.galaxy.conftest import User
+
+    proof = RUN / "workspace" / "pwned-by-mail"
+    email = f"`touch${{IFS}}{proof}`{{user.id}}@example.org"
+    admin = User(galaxy_url, "admin")
+    body = {"username": "mallory", "email": email, "password": "a-password-for-tests"}
+    known = [user for user in admin.call("GET", "/api/users") if user["username"] == "mallory"]
+    mallory = known[0] if known else admin.call("POST", "/api/users", body)
+    assert mallory["email"] == email
+    key = RUN / "mallory.key"
+    key.touch(mode=0o600)
+    key.write_text(str(admin.call("POST", f"/api/users/{mallory['id']}/api_key", {})))
+    user = User(galaxy_url, "mallory")
+    outputs = user.run("chunkwise_inspect", {"image": f"hda:{user.deferred(COINS)}"})
+    assert outputs["summary"]["state"] == "ok", user.error_of(outputs["summary"])
+    assert not proof.exists()

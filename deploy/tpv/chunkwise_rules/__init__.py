@@ -20,6 +20,8 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._%+@:-]{0,199}")
 OWN_ROLES = ("private", "sharing")
 STORES = ("zarr", "ome_zarr")
 LARGEST_REFERENCE = 16 * 2**20
+#: No image has more axes, nor is one of them longer. Products of numbers without bound would keep Galaxy busy for hours.
+MOST_AXES, LONGEST = 8, 2**40
 BYTES = {"8": 1, "16": 2, "32": 4, "64": 8}
 
 
@@ -88,6 +90,7 @@ def _described(path: str) -> float | None:
         with open(path, encoding="utf-8") as file:
             description = json.load(file)["description"]
         width = next((size for bits, size in BYTES.items() if str(description["dtype"]).endswith(bits)), 1)
-        return float(math.prod(int(size) for size in description["shape"]) * width)
+        shape = [int(size) for size in description["shape"][:MOST_AXES]]
+        return float(math.prod(max(0, min(size, LONGEST)) for size in shape) * width)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

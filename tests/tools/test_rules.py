@@ -1,0 +1,114 @@
+"""The rules' look at a job of Galaxy: what is a name, how large is the image, does Galaxy keep the store itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "deploy" / "tpv"))
+import chunkwise_rules as rules  # noqa: E402
+
+
+@pytest.mark.parametrize("name", ["anna@example.org", "a.b+c_d-e@x.org", "imaging", "Facility staff", "lab:3"])
+def test_names_stay(name: str) -> None:
+    assert rules.plain(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "`id`@example.org",
+        "$HOME@example.org",
+        "{user.id}@example.org",
+        'a"b',
+        "a'b",
+        "a;b",
+        "a,b",
+        "a\nb",
+        "a\\b",
+        "",
+        None,
+    ]
+    + ["x" * 300, "-rf", "*@example.org", "ann\u0430@example.org"],
+)
+def test_what_is_more_than_a_name_is_left_out(name: str | None) -> None:
+    assert rules.plain(name) == ""
+
+
+def test_person() -> None:
+    def named(name: str, deleted: bool = False, kind: str = "admin") -> Any:
+        return SimpleNamespace(name=name, deleted=deleted, type=kind)
+
+    groups = [
+        SimpleNamespace(group=named(name, deleted)) for name, deleted in (("b", False), ("a", False), ("c", True))
+    ]
+    roles = [named("staff"), named("private role", kind="private"), named("shared", kind="sharing"), named("x`id`")]
+    user = SimpleNamespace(email="anna@example.org", groups=groups, all_roles=lambda: roles)
+    assert rules.person(user) == {"user": "anna@example.org", "groups": "a,b", "roles": "staff"}
+    assert rules.person(None) == {"user": "", "groups": "", "roles": ""}
+
+
+def job(*inputs: Any, **parameters: str) -> Any:
+    """A job of Galaxy, as far as the rules look at it."""
+    return SimpleNamespace(
+        input_datasets=[SimpleNamespace(dataset=one) for one in inputs],
+        parameters=[SimpleNamespace(name=name, value=value) for name, value in parameters.items()],
+    )
+
+
+def data(extension: str, path: Path | None = None, state: str = "ok", size: int = 0) -> Any:
+    """A dataset of Galaxy, as far as the rules look at it."""
+    return SimpleNamespace(
+        extension=extension,
+        get_file_name=lambda: str(path),
+        dataset=SimpleNamespace(state=state, get_total_size=lambda: size),
+    )
+
+
+def test_size_is_that_of_the_largest_image(tmp_path: Path) -> None:
+    file = tmp_path / "reference.json"
+    file.write_text(json.dumps({"description": {"shape": [1000, 1000, 1000], "dtype": "uint16"}}))
+    reference = data("json", file)
+    assert rules.gigabytes(job(reference)) == 2
+    assert rules.gigabytes(job(reference, data("ome_zarr", size=5 * 10**9))) == 5
+    # An address says nothing about what lies there.
+    assert rules.gigabytes(job(reference, data("ome_zarr", state="deferred"))) is None
+    assert rules.gigabytes(job()) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"description": 3}', '{"description": {"shape": "x", "dtype": "uint8"}}', "[" * 100_000]
+    + ['{"description": {"shape": [1e999], "dtype": "uint8"}}', "\udc80"],
+)
+def test_a_strange_reference_has_no_size(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "reference.json"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert rules.gigabytes(job(data("json", file))) is None
+
+
+def test_stores_that_galaxy_keeps() -> None:
+    assert rules.in_galaxy(job(data("zarr")))
+    assert rules.in_galaxy(job(data("json"), destination='{"where": "dataset", "__current_case__": 0}'))
+    assert rules.in_galaxy(job(data("json"), format='"ome_zarr"'))
+    assert not rules.in_galaxy(job(data("ome_zarr", state="deferred"), format='"tsv"'))
+    assert not rules.in_galaxy(job(data("json"), destination='{"where": "workspace", "to_workspace": "x"}'))
+
+
+def test_every_class_has_a_manager_and_a_destination() -> None:
+    code = (ROOT / "deploy/tpv/chunkwise.yml").read_text()
+    classes = {word for word in ("short", "small", "big") if f"'{word}'" in code}
+    managers = yaml.safe_load((ROOT / "deploy/pulsar/config/app.yml").read_text().replace("@", ""))["managers"]
+    assert classes == set(managers)
+    destinations = yaml.safe_load((ROOT / "deploy/galaxy/config/tpv_destinations.yml").read_text().replace(": @", ": "))
+    runners = yaml.safe_load((ROOT / "deploy/galaxy/config/job_conf.yml").read_text())["runners"]
+    used = {entry["runner"] for entry in destinations["destinations"].values() if "runner" in entry}
+    assert used == set(runners)
+    assert {entry.get("manager") for entry in runners.values()} - {None} == classes
