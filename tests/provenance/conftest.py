@@ -36,6 +36,12 @@ def chain() -> list[RunRecord]:
         plan={"hash": "12" * 32, "grid": [8, 8]},
         blocks={"total": 64, "done": 64, "table": "blocks-1.tsv.gz"},
         workers=[{"worker": "w0", "peak_rss_bytes": 300_000_000, "cpu_seconds": 1.25, "blocks": 64}],
+        cluster={
+            "kind": "slurm",
+            "profile": "cpu",
+            "jobs": [{"id": "7", "partition": "main", "nodes": "node1", "state": "COMPLETED", "elapsed_seconds": 9.0}],
+            "total": {"submitted": 1, "states": {"COMPLETED": 1}, "elapsed_seconds": 9.0, "max_rss_bytes": 400_000_000},
+        },
     )
     measure = Recorder("measure", {"properties": ["area"]})
     measure.input("labels", "labels", "/moved/by/galaxy.ome.zarr", fingerprint=FULL)

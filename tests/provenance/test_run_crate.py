@@ -60,6 +60,19 @@ def test_a_crate_with_every_detail_is_valid(chain: list[RunRecord], tmp_path: Pa
     assert validate_crate(tmp_path / "crate.zip") == []
 
 
+def test_what_the_batch_system_accounts_for_is_in_the_crate(chain: list[RunRecord]) -> None:
+    files = crate_files(chain)
+    found = entities(files)
+    usage = {found[link]["propertyID"]: found[link]["value"] for link in links(found["#segment-1"]["resourceUsage"])}
+    assert usage["jobs_submitted"] == 1
+    assert usage["jobs_max_rss_bytes"] == 400_000_000
+    assert "jobs_cpu_seconds" not in usage, "what is not known is left out, never 0"
+    records = [
+        json.loads(content) for name, content in files.items() if name.endswith(".json") and b"profile" in content
+    ]
+    assert any(record.get("cluster", {}).get("jobs", [{}])[0].get("nodes") == "node1" for record in records)
+
+
 def test_a_failed_run_without_outputs_is_valid(tmp_path: Path) -> None:
     recorder = Recorder("segment", {})
     record = recorder.finish("failed", error="No threshold was found.")

@@ -225,6 +225,15 @@ def _instrument(graph: Graph, record: RunRecord) -> str:
     )
 
 
+#: What the batch system accounts for all jobs of a run together: its words in the record, and the unit.
+_OF_JOBS = {
+    "submitted": ("batch jobs", "NUM"),
+    "elapsed_seconds": ("time of all batch jobs (seconds)", "SEC"),
+    "cpu_seconds": ("CPU time of all batch jobs (seconds)", "SEC"),
+    "max_rss_bytes": ("largest memory of one batch job (bytes)", "BYTE"),
+}
+
+
 def _resource_usage(graph: Graph, record: RunRecord, step: str) -> list[str]:
     """Sum the workers up; each of them is in the record itself."""
     if not record.workers:
@@ -236,6 +245,13 @@ def _resource_usage(graph: Graph, record: RunRecord, step: str) -> list[str]:
         sums.append(("peak_rss_bytes", "largest memory of one worker (bytes)", max(peaks), "BYTE"))
     if seconds:
         sums.append(("cpu_seconds", "CPU time of all workers (seconds)", round(sum(seconds), 3), "SEC"))
+    total = (record.cluster or {}).get("total")
+    if isinstance(total, dict):
+        sums += [
+            (f"jobs_{key}", name, total[key], unit)
+            for key, (name, unit) in _OF_JOBS.items()
+            if _is_number(total.get(key))
+        ]
     usage = [
         graph.value(f"#{step}-usage-{key}", name, value, propertyID=key, unitCode=f"https://qudt.org/vocab/unit/{unit}")
         for key, name, value, unit in sums
