@@ -27,7 +27,7 @@ WHAT_IS_NO_NAME = [
     "{user.id}@example.org",
     "*@example.org",
     "-rf",
-    *"a\"b a'b a;b a,b a\\b".split(),
+    *['a"b', "a'b", "a;b", "a,b", "a\\b"],
     "a\nb",
     "",
     None,
@@ -99,6 +99,17 @@ def test_a_strange_reference_has_no_size(tmp_path: Path, text: str) -> None:
     file = tmp_path / "reference.json"
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert rules.gigabytes(job(data("json", file))) is None
+
+
+def test_a_forged_reference_does_not_keep_galaxy_busy(tmp_path: Path) -> None:
+    """The product of as many and as long numbers as a file may hold takes hours; it is never made."""
+    file = tmp_path / "reference.json"
+    file.write_text(json.dumps({"description": {"shape": [10**4000] * 3000, "dtype": "uint16"}}))
+    size = rules.gigabytes(job(data("json", file)))
+    assert size is not None
+    assert 1e9 < size < 1e100
+    file.write_text(json.dumps({"description": {"shape": [-5, 1000, 1000], "dtype": "uint16"}}))
+    assert rules.gigabytes(job(data("json", file))) == 0
 
 
 def test_stores_that_galaxy_keeps() -> None:
