@@ -123,7 +123,7 @@ def test_cancelled_in_galaxy(patient: User, admin: User, image: str) -> None:
     patient.call("DELETE", f"/api/jobs/{started.job}")
     gone = {started.driver, *started.workers}
     until(60, lambda: not gone & set(batch_jobs()), "driver and workers are gone")
-    assert not list((RUN / "workspace").glob(f"patient-*/*/{started.name}"))
+    assert not list((RUN / "workspace").glob(f"*/*/{started.name}"))
 
 
 def test_driver_killed_then_run_again(patient: User, admin: User, image: str, expected: Whole) -> None:
@@ -137,7 +137,7 @@ def test_driver_killed_then_run_again(patient: User, admin: User, image: str, ex
     assert started.end()["state"] == "error"
     assert ENDED in started.messages()
     until(120, lambda: not set(started.workers) & set(batch_jobs()), "workers end without their driver")
-    assert not list((RUN / "workspace").glob(f"patient-*/*/{name}"))
+    assert not list((RUN / "workspace").glob(f"*/*/{name}"))
 
     again = Started(patient, admin, name, image)
     again.release()

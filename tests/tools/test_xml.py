@@ -7,6 +7,7 @@ import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -185,3 +186,26 @@ def test_template_quotes_every_value(command: str) -> None:
         for found in re.finditer(r"(?<!\\)\$\{?[a-z_][\w.]*", line):
             before = line[: found.start()].count("'")
             assert before % 2 == 1 or found.group() == "$fill_holes", f"{command}: {line.strip()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("labels.ome.zarr", "/data/7_files/labels.ome.zarr"),
+        ("", "/data/7_files/"),
+        ("../8_files/x.zarr", "/data/7_files/x.zarr"),
+        ("..", "/data/7_files/"),
+        ("/etc", "/data/7_files/etc"),
+        ("x/../../../$(id)", "'/data/7_files/$(id)'"),
+    ],
+)
+def test_the_name_of_a_store_is_no_way_elsewhere(name: str, place: str) -> None:
+    """It is metadata, which an imported history brings along as somebody wrote it, and Galaxy's datasets are readable."""
+    macros = (TOOLS / "macros.xml").read_text()
+    (expression,) = re.findall(r"\$\{(quote\(.*store_root.*)\} &&", macros)
+    imports = re.findall(r"^#(from .* import .*)$", macros, re.M)
+    known: dict[str, object] = {
+        "data": SimpleNamespace(extra_files_path="/data/7_files", metadata=SimpleNamespace(store_root=name))
+    }
+    exec("\n".join(imports), known)  # noqa: S102 -- our own file
+    assert eval(expression.replace("$", ""), known) == place  # noqa: S307

@@ -20,7 +20,7 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._%+@:-]{0,199}")
 OWN_ROLES = ("private", "sharing")
 STORES = ("zarr", "ome_zarr")
 LARGEST_REFERENCE = 16 * 2**20
-#: No image has more axes, nor is one of them longer. Products of numbers without bound would keep Galaxy busy for hours.
+#: No image has more axes or a longer one. A product of numbers without bound would keep Galaxy busy for hours.
 MOST_AXES, LONGEST = 8, 2**40
 BYTES = {"8": 1, "16": 2, "32": 4, "64": 8}
 
