@@ -11,8 +11,11 @@ write   the final labels, a unit of whole shards at a time
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -107,9 +110,8 @@ class Labelling:
         offsets, components = self._label_and_join(BACKGROUND)
         roots = components.roots()
         outside = np.zeros(len(roots), bool)
-        for number in range(self.volumes.n_blocks):
-            with np.load(self.run.path(_block_key(BACKGROUND, number))) as content:
-                outside[roots[offsets[number] + content["edge"].astype(np.int64) - 1]] = True
+        for number, (edge,) in self._tables(BACKGROUND, "edge"):
+            outside[roots[offsets[number] + edge.astype(np.int64) - 1]] = True
         table = np.concatenate(([False], ~outside[roots]))
         put_object(self.run.folder, f"scratch/{BACKGROUND}/table.npy", rows_bytes(table))
         self._holes_known = True
@@ -117,9 +119,8 @@ class Labelling:
     def number_objects(self, min_size: int) -> list[int]:
         """Join the objects, drop those of fewer voxels, number the others; gives how many each volume has."""
         offsets, components = self._label_and_join(OBJECTS)
-        for number in range(self.volumes.n_blocks):
-            with np.load(self.run.path(_block_key(OBJECTS, number))) as content:
-                components.describe(int(offsets[number]), content["sizes"], content["firsts"])
+        for number, (sizes, firsts) in self._tables(OBJECTS, "sizes", "firsts"):
+            components.describe(int(offsets[number]), sizes, firsts)
         by_volume = offsets[:: self.volumes.grid.n_blocks]
         return components.number(by_volume, min_size, self.run.path(f"scratch/{OBJECTS}/table.npy"))
 
@@ -158,9 +159,39 @@ class Labelling:
         put_object(self.run.folder, f"scratch/{phase}/offsets.npy", rows_bytes(offsets))
         joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase), count)
         components = Components(self.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
-        for number in sorted(joined):
-            components.join(np.load(self.run.path(_pairs_key(phase, number))))
+        for _, pairs in _read_ahead(lambda number: np.load(self.run.path(_pairs_key(phase, number))), sorted(joined)):
+            components.join(pairs)
         return offsets, components
+
+    def _tables(self, phase: str, *names: str) -> Iterator[tuple[int, tuple[Array, ...]]]:
+        """What every block's labelling left under some names, block by block."""
+
+        def load(number: int) -> tuple[Array, ...]:
+            with np.load(self.run.path(_block_key(phase, number))) as content:
+                return tuple(content[name] for name in names)
+
+        return _read_ahead(load, range(self.volumes.n_blocks))
+
+
+#: Threads that read ahead, and files that each reads before it hands them over.
+AHEAD, AT_ONCE = 8, 32
+
+
+def _read_ahead(load: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
+    """Load the small files of many blocks in order; on a shared file system each would be waited for."""
+    source = iter(numbers)
+
+    def some(part: list[int]) -> list[tuple[int, Any]]:
+        return [(number, load(number)) for number in part]
+
+    with ThreadPoolExecutor(AHEAD) as threads:
+        waiting: deque[Future[list[tuple[int, Any]]]] = deque()
+        while True:
+            while len(waiting) < 2 * AHEAD and (part := list(islice(source, AT_ONCE))):
+                waiting.append(threads.submit(some, part))
+            if not waiting:
+                return
+            yield from waiting.popleft().result()
 
 
 @dataclass(frozen=True)
