@@ -5,10 +5,10 @@
 .venv/bin/python benchmarks/simulated_cluster.py driver    # journal, resume, merge and block table of 10^6 blocks
 .venv/bin/python benchmarks/simulated_cluster.py all
 
-Real are: the scheduler with TLS, the client, ``map_pass`` with its batches, the journal, the merge. Simulated are the
-workers: a hundred live in one process, on a machine of a few cores, and give back at once what a block would; and the
-blocks: there is no image. So the figures say what a run costs its driver, scheduler and file system, and nothing of
-how fast blocks are computed. Every figure is of a process of its own.
+Real are: the scheduler with TLS, the client, ``map_pass`` with its batches, the merge, and where it is said the journal
+and Slurm. Simulated are Dask's workers: a hundred live in one process, on a machine of a few cores, and give back after
+a moment what a batch would; and the blocks: there is no image. So the figures say what a run costs its driver,
+scheduler and file system, and nothing of how fast blocks are computed. Every figure is of a process of its own.
 """
 
 from __future__ import annotations
@@ -47,6 +47,14 @@ def canned(seconds: float, block: int) -> Any:
     digest = hashlib.sha256(b"%d" % block).hexdigest()
     stored = StoredObject(f"scratch/objects/{block // 1000}/{block}.npz", digest, 4711)
     return BlockResult((stored, StoredObject(f"scratch/objects/{block // 1000}/{block}.mask", digest, 1174)), LABELS)
+
+
+def canned_batch(_function: Any, _context: Any, _run: Any, _name: str, blocks: list[int]) -> Any:
+    """What a batch gives back to the driver, after a moment; its lines of the journal are not written."""
+    from chunkwise.blocks.passes import _Report
+
+    time.sleep(0.05)
+    return _Report(f"simulated-{os.getpid()}", peak() << 20, cpu(), [(block, LABELS) for block in blocks])
 
 
 def nothing(block: int) -> int:
@@ -133,6 +141,7 @@ def drive(address: str, security: Any, workers: int, blocks: int, calls: int, fo
     import simulated_cluster as here  # functions travel by name
     from dask.distributed import Client
 
+    from chunkwise.blocks import passes
     from chunkwise.blocks.passes import Workers, map_pass
     from chunkwise.blocks.run import Plan, Run
     from chunkwise.cluster.executor import CONFIGURATION, DaskExecutor
@@ -144,6 +153,8 @@ def drive(address: str, security: Any, workers: int, blocks: int, calls: int, fo
     with dask.config.set(CONFIGURATION), connect(address, security=security) as client:
         executor = DaskExecutor(client, workers)
         list(executor.run(here.nothing, ((n,) for n in range(workers * 3))))
+        # A hundred workers write their lines of the journal on a hundred nodes, and not in one process.
+        passes._map_batch = here.canned_batch  # type: ignore[assignment]
         before, began, used = peak(), time.monotonic(), cpu()
         map_pass(executor, run, "label", here.canned, 0.0, blocks, workers=Workers())
         took, used = time.monotonic() - began, cpu() - used
@@ -164,11 +175,11 @@ def dask_way(args: argparse.Namespace, folder: str) -> None:
 
     security = Security.temporary()  # type: ignore[no-untyped-call]
     ours, theirs = SPAWN.Pipe()
-    serving = SPAWN.Process(target=scheduler, args=(security, theirs))
+    serving = SPAWN.Process(target=scheduler, args=(security, theirs), daemon=True)
     serving.start()
     address = ours.recv()
     mine, others = SPAWN.Pipe()
-    working = SPAWN.Process(target=crowd, args=(address, security, args.workers, others))
+    working = SPAWN.Process(target=crowd, args=(address, security, args.workers, others), daemon=True)
 
     def ask() -> Any:
         ours.send("say")
