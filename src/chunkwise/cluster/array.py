@@ -199,7 +199,9 @@ class ArrayExecutor:
                 batch.cancel([self._array], waiting_only=True)  # the others find nothing left, and end
                 self._array = ""
                 return
-            if jobs is not None:
+            if jobs is None:
+                self._note = waiting.unanswered()
+            else:
                 mine = [job for job in jobs if job.id == self._array]
                 if not mine:
                     return
@@ -238,9 +240,26 @@ class _Waiting:
         self._begin = time.monotonic()
         self._pause = self.FIRST
         self._began = False
+        self._silent: float | None = None
+
+    def unanswered(self) -> str:
+        """Take note that the batch system did not answer, which is no harm for a while: jobs go on without it."""
+        now = time.monotonic()
+        self._silent = now if self._silent is None else self._silent
+        spent = now - self._silent
+        if spent > self._cluster.queue_patience:
+            raise ResumableError(
+                f"The batch system of the cluster '{self._cluster.name}' has not answered for {ceil(spent / 60)} "
+                f"minutes; {batch.ADVICE.format(name=self._cluster.name)}"
+            )
+        if spent > self._pause:
+            self._pause *= 2
+            print(f"the batch system has not answered for {spent:.0f} s", file=sys.stderr, flush=True)
+        return "the batch system does not answer"
 
     def look(self, jobs: list[batch.Job]) -> str:
         """Look at the jobs in the queue; what there is to say of them beside the progress."""
+        self._silent = None
         waiting = [job for job in jobs if job.state == "PENDING"]
         self._began = self._began or len(waiting) < len(jobs)
         if self._began:

@@ -18,8 +18,8 @@ from chunkwise.site.model import Cluster
 
 __all__ = ["Job", "array_limit", "cancel", "end_of_job", "find_jobs", "job_options", "submit"]
 
-#: Seconds between tries to submit, where the controller is busy or away for a moment.
-TRIES = (0, 2, 5, 15)
+#: Seconds before each try to submit, where the controller is busy, or away as when it is restarted.
+TRIES = (0, 2, 5, 15, 30, 60)
 
 #: What to do where it does not help.
 ADVICE = "ask your administrator to look at the cluster '{name}' of the site file, and run the same command again."
