@@ -19,12 +19,9 @@ exec 8>"$FOLDER/rabbit.lock"
 flock 8
 if alive rabbit "$RABBIT"; then say "RabbitMQ runs already"; exit 0; fi
 if ! dpkg -s rabbitmq-server > /dev/null 2>&1; then
-    export DEBIAN_FRONTEND=noninteractive
-    # Debian's package would start one of its own; policy-rc.d is how one says no.
-    own=""; [ -e /usr/sbin/policy-rc.d ] || { own=1; printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; }
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends rabbitmq-server; } > "$FOLDER/rabbit-apt.log" 2>&1 \
-        || { [ -z "$own" ] || rm -f /usr/sbin/policy-rc.d; fail "rabbitmq-server could not be installed; see $FOLDER/rabbit-apt.log"; }
-    [ -z "$own" ] || rm -f /usr/sbin/policy-rc.d
+    . "$ROOT/deploy/packages.sh"
+    install_packages rabbitmq-server > "$FOLDER/rabbit-apt.log" 2>&1 \
+        || fail "rabbitmq-server could not be installed; see $FOLDER/rabbit-apt.log"
 fi
 started=$SECONDS
 password=$(secret "$RABBIT/secret")

@@ -15,9 +15,9 @@ started=$SECONDS
 
 packages=(munge slurmctld slurmd slurmdbd slurm-client slurm-wlm-basic-plugins slurm-wlm-mysql-plugin mariadb-server)
 if ! dpkg -s "${packages[@]}" > /dev/null 2>&1; then
-    export DEBIAN_FRONTEND=noninteractive
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}"; } \
-        > "$FOLDER/log/apt.log" 2>&1 || fail "the Debian packages could not be installed; see $FOLDER/log/apt.log"
+    . "$ROOT/deploy/packages.sh"
+    install_packages "${packages[@]}" > "$FOLDER/log/apt.log" 2>&1 \
+        || fail "the Debian packages could not be installed; see $FOLDER/log/apt.log"
 fi
 
 # --- munge: who speaks. Its daemon insists on places of its own; one that runs already is used, and left alone.
