@@ -72,7 +72,8 @@ touch "$RUN/loaded"
 export GALAXY_CONFIG_FILE=$RUN/config/galaxy.yml
 launch() { # name, command...: in a process group of its own, without our lock
     local name=$1; shift
-    # Galaxy writes the tokens of its runners into its log.
+    # Galaxy writes the tokens of its runners into its log; an older log may be one that others can read.
+    rm -f "$RUN/$name.log"
     (umask 077; : > "$RUN/$name.log")
     (cd "$RUN" && exec env VIRTUAL_ENV="$GALAXY" PATH="$GALAXY/bin:$PATH" PYTHONPATH="$ROOT/deploy/tpv" SLURM_CONF="$CLUSTER/slurm/slurm.conf" \
         setsid "$@" > "$RUN/$name.log" 2>&1 < /dev/null 9>&-) &

@@ -46,6 +46,7 @@ started=$SECONDS
 launch() {
     # Pulsar's web server writes the token into its log, as part of an address.
     (umask 077; : >> "$run/pulsar.log")
+    chmod 600 "$run/pulsar.log"
     (cd "$run" && exec env PATH="$VENV/bin:$PATH" setsid "$@" >> "$run/pulsar.log" 2>&1 < /dev/null 9>&-) &
     echo $! > "$FOLDER/pulsar-$kind.pid"
 }
