@@ -72,7 +72,7 @@ class _Work:
         return self.probability.sources[0].volumes
 
     def candidates(self, volume: int, box: Box) -> _Stars:
-        """The candidates of a box in the order in which they are taken, those of any radius."""
+        """The candidates of a box in the order in which they are taken; those that reach too far are lost."""
         chance = self.probability.read(volume, box)[0]
         at = np.flatnonzero(chance > self.values["threshold"])
         order = np.argsort(-chance.ravel()[at], kind="stable")
@@ -83,11 +83,9 @@ class _Work:
         for number, source in enumerate(self.distances):
             values = Maps((source,)).read(volume, box)[0].ravel()[at]
             rays[:, number] = values.astype(np.float32) / np.float32(self.values["grid"])
-        return _Stars.new(places, chance.ravel()[at].astype(np.float64), rays)
-
-    def fitting(self, stars: _Stars) -> Array:
-        """Which of them reach no further than the largest radius."""
-        return np.asarray(reach_of(stars.rays) - 1 <= self.values["max_radius"])
+        stars = _Stars.new(places, chance.ravel()[at].astype(np.float64), rays)
+        stars.state[reach_of(rays) - 1 > self.values["max_radius"]] = LOST
+        return stars
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class _Stars:
 def projected_memory(grid: Grid, dtype: str, rays: int, max_radius: int) -> int:
     """Project what a worker holds at most, in bytes: a window in which every pixel is a candidate."""
     window = prod(min(size, edge + 4 * max_radius) for size, edge in zip(grid.shape, grid.block, strict=True))
-    return BASE + window * (3 * np.dtype(dtype).itemsize + 4 + 2 * (rays * 4 + 32)) + prod(grid.unit) * 4 * 2
+    return BASE + window * (3 * np.dtype(dtype).itemsize + 8 + rays * 4 + 96) + prod(grid.unit) * 4 * 2
 
 
 def find_stars(
@@ -199,16 +197,15 @@ def find_stars(
 def _radius_of_block(work: _Work, number: int) -> dict[str, Any]:
     volume, block = divmod(number, work.grid.n_blocks)
     stars = work.candidates(volume, work.grid.block_box(block))
-    fits = work.fitting(stars)
     reach = reach_of(stars.rays) - 1
-    beyond = np.flatnonzero(~fits)
+    beyond = np.flatnonzero(stars.state == LOST)
     worst = {"count": len(beyond), "radius": 0, "place": -1}
     if len(beyond):
         # Of several of the largest radius the first in raster order, so that the order of blocks does not show.
         flat = np.ravel_multi_index(tuple(stars.places[beyond].T), work.grid.shape)
         first = np.lexsort((flat, -reach[beyond]))[0]
         worst |= {"radius": int(reach[beyond][first]), "place": int(flat[first])}
-    return {"reach": int(reach[fits].max(initial=0)) + 1, "left_out": worst}
+    return {"reach": int(reach[stars.state != LOST].max(initial=0)) + 1, "left_out": worst}
 
 
 def _larger(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +229,6 @@ def _decide_block(work: _Work, number: int) -> BlockResult:
         # Twice as far as a conflict reaches, because then hardly anything has to wait.
         outer = work.grid.halo_box(box, (min(4 * radius, 2 * work.values["max_radius"] + 2),) * 2)
         stars = work.candidates(volume, outer)
-        stars = stars.those(work.fitting(stars))
         whole = _in_sight(stars, outer, work.grid.shape, radius)
     else:
         own = _load(work, number, work.round - 1)

@@ -56,14 +56,14 @@ def decide(places: Array, distances: Array, state: Array, whole: Array, overlap:
     distances : ndarray of float32 or float64, shape (n, rays)
         In pixels.
     state : ndarray of uint8, shape (n,)
-        :data:`OPEN` or :data:`KEPT`; changed here, also to :data:`LOST`.
+        What is known of each; changed here.
     whole : ndarray of bool, shape (n,)
         Whether every candidate that can be in conflict is in the window, or known to be lost.
     overlap : float
         Share of the smaller polygon's pixels; more is a conflict.
     """
     if len(places):
-        reach = reach_of(distances)
+        reach = np.where(state == LOST, 0, reach_of(distances))
         _decide(places, distances, rays_of(distances.shape[1]), reach, state, whole, overlap)
 
 
@@ -188,17 +188,19 @@ def _decide(places, distances, rays, reach, state, whole, overlap):
                 if against == OPEN and not whole[i]:
                     break  # something out of sight may stand in its way
                 met = False
-                for r in range(max(row - 1, 0), min(row + 2, rows)):
-                    for c in range(max(column - 1, 0), min(column + 2, columns)):
-                        j = first[against, r, c]
-                        while j >= 0 and not met:
-                            dy, dx = places[j, 0] - y, places[j, 1] - x
-                            span = reach[i] + reach[j]
-                            if abs(dy) <= span and abs(dx) <= span:
-                                theirs = _polygon(distances[j], rays, reach[j], other)
-                                both = _shared(mine, reach[i], other, reach[j], dy, dx)
-                                met = both > overlap * min(pixels, theirs)
-                            j = following[j]
+                # Those near by are likeliest to be in conflict, and one is enough.
+                for near in (True, False):
+                    for r in range(max(row - 1, 0), min(row + 2, rows)):
+                        for c in range(max(column - 1, 0), min(column + 2, columns)):
+                            j = first[against, r, c]
+                            while j >= 0 and not met:
+                                dy, dx = places[j, 0] - y, places[j, 1] - x
+                                span, apart = reach[i] + reach[j], max(abs(dy), abs(dx))
+                                if apart <= span and (2 * apart <= span) == near:
+                                    theirs = _polygon(distances[j], rays, reach[j], other)
+                                    both = _shared(mine, reach[i], other, reach[j], dy, dx)
+                                    met = both > overlap * min(pixels, theirs)
+                                j = following[j]
                 if met:
                     if against == KEPT:
                         state[i] = LOST
