@@ -164,3 +164,29 @@ def test_the_store_says_what_made_it(tmp_path: Path) -> None:
     assert about["sha256"] == said["chunkwise"]["model"]["sha256"]
     assert about["exact"] is True
     assert (tmp_path / "crate.zip").is_file()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder ../shared/models is not here")
+def test_a_real_model_of_two_inputs_and_outputs_by_pytorch(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed, which TorchScript weights need")
+    import warnings
+
+    package = SHARED / "unet2d_multi_tensor"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from bioimageio.core import Sample, Tensor, create_prediction_pipeline
+        from bioimageio.spec import load_model_description
+
+        pipeline = create_prediction_pipeline(load_model_description(package))
+    for shape in ((192, 256), (128, 128), (320, 160), (160, 416), (256, 256)):
+        voxels = noise((2, *shape), "uint8")
+        names: Any = ("input0", "input1")
+        dims: Any = ["batch", "channel", "y", "x"]
+        members = {name: Tensor(voxels[i][None, None], dims=dims) for i, name in enumerate(names)}
+        sample = Sample(members=members, stat={}, id=None)
+        whole = pipeline.predict_sample_without_blocking(sample, skip_input_padding=True, skip_output_cropping=True)
+        expected = np.concatenate([np.asarray(whole.members[name].data)[0] for name in ("output0", "output1")])
+        store = image_store(tmp_path, voxels, "cyx", f"{shape}.ome.zarr")
+        maps = predict(store, package, tmp_path / f"maps-{shape}.ome.zarr", "--block", "64,64")
+        # Its kernels round by shape: 4e-7 was seen.
+        np.testing.assert_allclose(maps, expected, rtol=0, atol=1e-5)
