@@ -34,9 +34,11 @@ PROFILE = {
 SIZE, BLOCKS = 256, "8,8"
 
 
-def write_site(folder: Path, **profile: object) -> Path:
+def write_site(folder: Path, keys_folder: str = "", **profile: object) -> Path:
     """Write a site file with one cluster, which all runs use; further keys replace or add to those of the profile."""
     keys: dict[str, Any] = PROFILE | profile
+    if keys_folder:
+        keys["folder"] = keys_folder
     keys["sbatch"] = [*keys.get("sbatch", ()), f"--comment={_mark(folder)}"]
     lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
     site = folder / "site.toml"

@@ -195,7 +195,7 @@ def test_keys_and_logs_go_where_the_site_says(slurm: Slurm, whole: Undisturbed, 
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o777)
     os.chmod(shared, 0o1777)
-    run = ClusterRun(slurm, write_site(tmp_path, folder=str(shared)), tmp_path / "labels.ome.zarr", whole.words)
+    run = ClusterRun(slurm, write_site(tmp_path, str(shared)), tmp_path / "labels.ome.zarr", whole.words)
     run.start()
     run.wait_for("rims", 5)
     (folder,) = shared.iterdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -41,11 +42,12 @@ def kill_node(slurm: Slurm, node: str) -> None:
 
 
 def computing(job: str) -> list[psutil.Process]:
-    """The processes of a job, which the environment tells."""
+    """The Python processes of a job, which the environment tells."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("SLURM_JOB_ID") == job and "spawn_main" in " ".join(process.cmdline()):
+            words = " ".join(process.cmdline())
+            if process.environ().get("SLURM_JOB_ID") == job and ("spawn_main" in words or "cluster.worker" in words):
                 found.append(process)
         except psutil.Error:
             continue
@@ -63,6 +65,7 @@ def check_death(run: ClusterRun, slurm: Slurm, digest: str, told: bool) -> None:
     total = run.cluster()["total"]
     assert total["submitted"] >= 4
     assert total["states"]["NODE_FAIL"] == 1
+    assert json.loads(run.record.read_text())["blocks"]["retried"] > 0, "no block was done twice"
 
 
 def disturb(run: ClusterRun, slurm: Slurm, told: bool) -> None:
@@ -72,15 +75,17 @@ def disturb(run: ClusterRun, slurm: Slurm, told: bool) -> None:
     node = slurm.node_of(job)
     orphans = computing(job)
     assert orphans
+    before = run.lines("label")
     kill_node(slurm, node)
     for process in orphans:
-        process.suspend()
+        process.suspend()  # the process that watches over the worker, too: the node is cut off
     if told:  # as Slurm does by itself when it has missed the node for long enough
         slurm.call("scontrol", "update", f"nodename={node}", "state=down", "reason=dead")
     until("Slurm gives the job up", 90, lambda: job not in run.workers())
     run.at_work()
     assert all(process.is_running() for process in orphans), "the old step should be left, it is what is tested"
     until("another job takes its place", 120, lambda: len(run.workers()) == 3)
+    until("others are at work", 120, lambda: run.lines("label") > before)
     run.at_work()
     for process in orphans:
         process.resume()

@@ -65,10 +65,8 @@ def test_all_workers_are_cancelled(make_run: MakeRun, undisturbed: Undisturbed, 
     assert run.cluster()["total"]["submitted"] >= 6
 
 
-def test_a_silent_worker_is_replaced_and_two_copies_of_a_block_do_no_harm(
-    make_run: MakeRun, undisturbed: Undisturbed
-) -> None:
-    """A worker stops in the middle of its blocks, is given up, and goes on while others do the same blocks."""
+def test_silent_workers_are_replaced(make_run: MakeRun, undisturbed: Undisturbed) -> None:
+    """Workers stop in the middle of their blocks, and are given up; whoever is still there then goes on."""
     run = make_run(worker_lost_after="5s").start()
     run.wait_for("label")
     stopped = worker_processes(run)
@@ -90,14 +88,14 @@ def test_a_silent_worker_is_replaced_and_two_copies_of_a_block_do_no_harm(
 
 def test_workers_go_before_their_time_is_over(make_run: MakeRun, tmp_path: Path) -> None:
     """A run far longer than the time of any worker: each hands back the rest of its blocks, and a new one comes."""
-    # Slurm counts in minutes and would end them later; workers stop by themselves about 8 s after their job began.
-    whole = Undisturbed(tmp_path / "whole", size=352)
-    run = make_run(words=whole.words, walltime="14s").start()
+    # Slurm counts in minutes and would end them later; workers stop by themselves about 15 s after their job began.
+    whole = Undisturbed(tmp_path / "whole", size=400)
+    run = make_run(words=whole.words, walltime="24s", workers_min=1, workers_max=1).start()
     code, said = run.end(600)
     assert code == 0, said
     assert made_stores.digest(run.output) == whole.digest
     cluster = run.cluster()
-    assert cluster["total"]["submitted"] > 3, "the run was over before the time of any worker"
+    assert cluster["total"]["submitted"] > 1, "the run was over before the time of any worker"
     assert json.loads(run.record.read_text())["blocks"]["retried"] == 0, "a worker was ended in the middle of a block"
 
 

@@ -42,7 +42,8 @@ class TimedWorker(QuietWorker):
     """A worker whose time is limited: it goes in good order before it is ended.
 
     When the time has come it takes nothing new, finishes the block at hand, hands back the rest of its batch
-    (``blocks.deadline``), waits until the result was fetched, and goes.
+    (``blocks.deadline``), waits until the result was fetched, and goes. Where its start took so long that the time has
+    come already, it takes one call first: a run always gets on.
 
     Parameters
     ----------
@@ -62,9 +63,11 @@ class TimedWorker(QuietWorker):
     async def _leave_in_time(self) -> None:
         if self._leaving or time.time() < self._stop_at:
             return
+        over = time.time() > self._stop_at + self.FETCHED
+        if not self.state.executed_count and not over:
+            return
         if self.status == Status.running:
             self.status = Status.paused
-        over = time.time() > self._stop_at + self.FETCHED
         if self.state.executing or (self.data and not over):
             return
         self._leaving = True
