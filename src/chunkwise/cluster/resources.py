@@ -47,6 +47,7 @@ def find_resources(
     voxels: int | None = None,
     site: Site | None = None,
     here: bool = False,
+    gpu: bool = False,
 ) -> Resources:
     """Decide where a run computes, the number of workers, and the memory of each.
 
@@ -65,6 +66,8 @@ def find_resources(
         With clusters and limits.
     here : bool
         Whether it is work that only this process can do.
+    gpu : bool
+        Whether it is for a model: then the site's cluster for these, where it has one.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def find_resources(
     PolicyError
         If the job's environment names a cluster that the site does not have.
     """
-    cluster, limits = (site.cluster(), site.limits) if site else (LOCAL, Limits())
+    cluster, limits = (site.cluster(gpu), site.limits) if site else (LOCAL, Limits())
     cluster = LOCAL if here else cluster
     if workers is not None and workers < 1:
         raise InputError(f"--workers {workers} is too few; give 1 or more.")

@@ -116,8 +116,8 @@ def run(args: argparse.Namespace) -> int:
     names = [name for index in kept for name in _map_names(package, index, len(kept) > 1)]
     shard_asked = args.shard or _shard(source.shape, len(names))
     shard = shard_asked or _usual_shard(source.shape)
-    slots = find_resources(None, None, None, site)
-    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes * WORK, site)
+    slots = find_resources(None, None, None, site, gpu=True)
+    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes * WORK, site, gpu=True)
     check_chunks(selection, resources)
     flat = len(source.shape) - len(package.spatial)
     if args.block and len(args.block) != len(source.shape):
