@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 import made_stores
 from chunkwise.cli import main
 from cluster_runs import Undisturbed
+from slurm_server import until
 
 SERVER = """
 import asyncio, sys
@@ -158,3 +160,33 @@ def test_a_scheduler_without_workers(
     said = capsys.readouterr().err
     assert "no worker for" in said
     assert "had no worker for" in said.splitlines()[-1]
+
+
+@pytest.mark.slow  # two schedulers, and half a minute until the first one is given up
+def test_a_scheduler_that_is_killed_in_the_middle(whole: Undisturbed, output: Path) -> None:
+    first = Server(output.parent, 2)
+    words = [sys.executable, "-m", "chunkwise.cli", *whole.words, "--output", str(output), "--workers", "2"]
+    environment = os.environ | {"CHUNKWISE_SITE": str(first.site(output.parent))}
+    run = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    journal = Path(f"{output}.run") / "journal"
+    until(
+        "some blocks are done",
+        120,
+        lambda: sum(file.read_bytes().count(b"\n") for file in journal.glob("*.jsonl")) > 20 or run.poll() is not None,
+    )
+    assert run.poll() is None
+    first.process.kill()
+    first.stop()
+    said = run.communicate(timeout=180)[1]
+    assert run.returncode == 4, said
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    assert re.search(r"The scheduler of the .* is gone.*; run the same command again when it is back", last), said
+    assert not output.exists()
+    again = Server(output.parent, 2)
+    environment["CHUNKWISE_SITE"] = str(again.site(output.parent))
+    done = subprocess.run(words, env=environment, stderr=subprocess.PIPE, text=True, timeout=180)
+    again.stop()
+    assert done.returncode == 0, done.stderr
+    assert "were done before" in done.stderr
+    assert made_stores.digest(output) == whole.digest

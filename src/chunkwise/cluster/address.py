@@ -48,7 +48,8 @@ def open_address(cluster: Cluster, resources: Resources, tasks: int) -> Iterator
             "administrator: chunkwise speaks to no scheduler without TLS."
         )
     _check_files(cluster)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # the second has a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(CONFIGURATION):
         security = Security(
             tls_ca_file=cluster.tls_ca,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from chunkwise.blocks.passes import Lost
 from chunkwise.cluster.memory import ENVIRONMENT
+from chunkwise.errors import ResumableError
 
 __all__ = ["CONFIGURATION", "DaskExecutor", "Watch", "held_back"]
 
@@ -121,6 +123,13 @@ class DaskExecutor:
                 if future.status == "error":
                     raise
                 self._look()
+            except (OSError, CancelledError) as error:
+                if future.status == "error":
+                    raise  # of the call itself
+                raise ResumableError(
+                    f"The scheduler of the workers is gone ({type(error).__name__}); run the same command again when "
+                    "it is back."
+                ) from None
 
 
 @contextmanager
