@@ -13,6 +13,7 @@ import made_stores
 from made_models import ZERO_MEAN, image_store, make_package, noise, percentiles, predict, whole_image
 
 SHARED = Path(__file__).parents[3] / "shared" / "models"
+OURS = Path(__file__).parents[2] / "models" / "nuclei"
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,17 @@ def test_a_real_model(tmp_path: Path) -> None:
         expected = whole_image(free, voxels[None, None], extended)[0]
         np.testing.assert_array_equal(maps, expected)
         assert np.ptp(expected) > 0.1
+
+
+@pytest.mark.skipif(not OURS.is_dir(), reason="models/nuclei is not here")
+def test_the_model_that_comes_with_chunkwise(tmp_path: Path) -> None:
+    for number, shape in enumerate([(304, 208), (192, 592), (256, 256), (320, 240), (201, 330)]):
+        voxels = noise(shape, seed=number)
+        store = image_store(tmp_path, voxels, "yx", f"{number}.ome.zarr")
+        words = ["--shard", "128,256", "--block", f"{48 + 32 * number},64", "--workers", "2" if number == 0 else "1"]
+        maps = predict(store, "nuclei", tmp_path / f"maps-{number}.ome.zarr", *words)
+        extended = tuple(max(192, -(-n // 16) * 16) for n in shape)
+        np.testing.assert_array_equal(maps, whole_image(OURS, voxels[None, None], extended)[0])
 
 
 def test_types_of_the_result(tiny: Path, tmp_path: Path) -> None:
