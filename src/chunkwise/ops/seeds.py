@@ -35,7 +35,7 @@ __all__ = ["BYTES_A_VOXEL", "part_by_boundary", "part_by_distance"]
 
 Array = np.ndarray[Any, Any]
 
-#: What parting holds at most for each voxel of a box, the maps aside (measured: 57 of float32, while values are ranked).
+#: What parting holds at most for each voxel of a box, the maps aside (measured: 57 of float32, at the ranking).
 BYTES_A_VOXEL = 72
 
 
