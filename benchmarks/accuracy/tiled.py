@@ -74,7 +74,7 @@ def main() -> None:
         write(image, folder / "mosaic.ome.zarr")
         for tile, block, workers in CUTS:
             parts = [str(folder / f"{kind}-{tile}.ome.zarr") for kind in ("maps", "labels")]
-            common = ("--workers", str(workers))
+            common = ("--workers", str(workers), "--memory", "4GiB")
             sizes = ("--block", f"{tile},{tile}", "--shard", f"{tile},{tile}")
             chunkwise(
                 "predict", str(folder / "mosaic.ome.zarr"), "--model", "nuclei", "--output", parts[0], *sizes, *common
