@@ -45,6 +45,7 @@ class _Member:
     """One batch job."""
 
     id: str
+    submitted: float
     running: float | None = None
     """When it was first seen to run."""
     heard: bool = False
@@ -147,10 +148,10 @@ class Crew:
         if starting:
             words.append(f"{len(starting)} starting")
         if waiting:
-            since = f" {clock(self._now() - self._alone)}" if self._alone is not None else ""
+            since = clock(self._now() - min(member.submitted for member in waiting))
             reason = self._queue[waiting[0].id].reason
             why = f" ({reason})" if reason not in ("", "None") else ""
-            words.append(f"{len(waiting)} waiting in the queue{since}{why}")
+            words.append(f"{len(waiting)} waiting in the queue {since}{why}")
         return ", ".join(words)
 
     def end(self, in_order: bool) -> None:
@@ -226,7 +227,7 @@ class Crew:
             self._next_submit = now + 60.0
             return
         self.jobs += made.values()
-        self._members |= {name: _Member(id) for name, id in made.items()}
+        self._members |= {name: _Member(id, now) for name, id in made.items()}
         self._hurry(now)
 
     def _say(self, now: float) -> None:
@@ -246,8 +247,8 @@ class Crew:
             )
         waited = now - (self._alone if self._alone is not None else now)
         states = [job.state for member in self._members.values() if (job := self._queue.get(member.id))]
-        if waited > self._cluster.queue_patience and states and set(states) == {"PENDING"}:
-            reason = next(job.reason for job in self._queue.values())
+        if waited > self._cluster.queue_patience and "RUNNING" not in states:
+            reason = next((job.reason for job in self._queue.values()), "nothing")
             raise ResumableError(
                 f"No job of the cluster '{self._cluster.name}' began within {clock(waited)} in the queue (the batch "
                 f"system says: {reason}); run the same command again when it is less busy."
