@@ -88,9 +88,9 @@ def test_silent_workers_are_replaced(make_run: MakeRun, undisturbed: Undisturbed
 
 def test_workers_go_before_their_time_is_over(make_run: MakeRun, tmp_path: Path) -> None:
     """A run far longer than the time of any worker: each hands back the rest of its blocks, and a new one comes."""
-    # Slurm counts in minutes and would end them later; workers stop by themselves about 15 s after their job began.
-    whole = Undisturbed(tmp_path / "whole", size=400)
-    run = make_run(words=whole.words, walltime="24s", workers_min=1, workers_max=1).start()
+    # Slurm counts in minutes and would end them later; workers stop by themselves about 11 s after their job began.
+    whole = Undisturbed(tmp_path / "whole", size=320)
+    run = make_run(words=whole.words, walltime="18s", workers_min=1, workers_max=1).start()
     code, said = run.end(600)
     assert code == 0, said
     assert made_stores.digest(run.output) == whole.digest
