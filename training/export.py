@@ -178,6 +178,12 @@ def write_onnx(model: nn.Module, path: Path) -> None:
     )
 
 
+def history(run: Path) -> dict[str, Any]:
+    """How a run was trained, and the runs that it began from."""
+    about: dict[str, Any] = json.loads((run / "training.json").read_text())
+    return about | {"before": history(run.parent / about["start"])} if about["start"] else about
+
+
 def commit() -> str:
     """The commit of the training scripts."""
     return subprocess.run(
@@ -207,9 +213,7 @@ def main() -> None:
     torch.set_num_threads(min(2, os.cpu_count() or 1))
 
     chosen, *others = json.loads((arguments.tuned / "tuned.json").read_text())
-    about = json.loads((arguments.run / "training.json").read_text()) | {"commit": commit()}
-    if arguments.tuned != arguments.run:
-        about |= {"before": json.loads((arguments.tuned / "training.json").read_text())}
+    about = history(arguments.run) | {"commit": commit()}
     about |= {"checkpoint_validated": json.loads((arguments.tuned / "best.json").read_text()), "validation": chosen}
     about |= {"other_method": next((row for row in others if row["method"] != chosen["method"]), None)}
     held = read_pictures(arguments.data, parts()["validation"])
