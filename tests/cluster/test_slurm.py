@@ -207,6 +207,7 @@ def test_keys_and_logs_go_where_the_site_says(slurm: Slurm, whole: Undisturbed, 
     # Somebody else could put a folder of that name there, to read the keys.
     subprocess.run(["install", "-d", "-o", "nobody", "-m", "755", str(folder)], check=True)
     run.output.rename(tmp_path / "moved.ome.zarr")
+    run.record.unlink()
     code, said = run.start().end()
     assert code == 3, said
     assert "can be written or read by other accounts" in said
