@@ -60,7 +60,7 @@ def test_no_environment_but_what_was_set_for_chunkwise(monkeypatch: pytest.Monke
 
 
 def test_a_location_below_a_root_is_recorded_without_the_root_s_path() -> None:
-    location = Location("/facility/images/day 1/a.ome.zarr", "images", "/facility/images")
+    location = Location("/facility/images/day 1/a.ome.zarr", "images", "/facility/images", "/facility/images")
     resource = Recorder("segment", {}).input("image", "image", location)
     assert (resource.root, resource.location) == ("images", "day 1/a.ome.zarr")
 
