@@ -5,7 +5,10 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [ "$(id -u)" = 0 ] || fail "RabbitMQ runs as its own account, so it has to be started by root."
 as_rabbit() {
-    setpriv --reuid=rabbitmq --regid=rabbitmq --init-groups env -C "$RABBIT" HOME="$RABBIT/home" \
+    # A checkout below /root, say, is closed to RabbitMQ's own account.
+    local account=rabbitmq
+    setpriv --reuid=rabbitmq --regid=rabbitmq --clear-groups test -x "$FOLDER" || account=root
+    setpriv --reuid=$account --regid=$account --init-groups env -C "$RABBIT" HOME="$RABBIT/home" \
         RABBITMQ_NODENAME=chunkwise@localhost RABBITMQ_CONFIG_FILE="$RABBIT/rabbitmq.conf" \
         RABBITMQ_MNESIA_BASE="$RABBIT/mnesia" RABBITMQ_LOG_BASE="$RABBIT/log" RABBITMQ_PID_FILE="$RABBIT/rabbit.pid" \
         RABBITMQ_DIST_PORT=$((AMQP_PORT + 1)) ERL_EPMD_PORT=$((AMQP_PORT + 2)) ERL_EPMD_ADDRESS=127.0.0.1 \

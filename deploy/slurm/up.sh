@@ -45,11 +45,15 @@ socket=$FOLDER/run/mysql/sock
 sql() { mariadb --no-defaults -S "$socket" -u root "$@"; }
 if ! alive mariadbd; then
     free "$SQL_PORT" mariadbd
-    install -d -o mysql -g mysql "$FOLDER/mysql" "$FOLDER/run/mysql"
-    [ -d "$FOLDER/mysql/mysql" ] || mariadb-install-db --no-defaults --user=mysql --datadir="$FOLDER/mysql" \
+    # A checkout below /root, say, is closed to MariaDB's own account.
+    account=mysql
+    setpriv --reuid=mysql --regid=mysql --clear-groups test -x "$FOLDER" || account=root
+    install -d -o "$account" "$FOLDER/mysql" "$FOLDER/run/mysql"
+    [ -d "$FOLDER/mysql/mysql" ] || mariadb-install-db --no-defaults --user="$account" --datadir="$FOLDER/mysql" \
         --auth-root-authentication-method=socket --auth-root-socket-user=root --skip-test-db \
-        > "$FOLDER/log/mysql-install.log" 2>&1
-    setsid /usr/sbin/mariadbd --no-defaults --user=mysql --datadir="$FOLDER/mysql" --socket="$socket" \
+        > "$FOLDER/log/mysql-install.log" 2>&1 \
+        || { rm -rf "$FOLDER/mysql"; fail "MariaDB made no database; see $FOLDER/log/mysql-install.log"; }
+    setsid /usr/sbin/mariadbd --no-defaults --user="$account" --datadir="$FOLDER/mysql" --socket="$socket" \
         --bind-address=127.0.0.1 --port="$SQL_PORT" --innodb-buffer-pool-size=64M \
         --innodb-lock-wait-timeout=900 > "$FOLDER/log/mariadb.log" 2>&1 < /dev/null 9>&- &
     echo $! > "$FOLDER/run/mariadbd.pid"
@@ -85,20 +89,20 @@ echo "# none" > "$FOLDER/cgroup.conf"
 
 if ! alive slurmdbd; then
     free "$DBD_PORT" slurmdbd
-    slurmdbd 9>&-
+    slurmdbd 9>&- || fail "slurmdbd did not start; see $FOLDER/log/slurmdbd.log"
     await 60 sacctmgr -n -i show cluster || fail "slurmdbd did not start; see $FOLDER/log/slurmdbd.log"
 fi
 [ -n "$(sacctmgr -n -P show cluster chunkwise format=cluster)" ] || sacctmgr -i -Q add cluster chunkwise > /dev/null
 if ! alive slurmctld; then
     free "$CTLD_PORT" slurmctld
-    slurmctld 9>&-
+    slurmctld 9>&- || fail "slurmctld did not start; see $FOLDER/log/slurmctld.log"
     await 30 sh -c 'scontrol ping | grep -q "is UP"' || fail "slurmctld did not start; see $FOLDER/log/slurmctld.log"
 fi
 for i in $(seq "$NODES"); do
     alive "slurmd-node$i" && continue
     free $((PORTS + 2 + i)) "slurmd-node$i"
     mkdir -p "$FOLDER/spool/node$i"
-    slurmd -N "node$i" 9>&-
+    slurmd -N "node$i" 9>&- || fail "slurmd did not start; see $FOLDER/log/slurmd-node$i.log"
 done
 
 # --- A node that a test drained or killed comes back into service.
