@@ -110,7 +110,7 @@ def test_the_batch_system_ends_workers_at_their_time_limit(make_run: MakeRun, tm
     assert run.cluster()["total"]["states"]["TIMEOUT"] >= 1
 
 
-@pytest.mark.parametrize("by", ["nanny", "slurm"])
+@pytest.mark.parametrize("by", ["nanny", pytest.param("slurm", marks=pytest.mark.slow)])
 def test_a_block_over_its_memory_is_named_and_the_others_are_done(
     slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
@@ -121,12 +121,13 @@ def test_a_block_over_its_memory_is_named_and_the_others_are_done(
     if by == "slurm":
         options = {"memory_per_worker": 4 * 2**30, "sbatch": ("--mem=400M",)}
     cluster = Cluster("test", "slurm", walltime=900, worker_lost_after=10, driver_lost_after=20, **options)
+    greedy = fault_blocks.Greedy(7, 700 * 2**20, beside=by == "slurm")
     run = Run.start(Plan("test", {}, {}, {}), str(tmp_path / "run"), str(tmp_path / "out"), str(tmp_path / "partial"))
     with (
         pytest.raises(ResumableError, match=r"1 of 40 blocks failed .*block 7: workers died on it again and again"),
         open_executor(Resources(2, cluster.memory_per_worker, cluster), 40, run.folder) as executor,
     ):
-        map_pass(executor, run, "test", fault_blocks.greedy, fault_blocks.Greedy(7, 700 * 2**20), 40)
+        map_pass(executor, run, "test", fault_blocks.greedy, greedy, 40)
     done, _ = run.done("test", 40)
     assert done.sum() == 39
     assert not done[7]
