@@ -148,7 +148,7 @@ def main() -> None:
     }
     MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
     write_pictures(pictures, [seen(p) for p in pictures], labels["nuclei (ours)"], counts["nuclei (ours)"])
-    from page import write_page
+    from accuracy_page import write_page
 
     write_page(measured)
 

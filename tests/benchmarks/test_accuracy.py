@@ -90,7 +90,7 @@ def test_objects_of_maps_are_those_of_the_command() -> None:
 
 
 def test_the_page_has_the_figures_that_were_measured() -> None:
-    import page
+    import accuracy_page as page
 
     measured = json.loads((ACCURACY / "measured.json").read_text())
     text = (ROOT / "docs" / "accuracy.md").read_text()
