@@ -78,6 +78,10 @@ class Web:
 
     def requests(self) -> list[Request]:
         """What was asked since the last call."""
+        # nginx writes a line after its answer is out: the last ones may come when the reader has all it asked for.
+        size = -1
+        while size != (size := self._log.stat().st_size):
+            time.sleep(0.3)
         text = self._log.read_text()
         self._log.write_text("")
         return [Request(**json.loads(line)) for line in text.splitlines()]
