@@ -96,7 +96,7 @@ def done(user: User, outputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, 
     return outputs
 
 
-# Galaxy's own Slurm takes two minutes for this chain, Pulsar by RabbitMQ 43 s: 'make test-slow' tries it. Its bad input stays below.
+# Galaxy's own Slurm takes two minutes for this chain, Pulsar by RabbitMQ 43 s: it is one for 'make test-slow'.
 @pytest.fixture(scope="module", params=["rest", "mq", pytest.param("slurm", marks=pytest.mark.slow)])
 def results(request: pytest.FixtureRequest, users: dict[str, User], blobs: Blobs) -> dict[str, Any]:
     """Open, segment into the workspace, measure and crate, by one way; and what Galaxy's own storage got by it."""
