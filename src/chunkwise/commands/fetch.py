@@ -120,19 +120,17 @@ def _to_zarr(
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.resources import fit_grid
     from chunkwise.cluster.start import open_executor
-    from chunkwise.commands.stores import StoreWriter, check_chunks
+    from chunkwise.commands.stores import StoreWriter, check_block, check_chunks
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ops.fetch import fetch, omero_of, projected_memory
 
     image, source = opened.image, selection.source
     _, shard = shard_of(source.shape, args.shard)
-    block = args.block or shard
-    if len(block) != len(source.shape):
-        raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {image.spatial}.")
+    check_block(args.block, image.spatial)
     check_chunks(selection, resources)
     grid = fit_grid(
         lambda grid: projected_memory(grid, source.dtype),
-        Grid.fit(source.shape, shard, block),
+        Grid.fit(source.shape, shard, args.block or shard),
         shard,
         resources,
         fixed=args.block is not None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.cluster.resources import Resources, fit_grid
-from chunkwise.commands.stores import StoreWriter, check_chunks
+from chunkwise.commands.stores import StoreWriter, check_block, check_chunks
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
@@ -69,8 +69,7 @@ def reading_grid(
         If the block has another number of axes, or does not fit.
     """
     shape = selection.source.shape
-    if asked is not None and len(asked) != len(shape):
-        raise InputError(f"--block needs {len(shape)} sizes, one for each of the axes {selection.image.spatial}.")
+    check_block(asked, selection.image.spatial)
     check_chunks(selection, resources)
     _, shard = shard_of(shape)
     block = shard if asked is None else asked

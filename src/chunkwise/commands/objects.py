@@ -117,8 +117,8 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.cluster.start import open_executor
     from chunkwise.commands.labels import report_unsplit
     from chunkwise.commands.object_options import channels_of, choose, rays_from, told_by_model
-    from chunkwise.commands.stores import StoreWriter, check_chunks, check_small_outputs
-    from chunkwise.ngff.layout import OutputImage, shard_of
+    from chunkwise.commands.stores import StoreWriter, check_block, check_chunks, check_small_outputs
+    from chunkwise.ngff.layout import shard_of
     from chunkwise.ops import star_passes
     from chunkwise.ops.objects import find_objects, projected_memory
     from chunkwise.ops.write_labels import LabelResult
@@ -135,9 +135,7 @@ def run(args: argparse.Namespace) -> int:
     rays = rays_from(opened, channels) if parameters.method == "stardist" else ()
     check_small_outputs(args, "reference", "crate", "record", "overlay")
     _, shard = shard_of(source.shape, args.shard)
-    block = args.block or shard
-    if len(block) != len(source.shape):
-        raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
+    check_block(args.block, opened.image.spatial)
     resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes, site)
     check_chunks(selection, resources)
 
@@ -148,25 +146,11 @@ def run(args: argparse.Namespace) -> int:
 
     grid = fit_grid(
         projected,
-        Grid.fit(source.shape, shard, block),
+        Grid.fit(source.shape, shard, args.block or shard),
         shard,
         resources,
         fixed=args.block is not None,
     )
-
-    def make_output(dtype: str) -> OutputImage:
-        return OutputImage(
-            name=writer.name,
-            axes=opened.image.axes,
-            shape=selection.cut_shape,
-            dtype=dtype,
-            scale=selection.level.scale,
-            translation=selection.translation,
-            labels=True,
-            pyramid=not args.no_pyramid,
-            source_image="../../" if args.into_source else None,
-            shard=args.shard,
-        )
 
     # Parameters of other methods are left out, so that the record says what was done and nothing else.
     recorded = {name: value for name, value in parameters_of(args).items() if value is not None}
@@ -189,21 +173,17 @@ def run(args: argparse.Namespace) -> int:
         result: LabelResult
         if rays:
             result = stars = star_passes.find_stars(
-                channels, rays, grid, parameters, make_output, executor, under_way, workers
+                channels, rays, grid, parameters, writer.label_image, executor, under_way, workers
             )
         else:
-            result = find_objects(channels, grid, parameters, make_output, executor, under_way, workers, memory)
+            result = find_objects(channels, grid, parameters, writer.label_image, executor, under_way, workers, memory)
         writer.complete(result.output)
     writer.recorder.result("objects", result.counts)
     if rays:
         _report_left_out(writer, stars, source, parameters.values["max_radius"])
     else:
         report_unsplit(writer, result, source.first_time, opened.image.spatial)
-    if args.overlay:
-        from chunkwise.report.overlay import write_overlay
-
-        write_overlay(args.overlay, selection, writer.location, result.output)
-        writer.recorder.output("overlay", "picture", args.overlay)
+    writer.overlay(result.output)
     writer.report(result.output, workers)
     total = sum(result.counts)
     print(f"{total} object{'s' if total != 1 else ''} in {writer.location.address}, by {parameters.method}")

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.resources import find_resources, fit_grid
     from chunkwise.cluster.start import open_executor
-    from chunkwise.commands.stores import StoreWriter, check_chunks, check_small_outputs
+    from chunkwise.commands.stores import StoreWriter, check_block, check_chunks, check_small_outputs
     from chunkwise.models.library import find_model
     from chunkwise.models.package import read_package
     from chunkwise.models.predict import Inference, predict, projected_memory, tile_axes
@@ -120,8 +120,7 @@ def run(args: argparse.Namespace) -> int:
     resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes * WORK, site, gpu=True)
     check_chunks(selection, resources)
     flat = len(source.shape) - len(package.spatial)
-    if args.block and len(args.block) != len(source.shape):
-        raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
+    check_block(args.block, opened.image.spatial)
     usual = (*shard[:flat], *(min(TILE[len(package.spatial)], s) for s in shard[flat:]))
     grid = fit_grid(
         lambda grid: projected_memory(package, model.reach, grid, 1, len(names), args.dtype, source.dtype),

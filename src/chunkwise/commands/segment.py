@@ -98,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.cluster.resources import find_resources, fit_grid
     from chunkwise.cluster.start import open_executor
     from chunkwise.commands.labels import report_unsplit
-    from chunkwise.commands.stores import StoreWriter, check_chunks, check_small_outputs
-    from chunkwise.ngff.layout import OutputImage, shard_of
+    from chunkwise.commands.stores import StoreWriter, check_block, check_chunks, check_small_outputs
+    from chunkwise.ngff.layout import shard_of
     from chunkwise.ngff.volumes import select
     from chunkwise.ops import split_passes
     from chunkwise.ops.segment import SegmentParameters, projected_memory, segment
@@ -116,9 +116,7 @@ def run(args: argparse.Namespace) -> int:
     spacing = _spacing(selection) if args.split else ()
     check_small_outputs(args, "reference", "crate", "record", "overlay")
     _, shard = shard_of(source.shape, args.shard)
-    block = args.block or shard
-    if len(block) != len(source.shape):
-        raise InputError(f"--block needs {len(source.shape)} sizes, one for each of the axes {opened.image.spatial}.")
+    check_block(args.block, opened.image.spatial)
     resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes, site)
     check_chunks(selection, resources)
     grid = fit_grid(
@@ -126,27 +124,13 @@ def run(args: argparse.Namespace) -> int:
             projected_memory(SmoothedVolumes(source, grid, args.sigma)),
             split_passes.projected_memory(grid) if args.split else 0,
         ),
-        Grid.fit(source.shape, shard, block),
+        Grid.fit(source.shape, shard, args.block or shard),
         shard,
         resources,
         fixed=args.block is not None,
     )
     split = SplitParameters(spacing, args.split_min_distance) if args.split else None
     parameters = SegmentParameters(args.threshold, args.foreground, connectivity, args.fill_holes, args.min_size, split)
-
-    def make_output(dtype: str) -> OutputImage:
-        return OutputImage(
-            name=writer.name,
-            axes=opened.image.axes,
-            shape=selection.cut_shape,
-            dtype=dtype,
-            scale=selection.level.scale,
-            translation=selection.translation,
-            labels=True,
-            pyramid=not args.no_pyramid,
-            source_image="../../" if args.into_source else None,
-            shard=args.shard,
-        )
 
     recorded = parameters_of(args) | {
         "connectivity": connectivity,
@@ -161,17 +145,15 @@ def run(args: argparse.Namespace) -> int:
         writer.writing() as under_way,
         open_executor(resources, volumes.n_blocks, under_way.folder, workers) as executor,
     ):
-        result = segment(volumes, parameters, make_output, executor, under_way, workers, resources.memory_per_worker)
+        result = segment(
+            volumes, parameters, writer.label_image, executor, under_way, workers, resources.memory_per_worker
+        )
         writer.complete(result.output)
     writer.recorder.result("thresholds", [_plain(value) for value in result.thresholds])
     writer.recorder.result("objects", result.counts)
     if args.split:
         report_unsplit(writer, result, source.first_time, opened.image.spatial)
-    if args.overlay:
-        from chunkwise.report.overlay import write_overlay
-
-        write_overlay(args.overlay, selection, writer.location, result.output)
-        writer.recorder.output("overlay", "picture", args.overlay)
+    writer.overlay(result.output)
     writer.report(result.output, workers)
     total = sum(result.counts)
     print(f"{total} object{'s' if total != 1 else ''} in {writer.location.address}")

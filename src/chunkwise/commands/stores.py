@@ -32,7 +32,7 @@ from chunkwise.storage.location import Location
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["StoreWriter", "check_chunks", "check_small_outputs"]
+__all__ = ["StoreWriter", "check_block", "check_chunks", "check_small_outputs"]
 
 
 def check_small_outputs(args: argparse.Namespace, *names: str) -> None:
@@ -46,6 +46,12 @@ def check_small_outputs(args: argparse.Namespace, *names: str) -> None:
             other = taken.setdefault(os.path.realpath(path), name)
             if other != name:
                 raise InputError(f"--{other} and --{name} both name {path}; give each a name of its own.")
+
+
+def check_block(block: tuple[int, ...] | None, axes: str) -> None:
+    """Refuse a ``--block`` that has not one size for each spatial axis."""
+    if block is not None and len(block) != len(axes):
+        raise InputError(f"--block needs {len(axes)} sizes, one for each of the axes {axes}.")
 
 
 def check_chunks(selection: Selection, resources: Resources) -> None:
@@ -105,7 +111,7 @@ class StoreWriter:
         labels: bool,
     ) -> None:
         self.name = default_name
-        self._args, self._opened, self._grid = args, opened, grid
+        self._args, self._opened, self._selection, self._grid = args, opened, selection, grid
         source = selection.source
         self.recorder = Recorder(command, parameters)
         inputs = record_inputs(self.recorder, [("image", opened, selection.level.path)])["image"]
@@ -125,6 +131,22 @@ class StoreWriter:
         self._place = find_place(args, site, opened, self._plan.hash, size, labels)
         self.location = self._place.location
         self._objects: list[StoredObject] = []
+
+    def label_image(self, dtype: str) -> OutputImage:
+        """Lay out labels of the selection; the dtype is known only when the objects are counted."""
+        args, selection = self._args, self._selection
+        return OutputImage(
+            name=self.name,
+            axes=self._opened.image.axes,
+            shape=selection.cut_shape,
+            dtype=dtype,
+            scale=selection.level.scale,
+            translation=selection.translation,
+            labels=True,
+            pyramid=not args.no_pyramid,
+            source_image="../../" if args.into_source else None,
+            shard=args.shard,
+        )
 
     @contextmanager
     def writing(self) -> Iterator[Run]:
@@ -152,6 +174,14 @@ class StoreWriter:
         self._run.finish(self.location.address)
         if self._args.into_source:
             _list_label(self._opened.image.location, self._args.into_source)
+
+    def overlay(self, output: OutputImage) -> None:
+        """Write the picture of the selection with the outlines of its labels, where it is asked for."""
+        if self._args.overlay:
+            from chunkwise.report.overlay import write_overlay
+
+            write_overlay(self._args.overlay, self._selection, self.location, output)
+            self.recorder.output("overlay", "picture", self._args.overlay)
 
     def report(self, output: OutputImage, workers: Workers) -> None:
         """Write record, reference and crate."""

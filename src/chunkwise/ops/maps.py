@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from chunkwise.blocks.grid import Box, Grid
+from chunkwise.blocks.grid import Box
 from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.ops.volumes import BlockedVolumes
 
 __all__ = ["MapVolumes", "Maps", "values_of"]
 
@@ -54,25 +54,8 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class MapVolumes:
-    """The volumes of a map that a mask is taken from, as they are; blocks of all volumes are numbered through."""
-
-    source: VolumeSource
-    grid: Grid
-
-    @property
-    def n_blocks(self) -> int:
-        """Blocks of all volumes."""
-        return self.source.volumes * self.grid.n_blocks
-
-    @property
-    def voxels(self) -> int:
-        """Voxels of all volumes."""
-        return self.source.volumes * prod(self.grid.shape)
-
-    def place(self, number: int) -> tuple[int, int]:
-        """Volume and block that a number stands for."""
-        return divmod(number, self.grid.n_blocks)
+class MapVolumes(BlockedVolumes):
+    """The volumes of a map that a mask is taken from, as they are."""
 
     def mask(self, number: int, threshold: Any, dark: bool) -> Array:
         """Compare a block with a threshold: ``> threshold``, or for dark objects ``<= threshold``."""

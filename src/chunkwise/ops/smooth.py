@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.boxes import inside
-from chunkwise.blocks.grid import Box, Grid
+from chunkwise.blocks.grid import Box
 from chunkwise.blocks.halo import Rims, reading_cost
 from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
-from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.gaussian import gaussian, radius, smoothed_counts, smoothed_mask
+from chunkwise.ops.volumes import BlockedVolumes
 from chunkwise.storage.arrays import open_array
 
 __all__ = ["SmoothedVolumes"]
@@ -26,30 +25,11 @@ WORTH_RIMS = 1.8
 
 
 @dataclass(frozen=True)
-class SmoothedVolumes:
-    """The volumes of a cut, smoothed, block by block.
+class SmoothedVolumes(BlockedVolumes):
+    """The volumes of a cut, smoothed, block by block."""
 
-    Blocks of all volumes are numbered through: ``volume * grid.n_blocks + block``.
-    """
-
-    source: VolumeSource
-    grid: Grid
     sigma: float
     rims: Rims | None = None
-
-    @property
-    def n_blocks(self) -> int:
-        """Blocks of all volumes."""
-        return self.source.volumes * self.grid.n_blocks
-
-    @property
-    def voxels(self) -> int:
-        """Voxels of all volumes."""
-        return self.source.volumes * prod(self.grid.shape)
-
-    def place(self, number: int) -> tuple[int, int]:
-        """Volume and block that a number stands for."""
-        return divmod(number, self.grid.n_blocks)
 
     def blocks_by_volume(self) -> list[range]:
         """The numbers of each volume's blocks."""
