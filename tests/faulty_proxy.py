@@ -70,7 +70,8 @@ def faulty_proxy(upstream: str) -> Iterator[Proxy]:
             upstream.request(self.command, self.path, body, dict(self.headers))
             answer = upstream.getresponse()
             content = answer.read()
-            self.send_response(answer.status)
+            # With the server's own Server and Date, and no second one: a client may refuse an answer of two dates.
+            self.send_response_only(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in HELD_BACK:
                     self.send_header(name, value)

@@ -11,6 +11,7 @@ write   the final labels, a unit of whole shards at a time
 from __future__ import annotations
 
 import io
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -159,7 +160,11 @@ class Labelling:
         put_object(self.run.folder, f"scratch/{phase}/offsets.npy", rows_bytes(offsets))
         joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase), count)
         components = Components(self.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
-        for _, pairs in _read_ahead(lambda number: np.load(self.run.path(_pairs_key(phase, number))), sorted(joined)):
+        def load(number: int) -> Array:
+            (pairs,) = _load_small(self.run.path(_pairs_key(phase, number)))
+            return pairs
+
+        for _, pairs in _read_ahead(load, sorted(joined)):
             components.join(pairs)
         return offsets, components
 
@@ -167,10 +172,23 @@ class Labelling:
         """What every block's labelling left under some names, block by block."""
 
         def load(number: int) -> tuple[Array, ...]:
-            with np.load(self.run.path(_block_key(phase, number))) as content:
-                return tuple(content[name] for name in names)
+            return _load_small(self.run.path(_block_key(phase, number)), *names)
 
         return _read_ahead(load, range(self.volumes.n_blocks))
+
+
+#: NumPy reads a file's header with `ast.literal_eval`, which in Python 3.11 fails now and then in two threads at once
+#: (SystemError: AST constructor recursion depth mismatch, CPython issue 106905).
+_HEADERS = threading.Lock()
+
+
+def _load_small(path: str, *names: str) -> tuple[Array, ...]:
+    """Load a small .npy file, or the named arrays of an .npz file, in any thread; the waiting is done side by side."""
+    with open(path, "rb") as file:
+        content = io.BytesIO(file.read())
+    with _HEADERS:
+        loaded = np.load(content)
+        return tuple(loaded[name] for name in names) if names else (loaded,)
 
 
 #: Threads that read ahead, and files that each reads before it hands them over.
