@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description=BUILD,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    build.set_defaults(act=_build)
     build.add_argument(
         "--from",
         dest="sources",
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description=VALIDATE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    validate.set_defaults(act=_validate)
     validate.add_argument("crate", metavar="CRATE", type=Path, help="a crate: a zip file or a folder")
     validate.add_argument(
         "--level",
@@ -80,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked, and return the exit code."""
-    return _build(args) if args.action == "build" else _validate(args)
+    code: int = args.act(args)
+    return code
 
 
 def _build(args: argparse.Namespace) -> int:
