@@ -293,13 +293,45 @@ def _resize(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) 
     transformation = attributes.get("coordinate_transformation_mode", b"half_pixel")
     if transformation == b"align_corners" and any(factor != 1 for factor in factors):
         raise UnknownOperatorError("an image is resized from corner to corner, which depends on its size")
-    # Neighbours that a new element is made of, at most: floor and ceiling, or two to each side.
-    wide = {"nearest": 1, "linear": 1, "cubic": 2}.get(mode, 2)
-    reach = tuple(Fraction(0) if factor == 1 else wide * s for factor, s in zip(factors, first.stride, strict=True))
+    if (
+        mode == "nearest"
+        and _repeats(attributes, transformation)
+        and all(factor.denominator == 1 for factor in factors)
+    ):
+        # Element i is the old element i // factor, which does not lie behind it.
+        return _View(
+            tuple(s / factor for s, factor in zip(first.stride, factors, strict=True)),
+            tuple(a + s * (1 - 1 / f) for a, s, f in zip(first.left, first.stride, factors, strict=True)),
+            first.right,
+        )
+    if attributes.get("antialias"):
+        raise UnknownOperatorError("an image is made smaller by a kernel of its own")
+    # Element i lies at i / factor of the old ones, or half a pixel beside it: floor and ceiling of that place count,
+    # and a neighbour more to each side.
+    more = {"nearest": 0, "linear": 0}.get(mode, 1)
+    none = Fraction(0)
+    beside = [(1 / factor - 1) / 2 for factor in factors]
     return _View(
         tuple(s / factor for s, factor in zip(first.stride, factors, strict=True)),
-        tuple(a + r for a, r in zip(first.left, reach, strict=True)),
-        tuple(a + r for a, r in zip(first.right, reach, strict=True)),
+        tuple(
+            a if f == 1 else a + s * (more + 1 + max(none, -d))
+            for a, s, f, d in zip(first.left, first.stride, factors, beside, strict=True)
+        ),
+        tuple(
+            a if f == 1 else a + s * (more + 1 + max(none, d))
+            for a, s, f, d in zip(first.right, first.stride, factors, beside, strict=True)
+        ),
+    )
+
+
+def _repeats(attributes: dict[str, Any], transformation: bytes) -> bool:
+    """Whether the nearest element, for whole factors, is the one that the new elements divide."""
+    rounding = attributes.get("nearest_mode", b"round_prefer_floor")
+    if transformation == b"asymmetric":
+        return bool(rounding == b"floor")
+    return transformation in (b"half_pixel", b"pytorch_half_pixel") and rounding in (
+        b"round_prefer_floor",
+        b"round_prefer_ceil",
     )
 
 
