@@ -13,16 +13,17 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from chunkwise.errors import InputError
+from chunkwise.provenance.chain import in_order, joined_by_place
 from chunkwise.provenance.entities import Graph, add_action, orcid_url, person, reference
 from chunkwise.provenance.preview import preview_page
-from chunkwise.provenance.record import Resource, RunRecord
+from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.outputs import check_output_file, write_atomically
 
 __all__ = ["METADATA_FILE", "PREVIEW_FILE", "CrateDetails", "build_crate", "crate_files", "in_order"]
@@ -114,7 +115,7 @@ def crate_files(
                 tables.setdefault(record.id, []).append(name)
 
     actions = []
-    for number, (record, joined) in enumerate(zip(records, _joined_by_place(records), strict=True), start=1):
+    for number, (record, joined) in enumerate(zip(records, joined_by_place(records), strict=True), start=1):
         step = f"{record.command}-{number}"
         name = f"records/{step}.json"
         files[name] = record.to_json().encode()
@@ -126,45 +127,6 @@ def crate_files(
     files[METADATA_FILE] = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     files[PREVIEW_FILE] = preview_page(graph["./"], records).encode()
     return files
-
-
-def in_order(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return every record once, the oldest first.
-
-    Raises
-    ------
-    InputError
-        If there is none, or two records differ under one id.
-    """
-    by_id: dict[str, RunRecord] = {}
-    for record in records:
-        if by_id.setdefault(record.id, record) != record:
-            raise InputError(f"Two run records have the id {record.id} but differ, so one of them was changed.")
-    if not by_id:
-        raise InputError("There is no run record to build a crate from; give a reference or a record that has one.")
-    return sorted(by_id.values(), key=lambda record: (datetime.fromisoformat(record.start), record.id))
-
-
-def _joined_by_place(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """Take what a run read for what an earlier run had written there, where the bytes do not say otherwise.
-
-    A store that was named by its path is recognised by its metadata only, while the run that wrote it
-    knows every byte; so their identities differ although the data are the same.
-    """
-    written: dict[tuple[str | None, str], tuple[datetime, Resource]] = {}
-    joined = []
-    for record in records:
-        start = datetime.fromisoformat(record.start)
-        inputs = []
-        for item in record.inputs:
-            end, output = written.get((item.root, item.location), (start, None))
-            weak = item.fingerprint is None or item.fingerprint.get("level") != "full"
-            known = output is not None and weak and end <= start and output.kind == item.kind
-            inputs.append(replace(output, name=item.name) if output is not None and known else item)
-        joined.append(replace(record, inputs=tuple(inputs)))
-        for item in record.outputs:
-            written[item.root, item.location] = (datetime.fromisoformat(record.end), item)
-    return joined
 
 
 def _fill_root(graph: Graph, records: Sequence[RunRecord], actions: Sequence[str], details: CrateDetails) -> None:
