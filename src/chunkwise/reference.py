@@ -32,11 +32,13 @@ __all__ = [
     "check_usable",
     "describe",
     "kind_of",
+    "locate",
     "make_reference",
     "metadata_paths",
     "open_image_input",
     "open_input",
     "read_reference",
+    "resolve_named",
 ]
 
 MARK = "chunkwise_reference"
@@ -294,7 +296,7 @@ def open_input(text: str, site: Site | None, *, user_text: bool = False) -> Open
     PolicyError
         If the policy does not allow the place; a place named in a reference is judged as one found in a file.
     """
-    location, reference = (resolve(text, site, typed=False), None) if user_text else _locate(text, site)
+    location, reference = (resolve(text, site, typed=False), None) if user_text else locate(text, site)
     store = open_store(location)
     return OpenedInput(location, store, () if reference is None else reference.records, reference)
 
@@ -309,7 +311,7 @@ def open_image_input(text: str, site: Site | None) -> OpenedInput:
     PolicyError
         As :func:`open_input`.
     """
-    location, reference = _locate(text, site)
+    location, reference = locate(text, site)
     image = open_image(location)
     return OpenedInput(image.location, image, () if reference is None else reference.records, reference)
 
@@ -333,7 +335,16 @@ def check_usable(reference: Reference, site: Site | None) -> None:
         ) from None
 
 
-def _locate(text: str, site: Site | None) -> tuple[Location, Reference | None]:
+def locate(text: str, site: Site | None) -> tuple[Location, Reference | None]:
+    """Find where the store is that a person named by path, URL or reference; it is not opened.
+
+    Raises
+    ------
+    InputError
+        If it is a reference to a table.
+    PolicyError
+        If the policy does not allow the place.
+    """
     # The reference itself is not held to the policy: Galaxy keeps it among its own datasets, and a file
     # that is no reference is not looked at further. The place that it names is.
     reference = read_reference(text)
@@ -341,7 +352,31 @@ def _locate(text: str, site: Site | None) -> tuple[Location, Reference | None]:
         return resolve(text, site), None
     if reference.kind == "table":
         raise InputError(f"{text} refers to a table, and an image is needed here.")
-    if reference.root is not None and (site is None or not site.names_root(reference.root)):
+    return resolve_named(reference.place, reference.root, site, text), reference
+
+
+def resolve_named(place: str, root: str | None, site: Site | None, source: str) -> Location:
+    """Decide whether a place may be used that a reference, a record or a crate names.
+
+    Parameters
+    ----------
+    place : str
+        Absolute path or URL; below the root where one is named.
+    root : str or None
+        Name of a root.
+    site : Site or None
+        The administrator's file.
+    source : str
+        The file that names it, for the error.
+
+    Raises
+    ------
+    PolicyError
+        If the policy does not allow it, or there is no such root here.
+    """
+    if root is None:
+        return resolve(place, site, typed=False)
+    if site is None or not site.names_root(root):
         where = "this machine has no site file" if site is None else f"{site.file} has no such root for you"
-        raise PolicyError(f"{text} names the root '{reference.root}', but {where}; ask your administrator.")
-    return resolve(reference.location_text, site, typed=False), reference
+        raise PolicyError(f"{source} names the root '{root}', but {where}; ask your administrator.")
+    return resolve(f"{root}:{place}", site, typed=False)

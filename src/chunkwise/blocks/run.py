@@ -3,6 +3,7 @@
 The run directory holds::
 
     record.json    the run record, written last
+    manifest.tsv.gz  the objects of the store with their sha256
     plan.json      what is computed from what; constant size whatever the number of blocks
     journal/       the one log, a segment a process
     scratch/       what passes hand on to each other; removed when the run is complete
@@ -33,6 +34,7 @@ from chunkwise.blocks.journal import Entry, read_entries
 from chunkwise.errors import InputError
 from chunkwise.storage.growth import CLAIM, check_files, growth_of
 from chunkwise.storage.location import Location
+from chunkwise.storage.manifest import FILE_NAME
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
 __all__ = ["RECORD", "Plan", "Run"]
@@ -279,7 +281,7 @@ class Run:
         """Empty the run directory of what a run puts there; whatever else somebody keeps in it stays."""
         for name in ("journal", "scratch", "cluster", "array"):
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
-        for name in (RECORD, "plan.json", CLAIM):
+        for name in (RECORD, FILE_NAME, "plan.json", CLAIM):
             with suppress(OSError):
                 os.unlink(os.path.join(self.folder, name))
         with suppress(OSError):

@@ -26,9 +26,10 @@ from chunkwise.ngff.volumes import Selection
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, make_reference
 from chunkwise.site import Site
-from chunkwise.storage.fingerprint import manifest_digest
+from chunkwise.storage.fingerprint import ALGORITHM
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
+from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_name
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
@@ -186,16 +187,18 @@ class StoreWriter:
     def report(self, output: OutputImage, workers: Workers) -> None:
         """Write record, reference and crate."""
         args, made = self._args, open_image(self.location)
-        digest = manifest_digest((item.key, item.sha256) for item in self._objects)
-        mark = {"level": "full", "algorithm": "sha256-manifest", "value": digest}
+        manifest = Manifest.of(self._objects)
+        mark = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
         self.recorder.output(
             "output",
             made.kind,
             self.location,
             fingerprint=mark,
-            size=sum(item.size for item in self._objects),
+            size=manifest.size,
             description=describe(made),
         )
+        listed, listed_name = manifest.to_bytes(), manifest_name(len(self._opened.records) + 1)
+        put_object(self._place.run_dir, FILE_NAME, listed)
         grid = self._grid
         table, table_name = self._run.block_table(), f"blocks-{len(self._opened.records) + 1}.tsv.gz"
         record = self.recorder.finish(
@@ -207,7 +210,9 @@ class StoreWriter:
                 "shard": self._plan.layout["shard"],
                 "blocks": grid.n_blocks * output.n_volumes,
             },
-            blocks=self._run.summary() | {"table": table_name, "sha256": hashlib.sha256(table).hexdigest()},
+            blocks=self._run.summary()
+            | {"table": table_name, "sha256": hashlib.sha256(table).hexdigest()}
+            | {"manifest": listed_name, "manifest_sha256": hashlib.sha256(listed).hexdigest()},
             workers=workers.rows(),
             cluster=workers.cluster,
         )
@@ -226,7 +231,7 @@ class StoreWriter:
             build_crate(
                 [RunRecord.from_dict(entry) for entry in records],
                 args.crate,
-                attachments={table_name: table},
+                attachments={table_name: table} | ({listed_name: listed} if len(listed) <= ATTACHED else {}),
             )
         if self._place.workspace:
             self._place.workspace.forget()  # reference, record and crate say all that the run's folder said

@@ -1,13 +1,16 @@
 """Fingerprints: short values that tell whether a store's bytes are still the same.
 
 ========  =====================================================================
-metadata  sha256 of the sorted manifest of metadata documents
+metadata  of names and sha256 of metadata documents (asked for as ``none``)
 stat      of names, sizes and modification times of every object; on S3 of names
           and the server's tags, which are not those of a file
+sample    of names and sizes of every object, and of the sha256 of a sample
 full      of names and sha256 of every object
 ========  =====================================================================
 
-Web servers cannot list what they have: there only metadata are to be had.
+Web servers cannot list what they have: there only metadata are to be had. The sample is all metadata
+documents and, of the other objects, those whose names have the lowest sha256: the same in every copy of
+a store, and not to be foreseen from where in the image an object lies.
 
 A manifest has one line an object, ``value  key``, sorted by key; the fingerprint is the sha256 of
 the manifest. It does not depend on the order in which objects were written.
@@ -18,17 +21,31 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.storage.kv import contents_of, list_keys, read_key, tags_of
+from chunkwise.storage.kv import read_key, tags_of
 from chunkwise.storage.location import Location
+from chunkwise.storage.objects import object_keys, object_path, read_objects
 
-__all__ = ["FINGERPRINT_LEVELS", "METADATA_NAMES", "fingerprint", "manifest_digest"]
+__all__ = [
+    "ALGORITHM",
+    "FINGERPRINT_LEVELS",
+    "METADATA_NAMES",
+    "SAMPLE",
+    "documents_digest",
+    "fingerprint",
+    "manifest_digest",
+]
 
-FINGERPRINT_LEVELS = ("none", "stat", "full")
+#: As they are asked for; ``none`` gives a fingerprint of level ``metadata``.
+FINGERPRINT_LEVELS = ("none", "stat", "sample", "full")
 METADATA_NAMES = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+ALGORITHM = "sha256-manifest"
+
+#: Objects that a sample reads beside all metadata documents.
+SAMPLE = 256
 
 
 def manifest_digest(entries: Iterable[tuple[str, str]]) -> str:
@@ -41,26 +58,58 @@ def manifest_digest(entries: Iterable[tuple[str, str]]) -> str:
     """
     digest = hashlib.sha256()
     for key, value in sorted(entries):
-        digest.update(f"{value}  {key}\n".encode())
+        digest.update(f"{value}  {key}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def fingerprint(location: Location, level: str, paths: Iterable[str] = ("",)) -> dict[str, Any]:
+def documents_digest(location: Location, paths: Iterable[str]) -> str:
+    """Digest of the metadata documents of groups and arrays: the value of level ``metadata``.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read.
+    PolicyError
+        If one is a symbolic link to what the policy does not allow.
+    """
+    entries = []
+    for path in paths:
+        for name in METADATA_NAMES:
+            key = f"{path}/{name}" if path else name
+            content = read_key(location, key)
+            if content is not None:
+                entries.append((key, hashlib.sha256(content).hexdigest()))
+    return manifest_digest(entries)
+
+
+def fingerprint(
+    location: Location,
+    level: str,
+    paths: Iterable[str] = ("",),
+    *,
+    sample: int = SAMPLE,
+    advance: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
     """Fingerprint a store.
 
     Parameters
     ----------
     location : Location
         The store.
-    level : {"none", "stat", "full"}
+    level : {"none", "stat", "sample", "full"}
         ``none`` still covers the metadata documents of ``paths``.
     paths : iterable of str
         Groups and arrays inside the store whose metadata documents count at level ``none``.
+    sample : int
+        Objects that level ``sample`` reads beside the metadata documents.
+    advance : callable, optional
+        Told how many of how many objects are done, now and then.
 
     Returns
     -------
     dict
-        ``level`` (``metadata``, ``stat`` or ``full``), ``algorithm`` and ``value``.
+        ``level`` (``metadata``, ``stat``, ``sample`` or ``full``), ``algorithm`` and ``value``; of a sample also
+        ``sample``, the number of objects.
 
     Raises
     ------
@@ -70,50 +119,53 @@ def fingerprint(location: Location, level: str, paths: Iterable[str] = ("",)) ->
         If an object is a symbolic link to what the policy does not allow.
     """
     if level == "none":
-        entries = []
-        for path in paths:
-            for name in METADATA_NAMES:
-                key = f"{path}/{name}" if path else name
-                content = read_key(location, key)
-                if content is not None:
-                    entries.append((key, hashlib.sha256(content).hexdigest()))
-        return {"level": "metadata", "algorithm": "sha256-manifest", "value": manifest_digest(entries)}
+        return {"level": "metadata", "algorithm": ALGORITHM, "value": documents_digest(location, paths)}
     if location.is_url and location.s3 is None:
         raise InputError(f"{location.address} is on a web server, which cannot list it; use --fingerprint none.")
+    if location.is_url and level == "sample":
+        raise InputError(f"{location.address} is on S3, where sizes are not asked for; use --fingerprint stat or full.")
     try:
-        value = manifest_digest(_objects(location, level) if location.is_url else _files(location, level))
+        keys = object_keys(location)
+        value = manifest_digest(_counted(_values(location, level, keys, sample), len(keys), advance))
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read: {os.strerror(error.errno or 0)}.") from None
-    return {"level": level, "algorithm": "sha256-manifest", "value": value}
+    found = {"level": level, "algorithm": ALGORITHM, "value": value}
+    return found | ({"sample": sample} if level == "sample" else {})
 
 
-def _objects(location: Location, level: str) -> Iterator[tuple[str, str]]:
-    keys = [key for key in list_keys(location) if not posixpath.basename(key).startswith("ro-crate-")]
+def _counted(
+    values: Iterator[tuple[str, str]], total: int, advance: Callable[[int, int], None] | None
+) -> Iterator[tuple[str, str]]:
+    for number, value in enumerate(values, start=1):
+        yield value
+        if advance is not None:
+            advance(number, total)
+
+
+def _values(location: Location, level: str, keys: Sequence[str], sample: int) -> Iterator[tuple[str, str]]:
+    """What stands for each object; in any order."""
+    if level == "stat" and location.is_url:
+        for key, tag in zip(keys, tags_of(location, keys), strict=True):
+            if tag is None:
+                raise InputError(f"{location.address}/{key} was removed while the store was looked at; try again.")
+            yield key, tag
+        return
     if level == "stat":
-        values: Iterator[str | None] = tags_of(location, keys)
-    else:
-        contents = contents_of(location, keys)
-        values = (None if content is None else hashlib.sha256(content).hexdigest() for content in contents)
-    for key, value in zip(keys, values, strict=True):
-        if value is None:
-            raise InputError(f"{location.address}/{key} was removed while the store was looked at; try again.")
-        yield key, value
+        for key in keys:
+            status = os.stat(object_path(location, key))
+            yield key, f"{status.st_size}:{status.st_mtime_ns}"
+        return
+    chosen = set(_sampled(keys, sample)) if level == "sample" else set()
+    for seen in read_objects(location, keys if level == "full" else sorted(chosen)):
+        yield seen.key, seen.sha256
+    if level == "sample":
+        for key in keys:
+            if key not in chosen:
+                yield key, f"size:{os.stat(object_path(location, key)).st_size}"
 
 
-def _files(location: Location, level: str) -> Iterator[tuple[str, str]]:
-    top = location.address
-    for folder, folders, files in os.walk(top):
-        folders.sort()
-        for name in files:
-            if name.startswith("ro-crate-"):
-                continue
-            path = os.path.join(folder, name)
-            key = os.path.relpath(path, top).replace(os.sep, "/")
-            if os.path.islink(path):
-                path = location.child(key).address  # a digest tells of what it is a digest
-            if level == "stat":
-                status = os.stat(path)
-                yield key, f"{status.st_size}:{status.st_mtime_ns}"
-            else:
-                with open(path, "rb") as file:
-                    yield key, hashlib.file_digest(file, "sha256").hexdigest()
+def _sampled(keys: Sequence[str], count: int) -> list[str]:
+    documents = [key for key in keys if posixpath.basename(key) in (*METADATA_NAMES, ".zmetadata")]
+    others = set(keys).difference(documents)
+    lot = sorted(others, key=lambda key: hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest())
+    return documents + lot[:count]
