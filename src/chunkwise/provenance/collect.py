@@ -15,7 +15,7 @@ from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
 
-__all__ = ["read_records"]
+__all__ = ["read_records", "records_in"]
 
 _LARGEST: Final = 64 * 2**20  # bytes; a record is of constant size, a few kilobytes
 _RECORD_IN_CRATE = re.compile(r"records/[^/]+\.json")
@@ -56,6 +56,17 @@ def read_records(file: Path | str) -> list[RunRecord]:
         return [RunRecord.from_dict(content) for content in contents]
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
+
+
+def records_in(content: Json) -> list[RunRecord]:
+    """Return the run records in JSON that may be anything: none where it is neither a record nor a reference.
+
+    Raises
+    ------
+    InputError
+        If it is one of these, and a record in it is broken.
+    """
+    return [RunRecord.from_dict(record) for record in _from_json(content) or []]
 
 
 def _from_json(content: Json) -> list[Json] | None:
