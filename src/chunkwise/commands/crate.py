@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="references, run records or crates that chunkwise wrote; a run that is in several of them counts once",
     )
     build.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
+    build.add_argument(
+        "--publish",
+        action="store_true",
+        help="for everybody: leave out paths, machines, accounts, people and free text of the runs; data keep their "
+        "identity and digests",
+    )
     about = build.add_argument_group(
         "about the crate", "All of this may be left out; the crate then says that it was not stated."
     )
@@ -100,9 +106,15 @@ def _build(args: argparse.Namespace) -> int:
         organization=args.organization,
         organization_url=args.organization_url,
     )
-    build_crate(records, args.output, details=details)
+    attachments: dict[str, bytes] = {}
+    if args.publish:
+        from chunkwise.provenance.publish import publish
+
+        records, attachments = publish(records, attachments)
+    build_crate(records, args.output, details=details, attachments=attachments)
     runs = "1 run" if len(records) == 1 else f"{len(records)} runs"
-    print(f"{args.output}: {runs} ({', '.join(record.command for record in records)})")
+    form = ", published" if args.publish else ""
+    print(f"{args.output}: {runs}{form} ({', '.join(record.command for record in records)})")
     return 0
 
 

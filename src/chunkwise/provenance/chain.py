@@ -9,7 +9,7 @@ from datetime import datetime
 from chunkwise.errors import InputError
 from chunkwise.provenance.record import Resource, RunRecord
 
-__all__ = ["in_order", "joined_by_place"]
+__all__ = ["channel_number", "in_order", "joined_by_place"]
 
 
 def in_order(records: Sequence[RunRecord]) -> list[RunRecord]:
@@ -49,3 +49,19 @@ def joined_by_place(records: Sequence[RunRecord]) -> list[RunRecord]:
         for item in record.outputs:
             written[item.root, item.location] = (datetime.fromisoformat(record.end), item)
     return joined
+
+
+def channel_number(record: RunRecord, name: str) -> int | None:
+    """Return the number of a channel that a run names, from what the record says of its inputs; None if unknown.
+
+    A run that measures names channels as ends of its table's columns: without line breaks, and none twice.
+    """
+    for resource in record.inputs:
+        channels = resource.description.get("channels")
+        for entry in channels if isinstance(channels, list) else []:
+            if not isinstance(entry, dict) or not isinstance(entry.get("index"), int):
+                continue
+            plain = " ".join(str(entry.get("name", "")).split())
+            if name in (entry.get("name"), plain, f"{plain}-{entry['index']}"):
+                return int(entry["index"])
+    return None

@@ -1,0 +1,183 @@
+"""Run records as they may be given to anybody: no path, host, account or person, and nothing of the environment.
+
+What leaves is listed here, field by field and parameter by parameter, with a rule for its value (``allowed.py``). What
+is not listed stays out, so that a field that somebody adds to the record is not published until somebody lists it.
+Data keep their identity and their digests; places become names such as ``labels-1.ome.zarr``, workers ``worker-1``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from chunkwise.provenance.allowed import (
+    CHANNEL_NAMES,
+    OUT,
+    Rule,
+    each,
+    first_of,
+    matching,
+    nothing,
+    number,
+    sizes,
+    table,
+    through,
+    versions,
+    word,
+)
+from chunkwise.provenance.chain import channel_number, in_order, joined_by_place
+from chunkwise.provenance.fields import Json
+from chunkwise.provenance.publish_blocks import FAILED, Neutral, publish_blocks
+from chunkwise.provenance.publish_rules import (
+    BLOCKS,
+    DESCRIPTION,
+    ENDINGS,
+    FINGERPRINT,
+    JOB,
+    NAMES,
+    PARAMETERS,
+    RESULTS,
+    TOOL,
+    TOTAL,
+)
+from chunkwise.provenance.record import Resource, RunRecord
+from chunkwise.provenance.software import HOME_PAGES
+
+__all__ = ["publish"]
+
+_TABLE_NAME = re.compile(r"blocks-\d{1,6}\.tsv\.gz")
+
+
+def publish(
+    records: Sequence[RunRecord], attachments: Mapping[str, bytes] | None = None
+) -> tuple[list[RunRecord], dict[str, bytes]]:
+    """Take out of a chain of runs all that is not for everybody.
+
+    Parameters
+    ----------
+    records : sequence of RunRecord
+        In any order.
+    attachments : mapping of str to bytes, optional
+        Small files of the crate. Tables of blocks are rewritten, and others are left out.
+
+    Returns
+    -------
+    list of RunRecord, dict of str to bytes
+        The oldest first. The digest of a table is that of the rewritten one.
+
+    Raises
+    ------
+    InputError
+        If there is no record, two differ under one id, or a table of blocks is damaged.
+    """
+    neutral = Neutral()
+    published, files = [], {}
+    for record in joined_by_place(in_order(records)):
+        blocks = through(record.blocks or {}, dict.fromkeys(BLOCKS, number))
+        name = (record.blocks or {}).get("table")
+        if isinstance(name, str) and _TABLE_NAME.fullmatch(name) and name in (attachments or {}):
+            files[name] = publish_blocks((attachments or {})[name], neutral)
+            blocks |= {"table": name, "sha256": hashlib.sha256(files[name]).hexdigest()}
+        published.append(replace(_record(record, neutral), blocks=blocks or None))
+    return [RunRecord.from_dict(record.to_dict()) for record in published], files
+
+
+def _record(record: RunRecord, neutral: Neutral) -> RunRecord:
+    known = record.command in PARAMETERS
+    failed = record.status == "failed"
+    # In a tool shed, a tool is called SHED/repos/OWNER/REPOSITORY/ID/VERSION.
+    galaxy = {name: str(value).split("/")[-2:][0] for name, value in (record.galaxy or {}).items()}
+    return RunRecord(
+        id=record.id,
+        command=record.command if known else "other",
+        parameters=_parameters(record) if known else {},
+        inputs=tuple(_resource(resource, neutral) for resource in record.inputs),
+        outputs=tuple(_resource(resource, neutral) for resource in record.outputs),
+        software=through(record.software, dict.fromkeys(HOME_PAGES, versions)),
+        start=_time(record.start),
+        end=_time(record.end),
+        status="failed" if failed else "completed",
+        error=FAILED if failed else None,
+        plan=through(record.plan or {}, dict.fromkeys(("shape", "block", "unit", "shard", "blocks"), sizes)) or None,
+        workers=tuple(_worker(worker, neutral) for worker in record.workers),
+        cluster=_cluster(record.cluster, neutral) if record.cluster else None,
+        results=through(record.results, RESULTS),
+        galaxy=through(galaxy, TOOL) or None,
+    )
+
+
+def _parameters(record: RunRecord) -> dict[str, Json]:
+    rules = PARAMETERS[record.command] | {"channel": lambda value: _channels(record, value)}
+    return through(record.parameters, rules)
+
+
+def _channels(record: RunRecord, value: Json) -> Json:
+    """Name channels by a known stain, else by their number, which means the same to the command."""
+    if isinstance(value, list):
+        return each(lambda item: _channels(record, item))(value)
+    if value is None or (isinstance(value, str) and value.lower() in CHANNEL_NAMES):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value):
+        return value
+    found = channel_number(record, value) if isinstance(value, str) else None
+    return OUT if found is None else str(found)
+
+
+def _resource(resource: Resource, neutral: Neutral) -> Resource:
+    ending = ENDINGS.get(resource.media_type, "")
+    mark = None if resource.fingerprint is None else through(resource.fingerprint, FINGERPRINT)
+    return Resource(
+        name=resource.name if resource.name in NAMES else "data",
+        kind=resource.kind,
+        location=neutral(resource.kind, resource.identity) + ending,
+        identity=resource.identity,
+        media_type=resource.media_type if ending else "application/octet-stream",
+        fingerprint=mark if mark is not None and len(mark) == len(FINGERPRINT) else None,
+        size=resource.size,
+        modified=None if resource.modified is None else _time(resource.modified),
+        description=_description(resource.description),
+    )
+
+
+def _description(description: Mapping[str, Json]) -> dict[str, Json]:
+    found = through(description, DESCRIPTION)
+    channels = description.get("channels")
+    if isinstance(channels, list) and all(isinstance(entry, dict) for entry in channels):
+        found["channels"] = [_channel(position, entry) for position, entry in enumerate(channels)]
+    return found
+
+
+def _channel(position: int, entry: Mapping[str, Json]) -> dict[str, Json]:
+    rules: dict[str, Rule] = {
+        "name": word(*CHANNEL_NAMES),
+        "color": first_of(nothing, matching(r"[0-9A-Fa-f]{6}")),
+        "window": sizes,
+    }
+    return {"index": position, "name": str(position), **through(entry, rules)}
+
+
+def _worker(worker: Mapping[str, Json], neutral: Neutral) -> dict[str, Json]:
+    rules = dict.fromkeys(("peak_rss_bytes", "cpu_seconds", "blocks"), number)
+    return {"worker": neutral("worker", worker.get("worker")), **through(worker, rules)}
+
+
+def _cluster(cluster: Mapping[str, Json], neutral: Neutral) -> dict[str, Json] | None:
+    def job(value: Json) -> Any:
+        if not isinstance(value, dict):
+            return OUT
+        named = {"id": neutral("job", value["id"])} if "id" in value else {}
+        if "nodes" in value:
+            named["nodes"] = neutral("nodes", value["nodes"])
+        return named | through(value, JOB)
+
+    kinds = word("local", "slurm", "allocation", "array", "address")
+    return through(cluster, {"kind": kinds, "jobs": each(job), "driver": job, "total": table(TOTAL)}) or None
+
+
+def _time(text: str) -> str:
+    """Write a time in UTC: a zone says where somebody is."""
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,73 @@
+"""Tables of blocks as they may be given to anybody: rewritten line by line, columns and values by a list."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+from typing import Any, Final
+
+from chunkwise.errors import InputError
+from chunkwise.provenance.allowed import DIGEST, OUT, Rule, matching, word
+
+__all__ = ["FAILED", "Neutral", "publish_blocks"]
+
+FAILED: Final = "The run failed; what it said is not published."
+
+
+class Neutral:
+    """Numbers in place of names: the same name gets the same number all over a crate."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, dict[object, int]] = {}
+
+    def __call__(self, what: str, name: object) -> str:
+        """Return ``what`` with the number of a name."""
+        numbers = self._numbers.setdefault(what, {})
+        return f"{what}-{numbers.setdefault(name, len(numbers) + 1)}"
+
+
+#: Passes of the operations; those that are done again and again end in a number.
+_PASSES: Final = (
+    *("boxes", "compare", "copy", "count", "decide", "histogram", "holes", "join", "join-holes", "label", "level"),
+    *("measure", "objects", "predict", "radius", "rims", "split", "statistics", "values", "write"),
+)
+_KEY = re.compile(r"(?:\d{1,9}|c|\.|/)+|(?:\d{1,3}/)?zarr\.json")
+_DIGITS: Final[Rule] = matching(r"\d{1,19}(?:\.\d{1,9})?")
+
+
+def publish_blocks(content: bytes, neutral: Neutral) -> bytes:
+    """Rewrite a table of blocks, line by line; of columns that are not known only the heading's place is kept out."""
+    columns: dict[str, Any] = {
+        "pass": lambda text: text if re.sub(r"-\d+$", "", text) in _PASSES else neutral("pass", text),
+        "block": _DIGITS,
+        "status": word("done", "failed"),
+        "worker": lambda text: neutral("worker", text),
+        "start": _DIGITS,
+        "end": _DIGITS,
+        "objects": lambda text: ",".join(_key(key) for key in text.split(",")),
+        "sha256": lambda text: text if all(not part or DIGEST.fullmatch(part) for part in text.split(",")) else OUT,
+        "bytes": _DIGITS,
+        "error": lambda text: FAILED if text else "",
+    }
+    buffer = io.BytesIO()
+    try:
+        with (
+            gzip.open(io.BytesIO(content), "rt", encoding="utf-8", newline="\n") as source,
+            gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as target,
+        ):
+            names = next(source, "").rstrip("\n").split("\t")
+            kept = [(position, name) for position, name in enumerate(names) if name in columns]
+            target.write(("\t".join(name for _, name in kept) + "\n").encode())
+            for line in source:
+                cells = line.rstrip("\n").split("\t")
+                row = [columns[name](cells[position]) for position, name in kept]
+                target.write(("\t".join("" if cell is OUT else cell for cell in row) + "\n").encode())
+    except (OSError, EOFError, ValueError, IndexError):
+        raise InputError("A table of blocks in the crate is damaged, so that it cannot be published.") from None
+    return buffer.getvalue()
+
+
+def _key(key: str) -> str:
+    """Keep the key of a chunk or of its metadata; what passes leave for each other lies in ``scratch``."""
+    return key if not key or _KEY.fullmatch(key) else "scratch" if key.startswith("scratch/") else "object"

@@ -1,0 +1,187 @@
+"""What of a run record leaves in a published crate: every parameter, finding and figure that does, with its rule.
+
+What is not named here stays out, so that something new in the record is not published until somebody lists it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from chunkwise.provenance.allowed import (
+    UNITS,
+    Rule,
+    digest,
+    each,
+    first_of,
+    matching,
+    nothing,
+    number,
+    sizes,
+    table,
+    texts,
+    truth,
+    versions,
+    word,
+)
+from chunkwise.provenance.fields import Json
+
+__all__ = [
+    "BLOCKS",
+    "DESCRIPTION",
+    "ENDINGS",
+    "FINGERPRINT",
+    "JOB",
+    "NAMES",
+    "PARAMETERS",
+    "PUBLISHED",
+    "RESULTS",
+    "TOOL",
+    "TOTAL",
+    "WITHHELD",
+]
+
+#: What a record and a resource have, told apart by whether something of it leaves; a test holds that all is there.
+PUBLISHED: Final = frozenset(
+    {
+        *("id", "command", "parameters", "inputs", "outputs", "software", "start", "end", "status", "error", "plan"),
+        *("blocks", "workers", "cluster", "results", "galaxy"),
+        *("name", "kind", "location", "identity", "media_type", "fingerprint", "size", "modified", "description"),
+    }
+)
+WITHHELD: Final = frozenset({"agent", "root"})
+
+_PART: Final[dict[str, Rule]] = {"level": texts, "time": texts, "region": texts}
+_WORK: Final[dict[str, Rule]] = {"block": sizes, "memory": sizes, "workers": sizes}
+#: The name below ``labels/`` of an image stays out.
+_STORE: Final[dict[str, Rule]] = {"shard": sizes, "no_pyramid": truth, "into_source": nothing}
+#: Models that come with chunkwise; others have names of somebody's choosing, and are told by DOI and digest.
+_SHIPPED: Final = ("nuclei",)
+_SETTING: Final[Rule] = first_of(nothing, number, truth)
+_MAPS: Final = ("foreground", "boundary", "distance", "distances", "probability", "flow_z", "flow_y", "flow_x")
+_METHODS: Final = ("threshold", "foreground-boundary", "foreground-distance", "flows", "stardist")
+
+
+def _measured(value: Json) -> Json:
+    from chunkwise.ops.columns import GROUPS, PROPERTIES  # heavy, and needed for tables only
+
+    return each(word(*PROPERTIES, *GROUPS["all"], *GROUPS))(value)
+
+
+#: Parameters that are published, by command; a channel that is named is seen to by ``publish.py``.
+PARAMETERS: Final[dict[str, dict[str, Rule]]] = {
+    "segment": _PART
+    | _WORK
+    | _STORE
+    | {
+        "channel": nothing,
+        "sigma": number,
+        "threshold": first_of(number, word("otsu", "li", "triangle", "yen", "isodata", "mean")),
+        "foreground": word("bright", "dark"),
+        "connectivity": _SETTING,
+        "fill_holes": truth,
+        "min_size": number,
+        "split": first_of(nothing, word("distance")),
+        "split_min_distance": number,
+    },
+    "predict": _PART
+    | _WORK
+    | _STORE
+    | {
+        "channel": nothing,
+        "model": word(*_SHIPPED),
+        "model_sha256": digest,
+        "map": each(word(*_MAPS)),
+        "rescale": truth,
+        "dtype": word("float32", "float16", "uint8"),
+    },
+    "objects": _PART
+    | _WORK
+    | _STORE
+    | {
+        "method": word("auto", *_METHODS),
+        "channels": matching(rf"(?:{'|'.join(_MAPS)})=\d{{1,4}}(?:,(?:{'|'.join(_MAPS)})=\d{{1,4}})*"),
+        **dict.fromkeys(("threshold", "seed_threshold", "min_distance", "min_size", "connectivity"), _SETTING),
+        **dict.fromkeys(("flow_scale", "steps", "sink_distance", "nms_threshold", "max_radius", "grid"), _SETTING),
+        "fill_holes": truth,
+    },
+    "measure": _PART
+    | _WORK
+    | {"channel": nothing, "properties": _measured, "percentiles": sizes, "format": word("tsv", "parquet")},
+    "compare": _PART | _WORK | {"threshold": sizes, "share": number},
+    "fetch": _PART | _WORK | {"channel": nothing, "shard": sizes, "format": word("zarr", "tiff")},
+}
+
+_LEVEL: Final[dict[str, Rule]] = {
+    "path": matching(r"\d{1,3}"),
+    **dict.fromkeys(("shape", "chunks", "shards", "scale", "translation"), sizes),
+    "codecs": each(word("bytes", "zstd", "gzip", "zlib", "blosc", "transpose", "sharding_indexed", "crc32c", "lz4")),
+}
+_AXIS: Final[dict[str, Rule]] = {
+    "name": word(*"tczyx"),
+    "type": first_of(nothing, word("time", "channel", "space")),
+    "unit": UNITS,
+}
+DESCRIPTION: Final[dict[str, Rule]] = {
+    **dict.fromkeys(("shape", "scale", "translation", "rows"), sizes),
+    "version": versions,
+    "dtype": matching(r"u?int(?:8|16|32|64)|float(?:16|32|64)|bool"),
+    "axes": each(table(_AXIS)),
+    "levels": each(table(_LEVEL)),
+}
+FINGERPRINT: Final[dict[str, Rule]] = {
+    "level": word("metadata", "stat", "sample", "full"),
+    "algorithm": word("sha256", "sha256-manifest"),
+    "value": digest,
+}
+_FIGURES: Final = ("elapsed_seconds", "queue_seconds", "cpu_seconds", "max_rss_bytes", "submitted")
+_STATES: Final = (
+    *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "RUNNING", "PENDING"),
+    *("BOOT_FAIL", "DEADLINE", "COMPLETING", "REQUEUED", "RESIZING", "REVOKED", "SUSPENDED"),
+)
+JOB: Final[dict[str, Rule]] = {"state": word(*_STATES), **dict.fromkeys(_FIGURES, number)}
+TOTAL: Final[dict[str, Rule]] = {"states": table(dict.fromkeys(_STATES, number)), **dict.fromkeys(_FIGURES, number)}
+_NAMED: Final[Rule] = table(
+    {
+        "count": number,
+        "first": each(
+            table({"time": number, "object": number, "num_pixels": number, "box": table(dict.fromkeys("tczyx", sizes))})
+        ),
+    }
+)
+_LICENSES: Final = ("CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0")
+_MODEL: Final[dict[str, Rule]] = {
+    "id": word(*_SHIPPED),
+    "sha256": digest,
+    "doi": first_of(nothing, matching(r"(?:https://doi\.org/)?10\.\d{4,9}/[a-z0-9._;()/:-]{1,80}")),
+    "version": first_of(nothing, versions),
+    "license": first_of(nothing, word(*_LICENSES)),
+    "weights": word("onnx", "torchscript", "pytorch_state_dict"),
+    **dict.fromkeys(("stride", "tile", "halo", "extended_to"), sizes),
+    "reach": table({"before": sizes, "after": sizes}),
+    "exact": truth,
+}
+RESULTS: Final[dict[str, Rule]] = {
+    "thresholds": sizes,
+    "objects": first_of(sizes, table({"truth": number, "predicted": number})),
+    **dict.fromkeys(("mean_average_precision", "splits", "merges", "rounds"), number),
+    "unsplit": _NAMED,
+    "not_measured": _NAMED,
+    "left_out": each(table({"count": number, "largest_radius": number, "place": sizes, "time": number})),
+    "model": table(_MODEL),
+}
+BLOCKS: Final = ("total", "done", "resumed", "retried", "failed")
+NAMES: Final = ("image", "labels", "truth", "predicted", "output", "overlay", "dictionary", "table", "html")
+ENDINGS: Final = {
+    "application/vnd.zarr": ".ome.zarr",
+    "text/tab-separated-values": ".tsv",
+    "application/vnd.apache.parquet": ".parquet",
+    "image/png": ".png",
+    "text/html": ".html",
+    "application/json": ".json",
+    "application/zip": ".zip",
+    "image/tiff": ".ome.tiff",
+}
+TOOL: Final[dict[str, Rule]] = {
+    "id": matching(r"chunkwise_(?:" + "|".join((*PARAMETERS, "open", "inspect", "crate")) + ")"),
+    "version": matching(r"\d+(?:\.\d+)*(?:\+galaxy\d+)?"),
+}
