@@ -44,6 +44,8 @@ TILE = {2: 1024, 3: 96}
 WORK = 64
 #: A voxel's edge may differ from the model's by this factor without a word.
 NEAR = 1.3
+#: By more than this, sizes are taken for an error of the metadata.
+MOST_RESCALED = 16
 #: Maps of a shard together have no more voxels than so many shards of a usual image.
 MAPS = 4
 
@@ -74,6 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="of the result; uint8 maps 0 to 1 onto 0 to 255, for probabilities (default: float32)",
     )
+    group.add_argument(
+        "--rescale",
+        action="store_true",
+        help="show the model voxels of the size that it was made for, interpolated from the image's, and bring its "
+        "maps back to the image's voxels (default: voxels as they are, and a note where they are far from that size)",
+    )
     group = parser.add_argument_group("which part of the image")
     add_level(group)
     add_time(group)
@@ -92,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.models.library import find_model
     from chunkwise.models.package import read_package
     from chunkwise.models.predict import Inference, predict, projected_memory, tile_axes
+    from chunkwise.models.rescale import Rescaled
     from chunkwise.models.session import choose_format
     from chunkwise.ngff.layout import OutputImage
     from chunkwise.ngff.model import Channel
@@ -112,7 +121,9 @@ def run(args: argparse.Namespace) -> int:
     _check_axes(selection, package)
     kept = _outputs(package, args.map)
     check_small_outputs(args, "reference", "crate", "record")
-    _compare_pixels(selection, package)
+    factors = _factors(selection, package) if args.rescale else None
+    if factors is None:
+        _compare_pixels(selection, package)
     names = [name for index in kept for name in _map_names(package, index, len(kept) > 1)]
     shard_asked = args.shard or _shard(source.shape, len(names))
     shard = shard_asked or _usual_shard(source.shape)
@@ -123,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     check_block(args.block, opened.image.spatial)
     usual = (*shard[:flat], *(min(TILE[len(package.spatial)], s) for s in shard[flat:]))
     grid = fit_grid(
-        lambda grid: projected_memory(package, model.reach, grid, 1, len(names), args.dtype, source.dtype),
+        lambda grid: projected_memory(package, model.reach, grid, 1, len(names), args.dtype, source.dtype, factors),
         Grid.fit(source.shape, shard, args.block or usual),
         shard,
         resources,
@@ -165,12 +176,19 @@ def run(args: argparse.Namespace) -> int:
         sha256=model.sha256,
         weights=weights,
         threads=threads,
-        inputs=tuple(tuple(replace(source, channel=c) for c in group) for group in channels),
+        inputs=tuple(
+            tuple(
+                cut if factors is None else Rescaled(cut, factors)
+                for cut in (replace(source, channel=c) for c in group)
+            )
+            for group in channels
+        ),
         pads=tuple(tensor.pad for tensor in package.inputs),
-        axes=tile_axes(package, model.reach, source.shape, grid.block),
+        axes=tile_axes(package, model.reach, source.shape, grid.block, factors),
         grid=grid,
         output=output,
         outputs=tuple(kept),
+        factors=factors,
     )
     work.try_out()
     workers = Workers()
@@ -311,10 +329,48 @@ def _compare_pixels(selection: Selection, package: Package) -> None:
             print(
                 f"note: {package.name} was made for voxels of {edge:g} {axis.unit} along {axis.name}, and these have "
                 f"{here:g}; the nearest of the image's levels is --level {best} "
-                f"({selection.image.levels[best].scale[position]:g}).",
+                f"({selection.image.levels[best].scale[position]:g}), and --rescale interpolates.",
                 file=sys.stderr,
             )
             return
+
+
+def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None:
+    """Voxels of the model for each one of the image, along each spatial axis; None where they have one size."""
+    from chunkwise.ngff.units import standard_unit
+
+    said = package.inputs[0].scale or {}
+    missing = [axis for axis in package.spatial if axis not in said]
+    if missing:
+        raise InputError(
+            f"{package.name} does not say which voxel size it was made for (along {', '.join(missing)}), so nothing "
+            "can be rescaled; leave --rescale out, or choose a resolution with --level."
+        )
+    found = []
+    for axis, here in zip(selection.spatial_axes, selection.spatial_scale, strict=True):
+        if axis.name not in package.spatial:
+            found.append(1.0)
+            continue
+        edge, unit = said[axis.name]
+        if axis.unit is None or standard_unit(unit, "space") != axis.unit or not here > 0 < edge:
+            raise InputError(
+                f"{package.name} was made for voxels of {edge:g} {unit} along {axis.name}, and those of "
+                f"{selection.image.location.address} are {here:g} {axis.unit or 'of no stated unit'}, which cannot be "
+                "compared; leave --rescale out."
+            )
+        found.append(here / edge)
+    if min(found) < 1 / MOST_RESCALED or max(found) > MOST_RESCALED:
+        raise InputError(
+            f"The voxels of {selection.image.location.address} differ from those that {package.name} was made for by a "
+            f"factor of more than {MOST_RESCALED}; check the image's voxel size, or choose another --level."
+        )
+    if min(found) < 0.5:
+        print(
+            "note: the model's voxels are more than twice as large as the image's: detail between them is left out, "
+            "and a coarser --level is the better source.",
+            file=sys.stderr,
+        )
+    return tuple(found) if any(factor != 1 for factor in found) else None
 
 
 def _bounds(model: Approved) -> list[str]:
@@ -338,6 +394,7 @@ def _about(model: Approved, weights: str, work: Any) -> dict[str, Any]:
         "exact": not model.reach.unbounded,
         "tile": [axis.tile for axis in work.axes],
         "halo": [axis.halo for axis in work.axes],
+        **({} if work.factors is None else {"rescaled_by": list(work.factors)}),
         "extended_to": [axis.extended for axis in work.axes],
         "left_out": list(work.session().left_out),
     }

@@ -27,6 +27,7 @@ from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
 from chunkwise.models.network import Reach
 from chunkwise.models.package import Package, Tensor
+from chunkwise.models.rescale import Rescaled, back_on_voxels, box_around, rescaled_shape
 from chunkwise.models.session import Measure, Session, open_session
 from chunkwise.models.statistics import Quantile, Samples, measure_samples
 from chunkwise.models.tiles import Axis, Tile, fit_axis, tiles_of
@@ -58,7 +59,7 @@ class Inference:
     sha256: str
     weights: str
     threads: int
-    inputs: tuple[tuple[VolumeSource, ...], ...]
+    inputs: tuple[tuple[VolumeSource | Rescaled, ...], ...]
     """Channels of each input of the model."""
     pads: tuple[tuple[str, float], ...]
     axes: tuple[Axis, ...]
@@ -68,9 +69,11 @@ class Inference:
     output: OutputImage
     outputs: tuple[int, ...]
     """Which outputs of the model are kept."""
+    factors: tuple[float, ...] | None = None
+    """Voxels of the inputs for each one of the result, along each spatial axis, where they are rescaled."""
 
     @property
-    def source(self) -> VolumeSource:
+    def source(self) -> VolumeSource | Rescaled:
         """The first channel; all others have its shape."""
         return self.inputs[0][0]
 
@@ -127,7 +130,13 @@ def halo_of(reach: Reach, outputs: Sequence[Tensor]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def tile_axes(package: Package, reach: Reach, shape: tuple[int, ...], block: tuple[int, ...]) -> tuple[Axis, ...]:
+def tile_axes(
+    package: Package,
+    reach: Reach,
+    shape: tuple[int, ...],
+    block: tuple[int, ...],
+    factors: tuple[float, ...] | None = None,
+) -> tuple[Axis, ...]:
     """Part the model's spatial axes into tiles.
 
     Parameters
@@ -138,12 +147,16 @@ def tile_axes(package: Package, reach: Reach, shape: tuple[int, ...], block: tup
         Of the volume; the model's axes are its last ones.
     block : tuple of int
         Voxels whose output shall count in a tile.
+    factors : tuple of float, optional
+        Where volume and block are rescaled before the model sees them.
 
     Raises
     ------
     InputError
         If the model takes no tile that is large enough.
     """
+    if factors is not None:
+        shape, block = rescaled_shape(shape, factors), rescaled_shape(block, factors)
     spatial, halo = package.spatial, halo_of(reach, package.outputs)
     count = len(spatial)
     found = []
@@ -157,10 +170,17 @@ def tile_axes(package: Package, reach: Reach, shape: tuple[int, ...], block: tup
 
 
 def projected_memory(
-    package: Package, reach: Reach, grid: Grid, batch: int, channels: int, dtype: str, source_dtype: str
+    package: Package,
+    reach: Reach,
+    grid: Grid,
+    batch: int,
+    channels: int,
+    dtype: str,
+    source_dtype: str,
+    factors: tuple[float, ...] | None = None,
 ) -> int:
     """Project what a worker holds at most, in bytes: the network at work, a unit of the result, its encoded form."""
-    axes = tile_axes(package, reach, grid.shape, grid.block)
+    axes = tile_axes(package, reach, grid.shape, grid.block, factors)
     tile = prod(axis.tile for axis in axes) * batch
     inputs = sum(max(1, len(tensor.channels)) for tensor in package.inputs)
     network = tile * (reach.values_per_voxel or UNKNOWN_VALUES) * 4 * OVERHEAD + tile * inputs * 24
@@ -168,7 +188,12 @@ def projected_memory(
     reading = tile // batch * planes * inputs * np.dtype(source_dtype).itemsize * 2
     unit, shard = prod(map(min, grid.unit, grid.shape)), prod(grid.unit)
     item = np.dtype(dtype).itemsize
-    return int(WORKER_BASE + network + reading + unit * channels * item + shard * item * 4)
+    rescaling = 0.0
+    if factors is not None:
+        # A tile's voxels as float64, once and along one axis twice; maps of a unit at both sizes, one as float64.
+        reading *= 1 + 3 * 8 // np.dtype(source_dtype).itemsize
+        rescaling = unit * (prod(factors) * channels * 4 + 3 * max(1.0, prod(factors)) * 8 + channels * 8)
+    return int(WORKER_BASE + network + reading + rescaling + unit * channels * item + shard * item * 4)
 
 
 def predict(work: Inference, executor: Executor, run: Run, workers: Workers) -> list[str]:
@@ -189,7 +214,18 @@ def predict(work: Inference, executor: Executor, run: Run, workers: Workers) -> 
     notes = _write_statistics(work, work.session().measures, executor, run, workers)
     count = work.times * work.grid.n_units
     voxels = work.times * prod(work.grid.shape)
-    map_pass(executor, run, "predict", _predict_unit, (work, run), count, voxels=voxels, workers=workers)
+    map_pass(
+        executor,
+        run,
+        "predict",
+        _predict_unit,
+        (work, run),
+        count,
+        voxels=voxels,
+        workers=workers,
+        grid=work.grid,
+        units=True,
+    )
     write_pyramid(work.output, executor, run, workers)
     if left_out := work.session().left_out:
         notes.append(
@@ -274,14 +310,11 @@ def _predict_unit(context: tuple[Inference, Run], number: int) -> BlockResult:
     box = work.grid.unit_box(unit)
     layout = work.output.layout(0)
     channels = work.output.n_volumes // work.times
-    data = np.empty((channels, *(part.stop - part.start for part in box)), layout.dtype)
-    spatial = box[-len(work.axes) :]
-    slabs = (
-        [slice(z, min(z + SLAB, box[0].stop)) for z in range(box[0].start, box[0].stop, SLAB)]
-        if work.planes
-        else [None]
-    )
-    for slab in slabs:
+    seen = box if work.factors is None else box_around(box, work.factors, work.source.shape)
+    dtype = layout.dtype if work.factors is None else "float32"
+    data = np.empty((channels, *(part.stop - part.start for part in seen)), dtype)
+    spatial = seen[-len(work.axes) :]
+    for slab in _slabs(seen[0]) if work.planes else [None]:
         for tile in tiles_of(work.axes, spatial):
             voxels = [
                 np.stack([_read(work.axes, source, time, slab, tile, pad) for source in sources], axis=1)
@@ -295,15 +328,18 @@ def _predict_unit(context: tuple[Inference, Run], number: int) -> BlockResult:
                 maps = np.concatenate([found[index] for index in work.outputs], axis=1)
                 if maps.shape[1] != channels:
                     raise InputError(f"The model gives {maps.shape[1]} maps where its description says {channels}.")
-                counted = _as_type(maps[(slice(None), slice(None), *tile.inner)], layout.dtype)
+                counted = _as_type(maps[(slice(None), slice(None), *tile.inner)], dtype)
                 there = tuple(
                     slice(c.start - u.start, c.stop - u.start) for c, u in zip(tile.box, spatial, strict=True)
                 )
                 if slab is not None:
-                    z = slab.start - box[0].start + begin
+                    z = slab.start - seen[0].start + begin
                     data[(slice(None), slice(z, z + len(batch[0])), *there)] = counted.swapaxes(0, 1)
                 else:
                     data[(slice(None), *there)] = counted[0]
+    if work.factors is not None:
+        maps = back_on_voxels(data, seen, box, work.factors, work.source.shape)
+        data = _as_type(maps, layout.dtype)
     written = []
     for channel in range(channels):
         full, shaped = work.output.place(time * channels + channel, box, data[channel])
@@ -317,7 +353,7 @@ def _slabs(planes: slice) -> list[slice | None]:
 
 def _read(
     axes: tuple[Axis, ...],
-    source: VolumeSource,
+    source: VolumeSource | Rescaled,
     time: int,
     slab: slice | None,
     tile: Tile,

@@ -25,6 +25,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Executor, Workers, reduce_pass
 from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
+from chunkwise.models.rescale import Rescaled
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.exact_sum import ExactSum, exact_sum
 
@@ -54,13 +55,13 @@ class Samples:
     are numbered by channel, time, and block of the volume.
     """
 
-    channels: tuple[VolumeSource, ...]
+    channels: tuple[VolumeSource | Rescaled, ...]
     planes: bool
     """Whether each plane of a volume with z is a sample of its own."""
     grid: Grid
 
     @classmethod
-    def of(cls, channels: tuple[VolumeSource, ...], planes: bool, block: tuple[int, ...]) -> Samples:
+    def of(cls, channels: tuple[VolumeSource | Rescaled, ...], planes: bool, block: tuple[int, ...]) -> Samples:
         """Part the volumes into blocks; a block holds whole planes of few samples."""
         shape = channels[0].shape
         planes = planes and len(shape) == 3
