@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-#: Pixels of a tile, so that 1024 of them count between two of chunkwise's halos of 112.
-TILE = 1248
+#: Pixels of a tile, so that 1024 of them count between two halos of 80.
+TILE = 1184
 
 
 def make(edge: str, target: str) -> None:
