@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,7 @@ FILES = {
 @pytest.mark.parametrize("command", PARAMETERS)
 def test_every_parameter_of_a_command_was_decided_on(command: str) -> None:
     parser = build_parser(command)
-    options = {action.dest for action in parser._actions[-1].choices[command]._actions}  # type: ignore[union-attr,index,call-overload]
+    options = {action.dest for action in parser._actions[-1].choices[command]._actions}  # type: ignore[index]
     assert options - FILES <= set(PARAMETERS[command]), "say in publish_rules.py what of it may leave"
     assert set(PARAMETERS[command]) - options <= {"model_sha256", "into_source"}
 
@@ -223,7 +224,7 @@ json_value = st.recursive(
 )
 
 
-def strewn(draw: st.DrawFn, content: Any, depth: int = 0) -> Any:
+def strewn(draw: Callable[[Any], Any], content: Any, depth: int = 0) -> Any:
     """Replace values by secrets, and add keys, at random; ids and times stay, or it would be no record."""
     if isinstance(content, dict):
         kept = ("chunkwise_record", "id", "identity", "start", "end", "status", "command", "kind", "modified", "size")

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from chunkwise.errors import InputError
-from chunkwise.provenance.allowed import DIGEST, OUT, Rule, matching, word
+from chunkwise.provenance.allowed import DIGEST, OUT, Rule, matching, texts, word
 
 __all__ = ["FAILED", "Neutral", "publish_blocks"]
 
@@ -37,10 +37,17 @@ _DIGITS: Final[Rule] = matching(r"\d{1,19}(?:\.\d{1,9})?")
 
 
 def publish_blocks(content: bytes, neutral: Neutral) -> bytes:
-    """Rewrite a table of blocks, line by line; of columns that are not known only the heading's place is kept out."""
+    """Rewrite a table of blocks, line by line; columns that are not known are left out.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
     columns: dict[str, Any] = {
         "pass": lambda text: text if re.sub(r"-\d+$", "", text) in _PASSES else neutral("pass", text),
-        "block": _DIGITS,
+        **dict.fromkeys(("block", "volume", "attempt"), _DIGITS),
+        "slices": texts,
         "status": word("done", "failed"),
         "worker": lambda text: neutral("worker", text),
         "start": _DIGITS,
