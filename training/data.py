@@ -26,12 +26,12 @@ GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue."""
 
 SHARES = {
-    "dark_256x256": 0.40,
+    "dark_256x256": 0.44,
     "dark_360x360": 0.12,
-    "dark_520x696": 0.20,
+    "dark_520x696": 0.22,
     "dark_512x640": 0.03,
-    "bright_rgb_256x320": 0.15,
-    "bright_1024x1024": 0.10,
+    "bright_rgb_256x320": 0.12,
+    "bright_1024x1024": 0.07,
 }
 """How often a sample comes from each group: between the number of images and one share each."""
 
@@ -91,8 +91,10 @@ def normalise(image: Floats) -> Floats:
 def targets(labels: Labels) -> Floats:
     """Foreground, boundary and distance of a label image, CYX in [0, 1]; and fourth, how much a pixel weighs.
 
-    Boundary: pixels with another label among their 4 neighbours, on both sides. Distance: to the object's rim, as a
-    share of the object's largest. Weight: narrow places between two objects are rare, and what parts touching nuclei.
+    Boundary: pixels with another label among their 4 neighbours, on both sides; and all within 2 pixels of two
+    objects, so that a boundary which is missed in one place does not join them at once. Distance: to the object's rim,
+    as a share of the object's largest. Weight: narrow places between two objects are rare, and what parts touching
+    nuclei.
     """
     foreground = labels > 0
     boundary = np.zeros(labels.shape, bool)
@@ -110,7 +112,9 @@ def targets(labels: Labels) -> Floats:
     distance = distance / largest[labels] * foreground
     highest = ndimage.maximum_filter(labels, 5)
     lowest = ndimage.minimum_filter(np.where(foreground, labels, np.iinfo(np.int32).max), 5)
-    weight = 1 + 2 * boundary + 8 * (foreground.any() & (highest > 0) & (highest != lowest))
+    narrow = (highest > 0) & (highest != lowest)
+    boundary |= narrow
+    weight = 1 + 2 * boundary + 8 * narrow
     return np.stack([foreground, boundary, distance, weight]).astype(np.float32)
 
 
@@ -123,6 +127,13 @@ class Samples(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             self.groups.setdefault(picture.group, []).append(picture)
         shares = np.array([SHARES[name] for name in self.groups])
         self.shares = shares / shares.sum()
+        # Crowded images come more often: they hold the places where nuclei touch.
+        self.crowds = []
+        for group in self.groups.values():
+            crowd = np.array([np.sqrt(1 + picture.labels.max()) for picture in group])
+            self.crowds.append(crowd / crowd.sum())
+        # Colours are weighted anew for every sample; what is grey is normalised once.
+        self.ready = {p.name: normalise(grey(p.image)) for p in pictures if p.image.ndim == 2}
         self.count, self.size, self.seed = count, size, seed
 
     def __len__(self) -> int:
@@ -130,20 +141,23 @@ class Samples(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         rng = np.random.default_rng((self.seed, index))
-        group = list(self.groups.values())[rng.choice(len(self.shares), p=self.shares)]
-        picture = group[rng.integers(len(group))]
-        weights = tuple(rng.dirichlet((1.0, 1.0, 1.0))) if rng.random() < 0.6 else GREY
-        image, labels = self.cut(normalise(grey(picture.image, weights)), picture, rng)
+        which = rng.choice(len(self.shares), p=self.shares)
+        picture = list(self.groups.values())[which][rng.choice(len(self.crowds[which]), p=self.crowds[which])]
+        whole = self.ready.get(picture.name)
+        if whole is None:
+            weights = tuple(rng.dirichlet((1.0, 1.0, 1.0))) if rng.random() < 0.4 else GREY
+            whole = normalise(grey(picture.image, weights))
+        image, labels = self.cut(whole, picture, rng)
         image = vary(image, picture.image.ndim == 3 or picture.group.startswith("bright"), rng)
         return torch.from_numpy(image)[None], torch.from_numpy(targets(labels))
 
     def cut(self, image: Floats, picture: Picture, rng: np.random.Generator) -> tuple[Floats, Labels]:
         """A square in a random orientation and size; beyond the image's edge it is mirrored."""
-        wide = rng.random() < 0.6
+        wide = rng.random() < 0.4
         scale = np.exp(rng.uniform(np.log(0.5), np.log(2.0)) if wide else rng.uniform(-0.1, 0.1))
         scale = float(np.clip(scale, 8 / picture.diameter, 100 / picture.diameter))
         stretch = np.exp(rng.uniform(-0.15, 0.15)) if wide else 1.0
-        angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.integers(4) * np.pi / 2
+        angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.25 else rng.integers(4) * np.pi / 2
         if scale < 0.75:
             image = ndimage.gaussian_filter(image, 0.4 / scale)
         height, width = image.shape
@@ -170,18 +184,18 @@ class Samples(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 def vary(image: Floats, bright: bool, rng: np.random.Generator) -> Floats:
     """Another contrast, polarity, blur, noise and background."""
-    if rng.random() < (0.15 if bright else 0.3):
+    if rng.random() < (0.1 if bright else 0.15):
         image = 1 - image
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         image = np.clip(image, 0, 1.5) ** np.exp(rng.uniform(-0.6, 0.6))
-    if rng.random() < 0.25:
-        image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.6))
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
+        image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.4))
+    if rng.random() < 0.2:
         slope = rng.uniform(-0.2, 0.2, 2)
         y, x = (np.linspace(-1, 1, n) for n in image.shape)
         image = image + slope[0] * y[:, None] + slope[1] * x
-    if rng.random() < 0.7:
-        image = image * np.exp(rng.uniform(-0.4, 0.4)) + rng.normal(0, 0.08)
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
+        image = image * np.exp(rng.uniform(-0.3, 0.3)) + rng.normal(0, 0.05)
+    if rng.random() < 0.3:
         image = image + rng.normal(0, rng.uniform(0, 0.1), image.shape)
     return np.clip(image, -1, 4).astype(np.float32)

@@ -65,8 +65,8 @@ def validate(model: nn.Module, pictures: list[Picture], device: torch.device) ->
     counts = {"boundary": np.zeros((3, 3), np.int64), "distance": np.zeros((3, 3), np.int64)}
     for picture in pictures:
         maps = predict(model, normalise(grey(picture.image)), device)
-        counts["boundary"] += matches(picture.labels, by_boundary(maps[0], maps[1], 0.5, 0.5, 15))
-        counts["distance"] += matches(picture.labels, by_distance(maps[0], maps[2], 0.5, 0.3, 5, 15))
+        counts["boundary"] += matches(picture.labels, by_boundary(maps[0], maps[1], 0.5, 0.2, 20))
+        counts["distance"] += matches(picture.labels, by_distance(maps[0], maps[2], 0.5, 0.3, 5, 20))
     return {name: [round(float(v), 4) for v in average_precision(count)] for name, count in counts.items()}
 
 
@@ -130,7 +130,7 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        keep = min(0.996, step / (step + 20))
+        keep = min(0.998, step / (step + 20))
         with torch.no_grad():
             for mean, now in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
                 if mean.dtype.is_floating_point:

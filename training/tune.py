@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from data import Picture, grey, normalise, read_pictures
-from decode import average_precision, by_boundary, by_distance, matches
+from decode import average_precision, by_boundary, by_distance, matches, without_small
 from train import parts, predict, trained
 
 __all__ = ["decode", "tune"]
@@ -25,10 +25,10 @@ __all__ = ["decode", "tune"]
 Maps = NDArray[np.float32]
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
-    "foreground-boundary": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (0.3, 0.5, 0.7)},
-    "foreground-distance": {"threshold": (0.5,), "seed_threshold": (0.2, 0.4), "min_distance": (4, 6)},
+    "foreground-boundary": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (-0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5)},
+    "foreground-distance": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (0.2, 0.4), "min_distance": (4, 6, 8)},
 }
-MIN_SIZE = 20
+MIN_SIZES = (10, 20, 30, 40)
 
 
 def decode(maps: Maps, method: str, parameters: dict[str, Any]) -> NDArray[np.int32]:
@@ -47,20 +47,22 @@ def tune(pictures: list[Picture], maps: list[Maps]) -> list[dict[str, Any]]:
     dark = np.array([picture.group.startswith("dark") for picture in pictures])
     for method, grid in GRIDS.items():
         for values in itertools.product(*grid.values()):
-            parameters = {**dict(zip(grid, values, strict=True)), "min_size": MIN_SIZE}
-            counts = np.array(
-                [matches(p.labels, decode(m, method, parameters)) for p, m in zip(pictures, maps, strict=True)]
-            )
-            pooled = np.array([average_precision(part.sum(0)) for part in (counts[dark], counts)])
-            found.append(
-                {
-                    "method": method,
-                    "parameters": parameters,
-                    "score": round(float(pooled[:, :2].mean()), 4),
-                    "dark": [round(float(v), 4) for v in pooled[0]],
-                    "all": [round(float(v), 4) for v in pooled[1]],
-                }
-            )
+            plain = dict(zip(grid, values, strict=True))
+            # Small objects are dropped last, so that one decoding serves every smallest size.
+            results = [decode(m, method, {**plain, "min_size": 0}) for m in maps]
+            for min_size in MIN_SIZES:
+                kept = [without_small(labels, min_size) for labels in results]
+                counts = np.array([matches(p.labels, labels) for p, labels in zip(pictures, kept, strict=True)])
+                pooled = np.array([average_precision(part.sum(0)) for part in (counts[dark], counts)])
+                found.append(
+                    {
+                        "method": method,
+                        "parameters": {**plain, "min_size": min_size},
+                        "score": round(float(pooled[:, :2].mean()), 4),
+                        "dark": [round(float(v), 4) for v in pooled[0]],
+                        "all": [round(float(v), 4) for v in pooled[1]],
+                    }
+                )
     return sorted(found, key=lambda row: -row["score"])
 
 
