@@ -5,6 +5,7 @@ RUN=$ROOT/.galaxy
 UV=$ROOT/.venv/bin/uv
 GALAXY=$RUN/galaxy
 PLANEMO=$RUN/planemo
+RUNCRATE=$RUN/runcrate
 
 say() { printf '[galaxy] %s\n' "$*"; }
 

@@ -8,7 +8,7 @@ mkdir -p "$RUN"
 exec 9>"$RUN/lock"
 flock 9
 
-# The two environments must stay apart: planemo brings its own galaxy-tool-util. Locked files say what is in them.
+# The environments must stay apart: planemo brings its own galaxy-tool-util. Locked files say what is in them.
 base=$("$ROOT/.venv/bin/python" -c 'import sys; print(sys._base_executable)')
 ask() { "$base" "$HERE/ask.py" "$@"; }
 environment() {
@@ -22,6 +22,7 @@ environment() {
 }
 environment "$PLANEMO" planemo
 environment "$GALAXY" galaxy
+environment "$RUNCRATE" runcrate
 
 # Configuration: the files of config/ with the places filled in; the same files are what an administrator would adapt.
 [ -s "$RUN/secret" ] || (umask 077 && head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$RUN/secret")
