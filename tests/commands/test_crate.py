@@ -45,7 +45,7 @@ def test_build_then_validate(sources: list[str], tmp_path: Path, capsys: pytest.
     assert "2 runs (segment, measure)" in capsys.readouterr().out
     assert commands_in(crate) == ["records/measure-2.json", "records/segment-1.json"]
     assert main(["crate", "validate", str(crate)]) == 0
-    assert capsys.readouterr().out == f"{crate}: valid (process-run-crate, recommended)\n"
+    assert capsys.readouterr().out == f"{crate}: valid (provenance-run-crate, recommended)\n"
 
 
 def test_from_may_be_repeated_and_may_be_a_crate(sources: list[str], tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_from_may_be_repeated_and_may_be_a_crate(sources: list[str], tmp_path: P
 def test_an_invalid_crate_gives_one_line_an_issue(
     sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["crate", "build", "--from", *sources, "--output", str(tmp_path / "a.zip")])
+    main(["crate", "build", "--from", sources[1], "--output", str(tmp_path / "a.zip")])
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(tmp_path / "crate")
     metadata = tmp_path / "crate" / "ro-crate-metadata.json"

@@ -1,4 +1,7 @@
-"""Run crates: a chain of run records as an RO-Crate 1.1 that follows the Process Run Crate profile 0.5.
+"""Run crates: run records as an RO-Crate 1.1 that follows a Workflow Run profile 0.5.
+
+Runs that have nothing to do with each other become a Process Run Crate: actions, side by side. A chain, in which
+one run read what another wrote, becomes a Provenance Run Crate: the chain is told as a workflow, its runs as steps.
 
 A crate holds words about data, never the data: the metadata, every run record, a page to read, and,
 where they were given, tables of blocks. Its size does not depend on the number of blocks, and the same
@@ -21,21 +24,53 @@ from urllib.parse import quote
 
 from chunkwise.errors import InputError
 from chunkwise.provenance.chain import in_order, joined_by_place
-from chunkwise.provenance.entities import Graph, add_action, orcid_url, person, reference
+from chunkwise.provenance.entities import Graph, add_action, licence, orcid_url, person, reference
+from chunkwise.provenance.graph import kinds_of
 from chunkwise.provenance.preview import preview_page
 from chunkwise.provenance.record import RunRecord
+from chunkwise.provenance.workflow import (
+    PROFILES,
+    WORKFLOW_FILE,
+    WORKFLOW_RO_CRATE,
+    WORKFLOW_TYPES,
+    Step,
+    add_engines,
+    add_profile,
+    add_run,
+    add_step,
+    add_steps,
+    add_workflow,
+)
 from chunkwise.storage.outputs import check_output_file, write_atomically
 
-__all__ = ["METADATA_FILE", "PREVIEW_FILE", "CrateDetails", "build_crate", "crate_files", "in_order"]
+__all__ = [
+    "KINDS",
+    "METADATA_FILE",
+    "PREVIEW_FILE",
+    "CrateDetails",
+    "build_crate",
+    "crate_files",
+    "describe_root",
+    "in_order",
+    "metadata_file",
+    "write_crate",
+]
 
 METADATA_FILE: Final = "ro-crate-metadata.json"
 PREVIEW_FILE: Final = "ro-crate-preview.html"
+README_FILE: Final = "README.md"
 CONTEXTS: Final = ("https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context")
-PROFILE: Final = "https://w3id.org/ro/wfrun/process/0.5"
+#: What a crate may be made as; see :func:`crate_files`.
+KINDS: Final = ("auto", "process", "provenance")
 
+_OURS: Final = (METADATA_FILE, PREVIEW_FILE, README_FILE, WORKFLOW_FILE)
 _ATTACHMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
-_ATTACHMENT_TYPES = {".tsv": "text/tab-separated-values", ".gz": "application/gzip", ".json": "application/json"}
-_SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+_ATTACHMENT_TYPES = {
+    ".tsv": "text/tab-separated-values",
+    ".gz": "application/gzip",
+    ".json": "application/json",
+    ".md": "text/markdown",
+}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say; any fixed one would do
 
 
@@ -60,8 +95,9 @@ def build_crate(
     *,
     details: CrateDetails | None = None,
     attachments: Mapping[str, bytes] | None = None,
+    kind: str = "auto",
 ) -> None:
-    """Write the crate of a chain of runs as a zip file.
+    """Write the crate of one or several runs as a zip file.
 
     Parameters
     ----------
@@ -73,6 +109,9 @@ def build_crate(
     attachments : mapping of str to bytes, optional
         Small files to lie in the crate, such as ``blocks-1.tsv.gz``. One that a record names as
         ``blocks["table"]`` is linked to that run.
+    kind : str
+        ``process``: runs side by side. ``provenance``: the steps of a workflow. ``auto``: the latter where a run
+        read what another one wrote.
 
     Raises
     ------
@@ -80,7 +119,11 @@ def build_crate(
         If there is no record, two differ under one id, a detail cannot be used, or the output exists.
     """
     check_output_file(output)
-    files = crate_files(records, details=details, attachments=attachments)
+    write_crate(crate_files(records, details=details, attachments=attachments, kind=kind), output)
+
+
+def write_crate(files: Mapping[str, bytes], output: Path | str) -> None:
+    """Write the files of a crate as a zip; the same files give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -97,15 +140,20 @@ def crate_files(
     *,
     details: CrateDetails | None = None,
     attachments: Mapping[str, bytes] | None = None,
+    kind: str = "auto",
 ) -> dict[str, bytes]:
     """Return the files of the crate by their name; parameters and errors as :func:`build_crate`."""
     details = details or CrateDetails()
     records = in_order(records)
+    joined = joined_by_place(records)
+    workflow = kind == "provenance" or (kind == "auto" and _is_chain(joined))
     files = dict(_checked_attachments(attachments or {}))
     graph = Graph()
     graph.add(METADATA_FILE, "CreativeWork", about={"@id": "./"}, conformsTo={"@id": "https://w3id.org/ro/crate/1.1"})
     graph.add("./", "Dataset")
     graph.add(PREVIEW_FILE, "CreativeWork", name="Page to read", about={"@id": "./"}, encodingFormat="text/html")
+    if workflow:
+        graph.add(WORKFLOW_FILE, WORKFLOW_TYPES)  # among the first, where readers look for it
 
     tables: dict[str, list[str]] = {}
     for name, content in files.items():
@@ -114,22 +162,87 @@ def crate_files(
             if record.blocks is not None and record.blocks.get("table") == name:
                 tables.setdefault(record.id, []).append(name)
 
-    actions = []
-    for number, (record, joined) in enumerate(zip(records, joined_by_place(records), strict=True), start=1):
+    actions: list[str] = []
+    steps: list[Step] = []
+    for number, (record, known) in enumerate(zip(records, joined, strict=True), start=1):
         step = f"{record.command}-{number}"
         name = f"records/{step}.json"
         files[name] = record.to_json().encode()
-        actions.append(add_action(graph, joined, step, name, tables.get(record.id, ())))
+        if workflow:
+            steps.append(add_step(graph, known, step, name, tables.get(record.id, ())))
+            actions += steps[-1].actions
+        else:
+            actions.append(add_action(graph, known, step, name, tables.get(record.id, ())))
         _add_file(graph, name, files[name], f"Run record of step {number}", about={"@id": f"#{step}"})
 
-    _fill_root(graph, records, actions, details)
-    document = {"@context": list(CONTEXTS), "@graph": graph.entities()}
-    files[METADATA_FILE] = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    if workflow:
+        files[WORKFLOW_FILE] = add_workflow(graph, joined, steps)
+        _add_file(graph, WORKFLOW_FILE, files[WORKFLOW_FILE], "The runs of this crate as the steps of a workflow")
+        controls = add_steps(graph, WORKFLOW_FILE, steps)
+        actions += add_run(graph, WORKFLOW_FILE, steps, controls, *add_engines(graph, joined))
+        graph.link("./", "mainEntity", [WORKFLOW_FILE])
+        graph.link(METADATA_FILE, "conformsTo", [WORKFLOW_RO_CRATE])
+    profiles = PROFILES if workflow else PROFILES[:1]
+    describe_root(graph, records, actions, details, [add_profile(graph, profile) for profile in profiles])
+    if workflow:
+        # The profile of workflows wants one.
+        files[README_FILE] = _readme(graph, steps).encode()
+        _add_file(graph, README_FILE, files[README_FILE], "What this crate is", about={"@id": "./"})
+        graph.link("./", "hasPart", [README_FILE])
+    files[METADATA_FILE] = metadata_file(graph)
     files[PREVIEW_FILE] = preview_page(graph["./"], records).encode()
     return files
 
 
-def _fill_root(graph: Graph, records: Sequence[RunRecord], actions: Sequence[str], details: CrateDetails) -> None:
+def _readme(graph: Graph, steps: Sequence[Step]) -> str:
+    root = graph["./"]
+    lines = [f"# {root['name']}", "", root["description"], "", "| step | what it did |", "|---|---|"]
+    said = [(step.name, graph[step.actions[-1]]["description"]) for step in steps]
+    lines += [f"| {name} | {words.replace('|', '&#124;')} |" for name, words in said]
+    return "\n".join([*lines, "", f"Open `{PREVIEW_FILE}` in a browser to read more.", ""])
+
+
+def metadata_file(graph: Graph) -> bytes:
+    """Return the text of the metadata file."""
+    document = {"@context": list(CONTEXTS), "@graph": graph.entities()}
+    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _is_chain(records: Sequence[RunRecord]) -> bool:
+    """Say whether a run read what an earlier one wrote."""
+    made: set[str] = set()
+    for record in records:
+        if any(resource.identity in made for resource in record.inputs):
+            return True
+        made |= {resource.identity for resource in record.outputs}
+    return False
+
+
+def describe_root(
+    graph: Graph,
+    records: Sequence[RunRecord],
+    actions: Sequence[str],
+    details: CrateDetails,
+    profiles: Sequence[str],
+) -> None:
+    """Describe the crate as a whole, once everything else is in the graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    records : sequence of RunRecord
+        As :func:`in_order` returns them.
+    actions : sequence of str
+        Identifiers of all that is to be mentioned.
+    details : CrateDetails
+    profiles : sequence of str
+        Identifiers of what the crate conforms to, in the graph.
+
+    Raises
+    ------
+    InputError
+        If a detail cannot be used.
+    """
     root = graph["./"]
     commands = " → ".join(record.command for record in records)
     runs = "one run" if len(records) == 1 else f"{len(records)} runs"
@@ -147,8 +260,8 @@ def _fill_root(graph: Graph, records: Sequence[RunRecord], actions: Sequence[str
         raise InputError(f"'{details.author_orcid}' is not an ORCID; one looks like 0000-0002-1825-0097.")
     root["author"] = reference([person(graph, details.author_name, details.author_orcid, organization)])
     root["publisher"] = reference([organization])
-    root["conformsTo"] = reference([graph.add(PROFILE, "CreativeWork", name="Process Run Crate", version="0.5")])
-    data = [entity["@id"] for entity in graph.entities() if entity["@type"] in ("File", "Dataset")]
+    root["conformsTo"] = reference(profiles)
+    data = [entity["@id"] for entity in graph.entities() if {"File", "Dataset"} & set(kinds_of(entity))]
     root["hasPart"] = reference([identifier for identifier in data if identifier != "./"])
     root["mentions"] = reference(actions)
 
@@ -162,12 +275,7 @@ def _license(graph: Graph, text: str | None) -> str:
             name="No licence stated",
             description="Whoever built this crate named no licence; ask them before you reuse it.",
         )
-    if text.startswith(("https://", "http://")):
-        return graph.add(text, "CreativeWork", name=text, description="The licence, under its web address.", url=text)
-    if _SPDX.fullmatch(text):
-        address = f"https://spdx.org/licenses/{text}"
-        return graph.add(address, "CreativeWork", name=text, description=f"The licence {text}.", url=address)
-    return graph.add("#license", "CreativeWork", name="Licence", description=text)
+    return licence(graph, text)
 
 
 def _organization(graph: Graph, details: CrateDetails) -> str:
@@ -197,6 +305,6 @@ def _add_file(graph: Graph, name: str, content: bytes, description: str, **prope
 
 def _checked_attachments(attachments: Mapping[str, bytes]) -> Mapping[str, bytes]:
     for name in attachments:
-        if not _ATTACHMENT.fullmatch(name) or name in (METADATA_FILE, PREVIEW_FILE):
+        if not _ATTACHMENT.fullmatch(name) or name in _OURS:
             raise InputError(f"'{name}' cannot be the name of a file in a crate.")
     return dict(sorted(attachments.items()))

@@ -6,7 +6,6 @@ output of one run and the input of the next are one entity, whatever their paths
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,73 +14,32 @@ from typing import Final
 from urllib.parse import quote
 
 from chunkwise.provenance.fields import Json
+from chunkwise.provenance.graph import Graph, reference
 from chunkwise.provenance.record import STORES, Resource, RunRecord
 from chunkwise.provenance.software import home_page
 
-__all__ = ["NOT_STATED", "Graph", "add_action", "orcid_url", "person", "reference"]
-
-#: The entity that stands where nobody was named; see :func:`Graph.not_stated`.
-NOT_STATED: Final = "#not-stated"
+__all__ = [
+    "STATUS",
+    "Graph",
+    "add_action",
+    "add_program",
+    "data_id",
+    "licence",
+    "orcid_url",
+    "person",
+    "reference",
+    "time_text",
+]
 
 _ORCID = re.compile(r"(?:https?://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])")
-_STATUS = {
+_SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+#: What the profiles call the end of an action, by the record's word.
+STATUS: Final = {
     "completed": "http://schema.org/CompletedActionStatus",
     "failed": "http://schema.org/FailedActionStatus",
 }
-
-
-class Graph:
-    """The entities of a crate by their identifier, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._entities: dict[str, dict[str, Json]] = {}
-
-    def add(self, identifier: str, kind: str, /, **properties: Json) -> str:
-        """Add an entity, or fill the gaps of the one that has this identifier; properties of None are left out."""
-        entity = self._entities.setdefault(identifier, {"@id": identifier, "@type": kind})
-        for name, value in properties.items():
-            if value is not None and value != []:
-                entity.setdefault(name, value)
-        return identifier
-
-    def __contains__(self, identifier: str) -> bool:
-        return identifier in self._entities
-
-    def __getitem__(self, identifier: str) -> dict[str, Json]:
-        return self._entities[identifier]
-
-    def entities(self) -> list[dict[str, Json]]:
-        """Return all entities."""
-        return list(self._entities.values())
-
-    def value(self, identifier: str, name: str, value: Json, /, **properties: Json) -> str:
-        """Add a named value; what is no plain number, text or truth value is written as JSON text."""
-        if value is None:
-            value = "not set"
-        elif isinstance(value, dict | list):
-            value = json.dumps(value, ensure_ascii=False)
-        return self.add(identifier, "PropertyValue", name=name, value=value, **properties)
-
-    def not_stated(self) -> str:
-        """Add the entity that says that a person or organisation was not named.
-
-        The profile asks for an agent, an author and a publisher. A made-up name would be a lie and a
-        missing one is invalid, so the crate says in words that nobody was named.
-        """
-        return self.add(
-            NOT_STATED,
-            "Organization",
-            name="Not stated",
-            description="Nobody was named when this was recorded.",
-            url="about:blank",
-        )
-
-
-def reference(identifiers: Sequence[str]) -> Json:
-    """Return links to entities; a single one is not put in a list, as RO-Crate 1.1 recommends."""
-    unique = list(dict.fromkeys(identifiers))
-    links = [{"@id": identifier} for identifier in unique]
-    return links[0] if len(links) == 1 else links
 
 
 def orcid_url(text: str | None) -> str | None:
@@ -106,7 +64,15 @@ def person(graph: Graph, name: str | None, orcid: str | None, affiliation: str |
     return graph.add(identifier, "Person", name=name or identifier, affiliation=link)
 
 
-def add_action(graph: Graph, record: RunRecord, step: str, record_file: str, tables: Sequence[str] = ()) -> str:
+def add_action(
+    graph: Graph,
+    record: RunRecord,
+    step: str,
+    record_file: str,
+    tables: Sequence[str] = (),
+    *,
+    tool: str | None = None,
+) -> str:
     """Add one run: the action, its program, its data, its parameters and its findings.
 
     Parameters
@@ -120,14 +86,17 @@ def add_action(graph: Graph, record: RunRecord, step: str, record_file: str, tab
         Where in the crate the whole record lies.
     tables : sequence of str
         Further files of the crate about this run, such as the table of its blocks.
+    tool : str, optional
+        Identifier of the program; by default chunkwise with its packages, which is added.
 
     Returns
     -------
     str
         Identifier of the action.
     """
+    instrument = tool or add_program(graph, record)
     inputs = [_data(graph, resource) for resource in record.inputs]
-    outputs = [_data(graph, resource) for resource in record.outputs]
+    outputs = [_data(graph, resource, record.end) for resource in record.outputs]
     parameters = [
         graph.value(f"#{step}-parameter-{quote(name, safe='')}", name, value)
         for name, value in record.parameters.items()
@@ -144,12 +113,12 @@ def add_action(graph: Graph, record: RunRecord, step: str, record_file: str, tab
         name=f"chunkwise {record.command}",
         description=_sentence(record),
         identifier=record.id,
-        instrument=reference([_instrument(graph, record)]),
-        object=reference([*inputs, *parameters]),
+        instrument=reference([instrument]),
+        object=reference([*inputs, *add_model(graph, record), *parameters]),
         result=reference([*outputs, *findings, *tables] or [record_file]),
-        startTime=_time(record.start),
-        endTime=_time(record.end),
-        actionStatus=_STATUS[record.status],
+        startTime=time_text(record.start),
+        endTime=time_text(record.end),
+        actionStatus=STATUS[record.status],
         error=(record.error or "The run did not say why it failed.") if record.status == "failed" else None,
         agent=reference([person(graph, None if name is None else str(name), None if orcid is None else str(orcid))]),
         subjectOf=reference([record_file]),
@@ -157,20 +126,34 @@ def add_action(graph: Graph, record: RunRecord, step: str, record_file: str, tab
     )
 
 
-def _data(graph: Graph, resource: Resource) -> str:
-    """Add what was read or written: a Dataset where it is a store, a File otherwise."""
+def data_id(resource: Resource) -> str:
+    """Return the identifier within a crate of what was read or written: its identity, whatever its place."""
+    return f"#{resource.identity.removeprefix('urn:uuid:')}"
+
+
+def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
+    """Add what was read or written: a Dataset where it is a store, a File otherwise.
+
+    A store has no time of its own; one that a run wrote was last changed when that run ended.
+    """
     # An image may also be a file, such as a TIFF.
     store = resource.kind in STORES and not resource.media_type.startswith("image/")
-    identifier = f"#{resource.identity.removeprefix('urn:uuid:')}"
+    identifier = data_id(resource)
     place = resource.location if resource.root is None else f"{resource.root}:{resource.location}"
     facts: dict[str, Json] = {"kind": resource.kind, "location": place}
     whole_file_hash = None
+    identifiers = []
     if resource.fingerprint is not None:
         level, algorithm, value = (str(resource.fingerprint[key]) for key in ("level", "algorithm", "value"))
+        label = f"fingerprint ({algorithm}, level {level})"
         if not store and level == "full" and algorithm == "sha256":
             whole_file_hash = value
+        elif level == "full":
+            # It covers every byte, so that it names the data wherever they lie; weaker ones do not.
+            mark = f"{identifier}-{quote(label, safe='')}"
+            identifiers.append(graph.value(mark, label, value, propertyID=algorithm))
         else:
-            facts[f"fingerprint ({algorithm}, level {level})"] = value
+            facts[label] = value
     facts |= resource.description
     properties = [graph.value(f"{identifier}-{quote(name, safe='')}", name, value) for name, value in facts.items()]
     return graph.add(
@@ -178,11 +161,11 @@ def _data(graph: Graph, resource: Resource) -> str:
         "Dataset" if store else "File",
         name=_name(resource),
         description=f"{resource.kind.capitalize()} at {place}; not part of this crate.",
-        identifier=resource.identity,
+        identifier=[resource.identity, *({"@id": mark} for mark in identifiers)] if identifiers else resource.identity,
         encodingFormat=resource.media_type,
         contentUrl=_address(resource),
         contentSize=None if resource.size is None else str(resource.size),
-        dateModified=resource.modified,
+        dateModified=resource.modified or written,
         sha256=whole_file_hash,
         additionalProperty=reference(properties),
     )
@@ -196,7 +179,53 @@ def _address(resource: Resource) -> str | None:
     return f"file://{quote(resource.location)}" if resource.location.startswith("/") else None
 
 
-def _instrument(graph: Graph, record: RunRecord) -> str:
+def add_model(graph: Graph, record: RunRecord) -> list[str]:
+    """Add the model that a run used, if any: a list, so that it joins the other things that the run took."""
+    told = record.results.get("model")
+    if not isinstance(told, dict):
+        # A command that works on what a model has made notes name and sha256 in one text.
+        name, _, digest = str(record.parameters.get("model", "")).rpartition(" ")
+        told = {"id": name, "sha256": digest}
+    sha256 = told.get("sha256")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        return []
+    doi, license = told.get("doi"), told.get("license")
+    return [
+        graph.add(
+            f"#model-{sha256[:16]}",
+            "CreativeWork",
+            additionalType="https://w3id.org/fair4ml/MLModel",
+            name=str(told.get("name") or told.get("id")),
+            description="A bioimage.io model; not part of this crate.",
+            alternateName=told.get("id"),
+            version=None if told.get("version") is None else str(told["version"]),
+            identifier=f"https://doi.org/{doi}" if isinstance(doi, str) and doi else None,
+            sha256=sha256,
+            license=reference([licence(graph, license)]) if isinstance(license, str) and license else None,
+            citation=_citation(told.get("cite")),
+        )
+    ]
+
+
+def _citation(cite: Json) -> str | None:
+    """Say in one line what is to be cited, each with its address where it has one."""
+    works = [work for work in (cite if isinstance(cite, list) else [cite]) if isinstance(work, dict)]
+    return (
+        "; ".join(" ".join(str(work[key]) for key in ("text", "doi", "url") if work.get(key)) for work in works) or None
+    )
+
+
+def licence(graph: Graph, text: str) -> str:
+    """Add a licence: a web address, an SPDX identifier such as ``CC-BY-4.0``, or a sentence."""
+    if text.startswith(("https://", "http://")):
+        return graph.add(text, "CreativeWork", name=text, description="The licence, under its web address.", url=text)
+    if _SPDX.fullmatch(text):
+        address = f"https://spdx.org/licenses/{text}"
+        return graph.add(address, "CreativeWork", name=text, description=f"The licence {text}.", url=address)
+    return graph.add(f"#license-{quote(text[:60], safe='')}", "CreativeWork", name="Licence", description=text)
+
+
+def add_program(graph: Graph, record: RunRecord) -> str:
     """Add chunkwise with the packages it ran on; other versions of these make it another entity."""
     version = record.software.get("chunkwise", "unknown")
     packages = []
@@ -259,7 +288,7 @@ def _resource_usage(graph: Graph, record: RunRecord, step: str) -> list[str]:
     return usage
 
 
-def _time(text: str) -> str:
+def time_text(text: str) -> str:
     """Write a time with milliseconds and a numeric zone, the only form that the profile knows."""
     return datetime.fromisoformat(text).isoformat(timespec="milliseconds")
 
