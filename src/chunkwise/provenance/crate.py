@@ -16,15 +16,17 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from chunkwise.errors import InputError
+from chunkwise.provenance.biology import TERMS, add_biology
 from chunkwise.provenance.chain import in_order, joined_by_place
-from chunkwise.provenance.entities import Graph, add_action, licence, orcid_url, person, reference
+from chunkwise.provenance.details import CrateDetails, add_people
+from chunkwise.provenance.entities import Graph, add_action, data_id, licence, reference
+from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import kinds_of
 from chunkwise.provenance.preview import preview_page
 from chunkwise.provenance.record import RunRecord
@@ -47,12 +49,15 @@ __all__ = [
     "KINDS",
     "METADATA_FILE",
     "PREVIEW_FILE",
+    "README_FILE",
     "CrateDetails",
+    "add_file",
     "build_crate",
     "crate_files",
     "describe_root",
     "in_order",
     "metadata_file",
+    "readme",
     "write_crate",
 ]
 
@@ -72,21 +77,6 @@ _ATTACHMENT_TYPES = {
     ".md": "text/markdown",
 }
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say; any fixed one would do
-
-
-@dataclass(frozen=True)
-class CrateDetails:
-    """What only a person can say about a crate. All of it may be left out; the crate then says so."""
-
-    name: str | None = None
-    description: str | None = None
-    license: str | None = None
-    """A web address, an SPDX identifier such as ``CC-BY-4.0``, or a sentence."""
-    author_name: str | None = None
-    author_orcid: str | None = None
-    organization: str | None = None
-    """The author's, which is also named as the publisher."""
-    organization_url: str | None = None
 
 
 def build_crate(
@@ -157,7 +147,7 @@ def crate_files(
 
     tables: dict[str, list[str]] = {}
     for name, content in files.items():
-        _add_file(graph, name, content, "Further file of the runs")
+        add_file(graph, name, content, "Further file of the runs")
         for record in records:
             if record.blocks is not None and record.blocks.get("table") == name:
                 tables.setdefault(record.id, []).append(name)
@@ -173,11 +163,11 @@ def crate_files(
             actions += steps[-1].actions
         else:
             actions.append(add_action(graph, known, step, name, tables.get(record.id, ())))
-        _add_file(graph, name, files[name], f"Run record of step {number}", about={"@id": f"#{step}"})
+        add_file(graph, name, files[name], f"Run record of step {number}", about={"@id": f"#{step}"})
 
     if workflow:
         files[WORKFLOW_FILE] = add_workflow(graph, joined, steps)
-        _add_file(graph, WORKFLOW_FILE, files[WORKFLOW_FILE], "The runs of this crate as the steps of a workflow")
+        add_file(graph, WORKFLOW_FILE, files[WORKFLOW_FILE], "The runs of this crate as the steps of a workflow")
         controls = add_steps(graph, WORKFLOW_FILE, steps)
         actions += add_run(graph, WORKFLOW_FILE, steps, controls, *add_engines(graph, joined))
         graph.link("./", "mainEntity", [WORKFLOW_FILE])
@@ -186,15 +176,16 @@ def crate_files(
     describe_root(graph, records, actions, details, [add_profile(graph, profile) for profile in profiles])
     if workflow:
         # The profile of workflows wants one.
-        files[README_FILE] = _readme(graph, steps).encode()
-        _add_file(graph, README_FILE, files[README_FILE], "What this crate is", about={"@id": "./"})
+        files[README_FILE] = readme(graph, steps).encode()
+        add_file(graph, README_FILE, files[README_FILE], "What this crate is", about={"@id": "./"})
         graph.link("./", "hasPart", [README_FILE])
     files[METADATA_FILE] = metadata_file(graph)
     files[PREVIEW_FILE] = preview_page(graph["./"], records).encode()
     return files
 
 
-def _readme(graph: Graph, steps: Sequence[Step]) -> str:
+def readme(graph: Graph, steps: Sequence[Step]) -> str:
+    """Return the text of the crate's README: what it is, and its steps."""
     root = graph["./"]
     lines = [f"# {root['name']}", "", root["description"], "", "| step | what it did |", "|---|---|"]
     said = [(step.name, graph[step.actions[-1]]["description"]) for step in steps]
@@ -204,7 +195,10 @@ def _readme(graph: Graph, steps: Sequence[Step]) -> str:
 
 def metadata_file(graph: Graph) -> bytes:
     """Return the text of the metadata file."""
-    document = {"@context": list(CONTEXTS), "@graph": graph.entities()}
+    context: list[Json] = list(CONTEXTS)
+    words = {*(kind for entity in graph.entities() for kind in kinds_of(entity)), *chain(*graph.entities())}
+    own = {term: meaning for term, meaning in TERMS.items() if term in words}
+    document = {"@context": [*context, own] if own else context, "@graph": graph.entities()}
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -254,43 +248,29 @@ def describe_root(
     # The day of the last run, not of building, so that the same records give the same crate.
     last = max(datetime.fromisoformat(record.end) for record in records)
     root["datePublished"] = last.astimezone(UTC).date().isoformat()
-    root["license"] = reference([_license(graph, details.license)])
-    organization = _organization(graph, details)
-    if details.author_orcid and orcid_url(details.author_orcid) is None:
-        raise InputError(f"'{details.author_orcid}' is not an ORCID; one looks like 0000-0002-1825-0097.")
-    root["author"] = reference([person(graph, details.author_name, details.author_orcid, organization)])
-    root["publisher"] = reference([organization])
+    root["license"] = reference([licence(graph, details.license)])
+    add_people(graph, details)
+    if details.biology is not None:
+        add_biology(graph, details.biology, _images(graph, records))
     root["conformsTo"] = reference(profiles)
     data = [entity["@id"] for entity in graph.entities() if {"File", "Dataset"} & set(kinds_of(entity))]
     root["hasPart"] = reference([identifier for identifier in data if identifier != "./"])
     root["mentions"] = reference(actions)
 
 
-def _license(graph: Graph, text: str | None) -> str:
-    """Add the licence, or the statement that there is none: data without one may not simply be reused."""
-    if not text:
-        return graph.add(
-            "#license-not-stated",
-            "CreativeWork",
-            name="No licence stated",
-            description="Whoever built this crate named no licence; ask them before you reuse it.",
-        )
-    return licence(graph, text)
+def _images(graph: Graph, records: Sequence[RunRecord]) -> list[str]:
+    """Return what the runs began with: images that were read, and not written before."""
+    made: set[str] = set()
+    images: dict[str, None] = {}
+    for record in records:
+        read = [resource for resource in record.inputs if resource.kind == "image"]
+        images |= {data_id(resource): None for resource in read if data_id(resource) not in made}
+        made |= {data_id(resource) for resource in record.outputs}
+    return [image for image in images if image in graph]
 
 
-def _organization(graph: Graph, details: CrateDetails) -> str:
-    if not details.organization:
-        if details.organization_url:
-            raise InputError("A web address of an organization was given without its name; give --organization too.")
-        return graph.not_stated()
-    url = details.organization_url
-    if url is not None and not url.startswith(("https://", "http://")):
-        raise InputError(f"'{url}' is no web address; it has to begin with https://.")
-    identifier = url or f"#organization-{quote(details.organization, safe='')}"
-    return graph.add(identifier, "Organization", name=details.organization, url=url or "about:blank")
-
-
-def _add_file(graph: Graph, name: str, content: bytes, description: str, **properties: Any) -> None:
+def add_file(graph: Graph, name: str, content: bytes, description: str, **properties: Any) -> None:
+    """Add a file that lies in the crate, or what it holds to the entity that it has already."""
     graph.add(
         name,
         "File",

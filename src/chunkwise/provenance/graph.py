@@ -8,7 +8,7 @@ from typing import Final
 
 from chunkwise.provenance.fields import Json
 
-__all__ = ["NOT_STATED", "Graph", "kinds_of", "reference"]
+__all__ = ["NOT_STATED", "Graph", "kinds_of", "reference", "targets"]
 
 #: The entity that stands where nobody was named; see :func:`Graph.not_stated`.
 NOT_STATED: Final = "#not-stated"
@@ -29,12 +29,11 @@ class Graph:
                 entity.setdefault(name, value)
         return identifier
 
-    def link(self, identifier: str, name: str, targets: Sequence[str], /) -> None:
+    def link(self, identifier: str, name: str, further: Sequence[str], /) -> None:
         """Let a property of an entity lead to further entities, beside those that it leads to already."""
-        if targets:
-            known = self._entities[identifier].get(name, [])
-            before = [link["@id"] for link in (known if isinstance(known, list) else [known])]
-            self._entities[identifier][name] = reference([*before, *targets])
+        if further:
+            before = targets(self._entities[identifier].get(name))
+            self._entities[identifier][name] = reference([*before, *further])
 
     def __contains__(self, identifier: str) -> bool:
         return identifier in self._entities
@@ -74,6 +73,11 @@ def reference(identifiers: Sequence[str]) -> Json:
     unique = list(dict.fromkeys(identifiers))
     links = [{"@id": identifier} for identifier in unique]
     return links[0] if len(links) == 1 else links
+
+
+def targets(value: Json) -> list[str]:
+    """Return the identifiers to which a property leads, whether it is one link, a list or missing."""
+    return [link["@id"] for link in (value if isinstance(value, list) else [value]) if isinstance(link, dict)]
 
 
 def kinds_of(entity: Mapping[str, Json]) -> list[str]:

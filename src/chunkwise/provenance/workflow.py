@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from chunkwise.provenance.entities import STATUS, Graph, add_action, add_program, data_id, reference
 from chunkwise.provenance.fields import Json
-from chunkwise.provenance.graph import kinds_of
+from chunkwise.provenance.graph import kinds_of, targets
 from chunkwise.provenance.record import RunRecord
 from chunkwise.provenance.software import home_page
 
@@ -28,9 +28,12 @@ __all__ = [
     "WORKFLOW_RO_CRATE",
     "WORKFLOW_TYPES",
     "Step",
+    "add_engine",
     "add_engines",
     "add_profile",
     "add_run",
+    "add_setting",
+    "add_settings",
     "add_step",
     "add_steps",
     "add_workflow",
@@ -95,12 +98,23 @@ def add_step(graph: Graph, record: RunRecord, name: str, record_file: str, table
     action = add_action(graph, record, name, record_file, tables, tool=tool)
     takes, makes = (_by_name((item.name, data_id(item)) for item in items) for items in (record.inputs, record.outputs))
     step = Step(name, (action,), tool, takes, makes)
-    for setting, value in record.parameters.items():
-        kind = next((said for type_, said in _TYPES if isinstance(value, type_)), "Text")
-        parameter = _formal(graph, step.parameter("setting", setting), setting, kind)
-        _example(graph, parameter, [f"#{name}-parameter-{quote(setting, safe='')}"])
-        graph.link(tool, "input", [parameter])
+    add_settings(graph, step, name, record.parameters)
     return step
+
+
+def add_settings(graph: Graph, step: Step, run: str, settings: Mapping[str, Json]) -> None:
+    """Tell which settings a step's tool has; the run's values are in the graph as ``#RUN-parameter-NAME``."""
+    for name, value in settings.items():
+        add_setting(
+            graph, step.tool, step.parameter("setting", name), name, value, f"#{run}-parameter-{quote(name, safe='')}"
+        )
+
+
+def add_setting(graph: Graph, program: str, parameter: str, name: str, value: Json, told: str) -> None:
+    """Add a formal parameter of a tool or workflow, and say that ``told`` is the value that it was given."""
+    kind = next((said for type_, said in _TYPES if isinstance(value, type_)), "Text")
+    _example(graph, _formal(graph, parameter, name, kind), [told])
+    graph.link(program, "input", [parameter])
 
 
 def add_steps(graph: Graph, workflow: str, steps: Sequence[Step]) -> list[str]:
@@ -182,7 +196,7 @@ def add_run(
         "startTime": min((action["startTime"] for action in every), key=datetime.fromisoformat),
         "endTime": max((action["endTime"] for action in every), key=datetime.fromisoformat),
         "actionStatus": STATUS["failed" if failed else "completed"],
-        "agent": reference([link["@id"] for action in last for link in _links(action.get("agent"))]),
+        "agent": reference([agent for action in last for agent in targets(action.get("agent"))]),
     }
     count = "one step" if len(steps) == 1 else f"{len(steps)} steps"
     run = graph.add(
@@ -250,7 +264,7 @@ def add_engines(graph: Graph, records: Sequence[RunRecord]) -> tuple[list[str], 
         dict.fromkeys(str(one.galaxy.get("server_version", "")) for one in records if one.galaxy is not None)
     )
     for version in servers:
-        engines.append(_program(graph, "Galaxy", "https://galaxyproject.org/", version))
+        engines.append(add_engine(graph, "Galaxy", "https://galaxyproject.org/", version))
     if servers:
         words.append("Galaxy started the runs of its tools.")
     by_hand = [record for record in records if record.galaxy is None]
@@ -261,13 +275,14 @@ def add_engines(graph: Graph, records: Sequence[RunRecord]) -> tuple[list[str], 
         cluster = record.cluster or {}
         if cluster:
             dask = record.software.get("distributed", "")
-            engines.append(_program(graph, "distributed", home_page("distributed"), dask))
+            engines.append(add_engine(graph, "distributed", home_page("distributed"), dask))
         if cluster.get("kind") in ("slurm", "allocation", "array"):
-            engines.append(_program(graph, "Slurm", "https://slurm.schedmd.com/", str(cluster.get("version", ""))))
+            engines.append(add_engine(graph, "Slurm", "https://slurm.schedmd.com/", str(cluster.get("version", ""))))
     return list(dict.fromkeys(engines)), " ".join(words)
 
 
-def _program(graph: Graph, name: str, url: str, version: str) -> str:
+def add_engine(graph: Graph, name: str, url: str, version: str) -> str:
+    """Add a program that starts steps or spreads their work."""
     identifier = f"{url}#{quote(name)}-{quote(version)}" if version else url
     version = version or "not recorded"
     return graph.add(identifier, "SoftwareApplication", name=name, softwareVersion=version, url=url)
@@ -344,7 +359,3 @@ def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 
 def _flat(groups: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [identifier for group in groups.values() for identifier in group]
-
-
-def _links(value: Json) -> list[dict[str, str]]:
-    return [] if value is None else value if isinstance(value, list) else [value]
