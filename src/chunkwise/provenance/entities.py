@@ -19,6 +19,7 @@ from chunkwise.provenance.record import STORES, Resource, RunRecord
 from chunkwise.provenance.software import home_page
 
 __all__ = [
+    "NOT_STATED_LICENCE",
     "STATUS",
     "Graph",
     "add_action",
@@ -33,7 +34,11 @@ __all__ = [
 
 _ORCID = re.compile(r"(?:https?://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])")
 _SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+_URL = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+#: The entity that stands where no licence was named; see :func:`licence`.
+NOT_STATED_LICENCE: Final = "#license-not-stated"
 
 #: What the profiles call the end of an action, by the record's word.
 STATUS: Final = {
@@ -215,9 +220,19 @@ def _citation(cite: Json) -> str | None:
     )
 
 
-def licence(graph: Graph, text: str) -> str:
-    """Add a licence: a web address, an SPDX identifier such as ``CC-BY-4.0``, or a sentence."""
-    if text.startswith(("https://", "http://")):
+def licence(graph: Graph, text: str | None) -> str:
+    """Add a licence: a web address, an SPDX identifier such as ``CC-BY-4.0``, or a sentence.
+
+    Without one, add the statement that there is none: what has no licence may not simply be reused.
+    """
+    if not text:
+        return graph.add(
+            NOT_STATED_LICENCE,
+            "CreativeWork",
+            name="No licence stated",
+            description="Whoever built this crate named no licence; ask them before you reuse it.",
+        )
+    if _URL.fullmatch(text):
         return graph.add(text, "CreativeWork", name=text, description="The licence, under its web address.", url=text)
     if _SPDX.fullmatch(text):
         address = f"https://spdx.org/licenses/{text}"
