@@ -10,6 +10,8 @@ with zarr-python, not with chunkwise, so that a fault of ours cannot hide on bot
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -232,6 +234,26 @@ def write_records() -> None:
     (HERE / "other.json").write_text('{"neither": "a reference nor a record"}\n')
 
 
+def write_crate(name: str) -> None:
+    """Write a crate that says by what a label image is recognised; every sum is taken here, of the files."""
+    from chunkwise.provenance.crate import build_crate
+    from chunkwise.provenance.record import RunRecord
+
+    folder = HERE / f"{name}.ome.zarr"
+    files = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
+    sums = {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in files}
+    root = hashlib.sha256("".join(f"{sums[key]}  {key}\n" for key, _ in files).encode()).hexdigest()
+    lines = "".join(f"{sums[key]}\t{path.stat().st_size}\t{key}\n" for key, path in files)
+    manifest = gzip.compress(lines.encode(), mtime=0)
+    record = json.loads((HERE / "segment_record.json").read_text())
+    record["inputs"] = []
+    output = record["outputs"][0] | {"location": f"/data/{name}.ome.zarr"}
+    record["outputs"] = [output | {"fingerprint": {"level": "full", "algorithm": "sha256-manifest", "value": root}}]
+    crate = HERE / f"{name}.crate.zip"
+    crate.unlink(missing_ok=True)
+    build_crate([RunRecord.from_dict(record)], crate, attachments={"manifest-1.tsv.gz": manifest})
+
+
 def main() -> None:
     """Write every store and record."""
     write_records()
@@ -254,6 +276,8 @@ def main() -> None:
         {"image-label": {"source": {"image": "../../"}}},
         levels=2,
     )
+
+    write_crate("coins_2d_labels")
 
     # Another's opinion on the coins: one overlooked, one in two halves, two as one, one that is none, the rest smaller.
     other = np.zeros_like(labels)

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "compare": "compare two label images: objects found, missed, split and merged",
     "fetch": "cut a piece out of a store, as a dataset of its own",
     "crate": "build or validate the RO-Crate that says what was done",
+    "verify": "check that stores and tables are still the same, byte for byte",
     "model": "for administrators: approve, list, test and remove bioimage.io models",
     "site": "for administrators: test every promise of the site file",
     "workspace": "for administrators: remove results that nobody needs any more",
@@ -133,7 +134,7 @@ def _stopping_in_order() -> Iterator[None]:
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would disturb what the first one began
-        raise _Terminated
+        raise _Terminated("SIGTERM")
 
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hands signals to the main thread only

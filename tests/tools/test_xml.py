@@ -28,6 +28,8 @@ NOT_OFFERED = {
     "objects --into-source": "a Galaxy job writes results of its own, never into its input",
     "objects --no-pyramid": "results are looked at, and viewers need the smaller levels",
     "segment --no-pyramid": "results are looked at, and viewers need the smaller levels",
+    "open --dandi": "the tool Verify data works it out",
+    "open --manifest": "crates of the tools hold the manifests of what they wrote",
     "measure --block": "chosen from the memory there is",
     "measure --crate": "the tool Build an RO-Crate makes one of the run record",
     "measure --reference": "the table is a dataset",
@@ -54,6 +56,8 @@ ONLY_IN_GALAXY = {
     "model",
     "location",
     "where",
+    "record",
+    "differences",
     "value",
 }
 

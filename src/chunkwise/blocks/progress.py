@@ -28,21 +28,29 @@ class Progress:
         Blocks that were done before.
     note : callable, optional
         Gives what there is to say of the workers, at the end of the line.
+    unit : str
+        What is counted.
     """
 
     #: Seconds before the first line of a log, and between two lines at most.
     FIRST, LONGEST = 1.0, 30.0
 
     def __init__(
-        self, name: str, total: int, voxels: int, skipped: int = 0, note: Callable[[], str] | None = None
+        self,
+        name: str,
+        total: int,
+        voxels: int,
+        skipped: int = 0,
+        note: Callable[[], str] | None = None,
+        unit: str = "blocks",
     ) -> None:
-        self._name, self._total, self._voxels, self._note = name, total, voxels, note
+        self._name, self._total, self._voxels, self._note, self._unit = name, total, voxels, note, unit
         self._done = self._skipped = skipped
         self._begin = self._last = time.monotonic()
         self._live = sys.stderr.isatty()
         self._pause = 0.2 if self._live else self.FIRST
         if skipped:
-            print(f"{name:<10} {skipped} of {total} blocks were done before", file=sys.stderr, flush=True)
+            print(f"{name:<10} {skipped} of {total} {unit} were done before", file=sys.stderr, flush=True)
 
     def advance(self, blocks: int) -> None:
         """Say that blocks are done."""
@@ -60,7 +68,7 @@ class Progress:
         rate = fresh / spent
         speed = f"{rate * self._voxels / self._total / 1e6:6.1f} Mvoxel/s" if self._voxels else ""
         left = (self._total - self._done) / rate if rate else 0.0
-        text = f"{self._name:<10} {self._done}/{self._total} blocks  {rate:6.1f} blocks/s  {speed}  " + (
+        text = f"{self._name:<10} {self._done}/{self._total} {self._unit}  {rate:6.1f} {self._unit}/s  {speed}  " + (
             f"left {clock(left)}" if self._done < self._total else f"took {clock(spent)}"
         )
         if self._done < self._total and self._note is not None and (note := self._note()):

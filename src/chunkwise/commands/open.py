@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
@@ -30,30 +31,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fingerprint",
-        choices=("none", "stat", "full"),
+        choices=("none", "stat", "sample", "full"),
         default="none",
         help="by what to recognise the store later: its metadata alone (none, the default, at once), also names, "
-        "sizes and times of all its files (stat), or every byte (full, reads the whole image)",
+        "sizes and times of all its files (stat), names, sizes and the bytes of a sample (sample), or every byte "
+        "(full, reads the whole image)",
+    )
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE.tsv.gz",
+        type=Path,
+        help="with --fingerprint full: write the list of all files with their sha256, by which 'chunkwise verify' can "
+        "name those that differ",
+    )
+    parser.add_argument(
+        "--dandi",
+        action="store_true",
+        help="with --fingerprint full: note the checksum by which the archive DANDI knows a Zarr, too",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Open the store and write the reference."""
+    from chunkwise.errors import InputError
+    from chunkwise.provenance.verify import survey
     from chunkwise.reference import check_usable, make_reference, metadata_paths, open_input
     from chunkwise.report.summary import headline
     from chunkwise.site import load_site
-    from chunkwise.storage.fingerprint import fingerprint
-    from chunkwise.storage.outputs import check_output_file
+    from chunkwise.storage.fingerprint import ALGORITHM, fingerprint
+    from chunkwise.storage.outputs import check_output_file, write_atomically
 
     check_output_file(args.output)
+    if (args.manifest is not None or args.dandi) and args.fingerprint != "full":
+        raise InputError("--manifest and --dandi tell of every byte, so they need --fingerprint full as well.")
+    if args.manifest is not None:
+        check_output_file(args.manifest)
     site = load_site()
     opened = open_input(args.location, site, user_text=args.user_text)
-    taken = fingerprint(opened.store.location, args.fingerprint, metadata_paths(opened.store))
+    location = opened.store.location
+    manifest, checksums = None, dict[str, str]()
+    if args.fingerprint == "full":
+        manifest, checksums = survey(location, args.dandi)
+        taken: dict[str, Any] = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
+    else:
+        taken = fingerprint(location, args.fingerprint, metadata_paths(opened.store))
+    if checksums:
+        taken["checksums"] = checksums
     reference = make_reference(opened.store, taken, opened.records)
     check_usable(reference, site)
+    if args.manifest is not None and manifest is not None:
+        write_atomically(args.manifest, manifest.to_bytes())
     reference.write(args.output)
     print(headline(opened.store))
     for finding in opened.store.findings:
         print(f"  {finding.severity}: {finding.where} {finding.message}")
+    for name, value in checksums.items():
+        print(f"{name}: {value}")
+    if args.manifest is not None:
+        print(f"Manifest: {args.manifest}")
     print(f"Reference: {args.output}")
     return 0

@@ -88,7 +88,7 @@ def fingerprint(
     paths: Iterable[str] = ("",),
     *,
     sample: int = SAMPLE,
-    advance: Callable[[int, int], None] | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Fingerprint a store.
 
@@ -103,7 +103,7 @@ def fingerprint(
     sample : int
         Objects that level ``sample`` reads beside the metadata documents.
     advance : callable, optional
-        Told how many of how many objects are done, now and then.
+        Called with the number of objects whenever one of them is done.
 
     Returns
     -------
@@ -124,22 +124,19 @@ def fingerprint(
         raise InputError(f"{location.address} is on a web server, which cannot list it; use --fingerprint none.")
     if location.is_url and level == "sample":
         raise InputError(f"{location.address} is on S3, where sizes are not asked for; use --fingerprint stat or full.")
-    try:
-        keys = object_keys(location)
-        value = manifest_digest(_counted(_values(location, level, keys, sample), len(keys), advance))
-    except OSError as error:
-        raise InputError(f"{error.filename} cannot be read: {os.strerror(error.errno or 0)}.") from None
+    keys = object_keys(location)
+    value = manifest_digest(_counted(_values(location, level, keys, sample), len(keys), advance))
     found = {"level": level, "algorithm": ALGORITHM, "value": value}
     return found | ({"sample": sample} if level == "sample" else {})
 
 
 def _counted(
-    values: Iterator[tuple[str, str]], total: int, advance: Callable[[int, int], None] | None
+    values: Iterator[tuple[str, str]], total: int, advance: Callable[[int], None] | None
 ) -> Iterator[tuple[str, str]]:
-    for number, value in enumerate(values, start=1):
+    for value in values:
         yield value
         if advance is not None:
-            advance(number, total)
+            advance(total)
 
 
 def _values(location: Location, level: str, keys: Sequence[str], sample: int) -> Iterator[tuple[str, str]]:

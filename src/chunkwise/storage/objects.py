@@ -40,16 +40,26 @@ def object_keys(location: Location, *, about: bool = False) -> list[str]:
     Raises
     ------
     InputError
-        If the store, or a folder in it, cannot be listed, as on a web server.
+        If the store, or a folder in it, cannot be listed, as on a web server; or if a name has a line break, with which
+        one object could pass for two.
     ResumableError
         If the server does not answer.
     """
     if location.is_url:
         if location.s3 is None:
-            raise InputError(f"{location.address} is on a web server, which cannot list what it has.")
+            raise InputError(
+                f"{location.address} is on a web server, which cannot list what it has; use --fingerprint none, by "
+                "which only its metadata are recognised."
+            )
         keys = list_keys(location)
     else:
-        keys = list(_walk(location.address))
+        try:
+            keys = list(_walk(location.address))
+        except OSError as error:
+            raise _unreadable(error) from None
+    for key in keys:
+        if "\n" in key:
+            raise InputError(f"The name {key!r} in {location.address} has a line break, which no Zarr has; remove it.")
     return sorted(key for key in keys if about or not is_about(key))
 
 
@@ -66,7 +76,11 @@ def object_path(location: Location, key: str) -> str:
     path = os.path.join(location.address, key)
     if os.path.islink(path):
         path = location.child(key).address  # a digest tells of what it is a digest
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise _unreadable(error) from None
+    if not stat.S_ISREG(mode):
         raise InputError(f"{path} is no plain file, so it is no object of a store.")
     return path
 
@@ -95,12 +109,15 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
         sha256 = hashlib.sha256()
         other = hashlib.md5(usedforsecurity=False) if md5 else None
         size = 0
-        with open(object_path(location, key), "rb", buffering=0) as file:
-            while count := file.readinto(piece):
-                sha256.update(piece[:count])
-                if other is not None:
-                    other.update(piece[:count])
-                size += count
+        try:
+            with open(object_path(location, key), "rb", buffering=0) as file:
+                while count := file.readinto(piece):
+                    sha256.update(piece[:count])
+                    if other is not None:
+                        other.update(piece[:count])
+                    size += count
+        except OSError as error:
+            raise _unreadable(error) from None
         yield Seen(key, sha256.hexdigest(), size, None if other is None else other.hexdigest())
 
 
@@ -112,6 +129,10 @@ def _walk(top: str) -> Iterator[str]:
         inner = os.path.relpath(folder, top).replace(os.sep, "/")
         for name in files:
             yield name if inner == "." else f"{inner}/{name}"
+
+
+def _unreadable(error: OSError) -> InputError:
+    return InputError(f"{error.filename} cannot be read: {os.strerror(error.errno or 0)}.")
 
 
 def _md5(content: bytes) -> str:

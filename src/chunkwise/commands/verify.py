@@ -1,0 +1,242 @@
+"""Check that data are still the same, byte for byte.
+
+A reference, a run record or a crate says by what every store and table is recognised: mostly by the sha256
+of all its bytes. 'verify' reads what lies there now, and names every object that was changed, truncated or
+added, or is missing.
+
+  chunkwise verify labels.json
+  chunkwise verify crate.zip --what outputs --json report.json
+  chunkwise verify /elsewhere/labels.ome.zarr --against crate.zip
+
+The exit code is 0 where all that was looked at is the same, 1 where anything differs or is missing, 2 for
+what cannot be used, and 3 for a place that the site's policy does not allow.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chunkwise.provenance.claims import Claim, Statement
+    from chunkwise.provenance.verify import Outcome
+    from chunkwise.site import Site
+    from chunkwise.storage.location import Location
+    from chunkwise.storage.manifest import Manifest
+
+__all__ = ["add_arguments", "run"]
+
+#: Objects that are printed of one store; a report has all of them.
+PRINTED = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="a reference, run record or crate, whose data are looked at where they lie; or, with --against, a store "
+        "or a file (path, URL, or reference)",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="what DATA is held against: the reference, run record, crate or manifest that says what it should be. "
+        "Beside a reference, record or crate, a manifest helps to name the objects that differ",
+    )
+    parser.add_argument(
+        "--what",
+        choices=("result", "outputs", "inputs", "all"),
+        help="which of the data that a file names: what a reference refers to or the last run wrote, what any run "
+        "wrote, what runs read and none of them wrote, or all (default: result for a reference, all for the others)",
+    )
+    parser.add_argument(
+        "--dandi",
+        action="store_true",
+        help="work out the checksum by which the archive DANDI knows a Zarr, too; reads every byte",
+    )
+    parser.add_argument("--json", metavar="REPORT.json", type=Path, help="write what was found as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hold the data against what was said of them, and return the exit code."""
+    import json
+
+    from chunkwise.errors import InputError
+    from chunkwise.provenance.claims import is_statement, read_statement
+    from chunkwise.provenance.verify import places_of, verify
+    from chunkwise.site import load_site
+    from chunkwise.storage.outputs import check_output_file, write_atomically
+
+    if args.json is not None:
+        check_output_file(args.json)
+    site = load_site()
+    sayings, manifests = _read_against(args)
+    typed = bool(sayings)
+    if sayings:
+        places, more = _copy(args, site, *sayings[0])
+    elif is_statement(args.data):
+        statement = read_statement(args.data, args.what)
+        if statement.alone:
+            raise InputError(f"{args.data} is a manifest; name the store, and give this file as --against.")
+        places, more = places_of(statement.claims, site, args.data), statement.manifests
+    elif manifests:
+        places, typed = [_by_manifest(args.data, manifests[0], site)], True
+        more = ()
+    elif ":" not in args.data and not Path(args.data).exists():
+        raise InputError(f"There is no {args.data}; give a reference, run record or crate, or a store and --against.")
+    else:
+        raise InputError(
+            f"{args.data} does not say what it should be; give --against with the reference, run record, crate or "
+            "manifest that does."
+        )
+    _check_use(manifests, [claim for claim, _ in places], args.data)
+    outcomes = [
+        verify(claim, location, (*more, *manifests), site=site, typed=typed, dandi=args.dandi)
+        for claim, location in places
+    ]
+    looked_at = [outcome for outcome in outcomes if outcome.status != "unknown"]
+    if not looked_at:
+        reason = f"{outcomes[0].claim.text}: {outcomes[0].note}" if outcomes else f"{args.data} names none"
+        raise InputError(f"There are no data that could be verified ({reason}).")
+    for outcome in outcomes:
+        _print(outcome)
+    different = sum(outcome.differs for outcome in looked_at)
+    if args.json is not None:
+        content = {
+            "chunkwise_verification": 1,
+            "same": different == 0,
+            "looked_at": len(looked_at),
+            "different": different,
+            "data": [outcome.document() for outcome in outcomes],
+        }
+        write_atomically(args.json, (json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode())
+    print(_total(len(looked_at), different))
+    return 1 if different else 0
+
+
+def _read_against(args: argparse.Namespace) -> tuple[list[tuple[str, Statement]], list[Manifest]]:
+    """Part what --against names into what says something of data, one at most, and manifests."""
+    from chunkwise.errors import InputError
+    from chunkwise.provenance.claims import is_statement, read_statement
+
+    sayings: list[tuple[str, Statement]] = []
+    manifests: list[Manifest] = []
+    for path in args.against:
+        if not is_statement(path):
+            raise InputError(f"There is no file {path} to hold the data against.")
+        statement = read_statement(path, args.what or "all")
+        if statement.alone:
+            manifests += statement.manifests
+        else:
+            sayings.append((path, statement))
+    if len(sayings) > 1:
+        raise InputError("--against takes one reference, run record or crate; others may only be manifests.")
+    return sayings, manifests
+
+
+def _copy(
+    args: argparse.Namespace, site: Site | None, source: str, statement: Statement
+) -> tuple[list[tuple[Claim, Location]], Sequence[Manifest]]:
+    """Pair a store or a file that a person named with what a file says of it."""
+    from chunkwise.provenance.files import describe_file
+    from chunkwise.provenance.verify import choose, survey
+    from chunkwise.reference import locate, read_reference
+
+    reference = read_reference(args.data)
+    location, _ = locate(args.data, site)
+    is_file = reference is None and not location.is_url and Path(location.address).is_file()
+    claims = [claim for claim in statement.claims if claim.store != is_file]
+
+    def digest() -> str:
+        if is_file:
+            return str(describe_file(location.address).get("fingerprint", {}).get("value"))
+        return survey(location)[0].digest
+
+    return [(choose(claims, location.name, digest, source), location)], statement.manifests
+
+
+def _by_manifest(data: str, manifest: Manifest, site: Site | None) -> tuple[Claim, Location]:
+    """Pair a store with what its manifest alone says of it."""
+    from chunkwise.provenance.claims import Claim
+    from chunkwise.reference import locate
+
+    location, _ = locate(data, site)
+    claim = Claim("store", "image", location.relative, location.root, "full", manifest.digest, size=manifest.size)
+    return claim, location
+
+
+def _check_use(manifests: Sequence[Manifest], claims: Sequence[Claim], data: str) -> None:
+    """Refuse a manifest that is none of anything that is looked at: whoever gave it expects names of objects."""
+    from chunkwise.errors import InputError
+
+    known = {claim.value for claim in claims if claim.level == "full"}
+    for manifest in manifests:
+        if manifest.digest not in known:
+            raise InputError(
+                f"A manifest given as --against has the root digest {manifest.digest[:16]}..., and nothing that is "
+                f"looked at in {data} has: it is that of another store, or of another state of it."
+            )
+
+
+def _print(outcome: Outcome) -> None:
+    from chunkwise.provenance.verify import COVERS
+
+    claim, difference = outcome.claim, outcome.difference
+    covers = COVERS.get(claim.level or "", "").format(sample=claim.sample)
+    place = f"{claim.text} ({claim.role})"
+    if outcome.status == "unknown":
+        print(f"not looked at  {place}: {outcome.note}")
+    elif outcome.status == "missing":
+        print(f"MISSING  {place}: there is nothing")
+    elif outcome.status == "same":
+        read = f", {outcome.objects} objects, {outcome.size} bytes" if claim.store and outcome.objects else ""
+        print(f"same     {place}: {covers}{read}")
+    elif difference is None:
+        names = "; no manifest is at hand that could name the objects" if claim.store else ""
+        names = f"; {outcome.note}" if outcome.note else names
+        print(f"CHANGED  {place}: compared was {covers}{names}")
+    else:
+        counts = [
+            f"{len(keys)} {word}"
+            for word, keys in (
+                ("changed", difference.changed),
+                ("truncated", difference.truncated),
+                ("missing", difference.missing),
+                ("added", difference.added),
+            )
+            if keys
+        ]
+        print(f"CHANGED  {place}: {', '.join(counts) or 'another checksum'}")
+        _print_objects(difference)
+    for name, value in outcome.checksums.items():
+        print(f"  {name} {value}")
+
+
+def _print_objects(difference: Any) -> None:
+    lines = [("changed", key, "") for key in difference.changed]
+    lines += [("truncated", key, "") for key in difference.truncated]
+    lines += [("missing", key, "") for key in difference.missing]
+    for key in difference.added:
+        origin = difference.renamed.get(key)
+        lines.append(("added", key, f" (the bytes of {_shown(origin)}, which is missing)" if origin else ""))
+    for word, key, note in lines[:PRINTED]:
+        print(f"  {word:<9} {_shown(key)}{note}")
+    if len(lines) > PRINTED:
+        print(f"  and {len(lines) - PRINTED} more, which --json writes")
+
+
+def _shown(key: str) -> str:
+    """Write a key so that no name of a file can disturb a terminal."""
+    return key if key.isprintable() else repr(key)
+
+
+def _total(looked_at: int, different: int) -> str:
+    if different:
+        return f"{different} of {looked_at} {'differs' if different == 1 else 'differ'}"
+    return "The same" if looked_at == 1 else f"All {looked_at} are the same"

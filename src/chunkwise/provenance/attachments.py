@@ -1,0 +1,134 @@
+"""The small files beside the records: the tables of blocks and the manifests in crates and run directories."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from chunkwise.errors import InputError
+from chunkwise.storage.json_text import parse_json
+from chunkwise.storage.manifest import LARGEST, Manifest
+
+__all__ = ["attachments_of", "check_crate", "is_crate_folder", "joined", "manifests_in", "read_manifest"]
+
+METADATA_FILE: Final = "ro-crate-metadata.json"
+_ATTACHMENT = re.compile(r"(?:blocks|manifest)-[A-Za-z0-9-]{1,40}\.tsv\.gz")
+_MANIFEST = re.compile(r"manifest-[A-Za-z0-9-]{1,40}\.tsv\.gz")
+
+
+def is_crate_folder(file: Path | str) -> bool:
+    """Whether a folder is an unpacked crate, and no store that has an ``ro-crate-metadata.json`` of its own."""
+    file = Path(file)
+    return (file / METADATA_FILE).is_file() and (file / "records").is_dir()
+
+
+def attachments_of(file: Path | str) -> dict[str, bytes]:
+    """Return the tables of blocks and the manifests that lie in a crate; nothing of whatever is no crate.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read, or are absurdly large.
+    """
+    if not (is_crate_folder(file) or zipfile.is_zipfile(file)):
+        return {}
+    with _opened(file) as (names, read):
+        return {name: read(name) for name in names if _ATTACHMENT.fullmatch(name)}
+
+
+def joined(several: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
+    """Put attachments of several crates together: what is the same once, what only has the same name under two."""
+    found: dict[str, bytes] = {}
+    for attachments in several:
+        for name, content in attachments.items():
+            if found.get(name, content) != content:
+                stem, end = name.split(".", 1)
+                name = f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}.{end}"
+            found[name] = content
+    return found
+
+
+def manifests_in(file: Path | str) -> list[Manifest]:
+    """Read the manifests that lie in a crate.
+
+    Raises
+    ------
+    InputError
+        If one is damaged.
+    """
+    return [
+        Manifest.from_bytes(content, f"{name} in {file}")
+        for name, content in attachments_of(file).items()
+        if _MANIFEST.fullmatch(name)
+    ]
+
+
+def read_manifest(path: Path | str) -> Manifest | None:
+    """Read the file of a manifest; None where there is no such file.
+
+    Raises
+    ------
+    InputError
+        If it is no manifest, or cannot be read.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    return Manifest.from_bytes(content, str(path))
+
+
+def check_crate(file: Path | str) -> None:
+    """Hold the files of a crate to the sha256 that its metadata say of them.
+
+    Raises
+    ------
+    InputError
+        If it is no crate, or one of its files was changed afterwards.
+    """
+    with _opened(file) as (names, read):
+        if METADATA_FILE not in names:
+            raise InputError(f"{file} is no crate: it has no {METADATA_FILE}.")
+        try:
+            graph = parse_json(read(METADATA_FILE))["@graph"]
+            said = {str(entity["@id"]): str(entity["sha256"]) for entity in graph if "sha256" in entity}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise InputError(f"The metadata of {file} are not those of a crate.") from None
+        if len(set(names)) < len(names) or any(name.startswith("records/") and name not in said for name in names):
+            raise InputError(f"{file} holds files that it does not describe, so that it was changed by hand.")
+        for name in names:
+            if name in said and hashlib.sha256(read(name)).hexdigest() != said[name]:
+                raise InputError(
+                    f"{name} in {file} is not the file that the crate describes: it was changed after the crate was "
+                    "made, so that nothing in it can be relied on."
+                )
+
+
+@contextmanager
+def _opened(file: Path | str) -> Iterator[tuple[Sequence[str], Callable[[str], bytes]]]:
+    """Open a crate, a zip file or a folder: the names of its files, sorted, and what reads one."""
+    file = Path(file)
+    try:
+        if file.is_dir():
+            names = [path.relative_to(file).as_posix() for path in file.rglob("*") if path.is_file()]
+            yield sorted(names), lambda name: (file / name).read_bytes()
+            return
+        with zipfile.ZipFile(file) as archive:
+
+            def read(name: str) -> bytes:
+                if archive.getinfo(name).file_size > LARGEST:
+                    raise InputError(f"{name} in {file} is too large.")
+                return archive.read(name)
+
+            yield sorted(archive.namelist()), read
+    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    except RuntimeError as error:  # an encrypted file
+        raise InputError(f"{file} cannot be read: {error}.") from None
