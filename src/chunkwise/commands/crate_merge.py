@@ -1,0 +1,65 @@
+"""``chunkwise crate merge``: Galaxy's own export of an invocation and our records as one crate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from chunkwise.commands import crate_about
+
+__all__ = ["add_arguments"]
+
+MERGE = """\
+Put Galaxy's own export of a workflow's invocation and the run records together into one RO-Crate.
+
+In Galaxy, open the invocation, choose Export and RO-Crate there. Galaxy knows the workflow, its jobs and its
+datasets; the run records know what was done to which bytes, and when. Records and references that lie in the
+export are found by themselves."""
+
+
+def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the action and its options."""
+    merge = actions.add_parser(
+        "merge",
+        help="join a crate that Galaxy exported with run records",
+        description=MERGE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    merge.set_defaults(act=_merge)
+    merge.add_argument(
+        "--galaxy",
+        metavar="INVOCATION.zip",
+        type=Path,
+        required=True,
+        help="the RO-Crate that Galaxy exported for one invocation (rocrate.zip)",
+    )
+    merge.add_argument(
+        "--runs",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="references, run records or crates of the invocation's runs, beside those that are in the export",
+    )
+    merge.add_argument(
+        "--outside",
+        action="store_true",
+        help="list runs that belong to no job of the invocation as well, outside of the workflow, instead of refusing",
+    )
+    merge.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
+    crate_about.add_about(merge)
+
+
+def _merge(args: argparse.Namespace) -> int:
+    from chunkwise.provenance.collect import read_records
+    from chunkwise.provenance.galaxy_join import RecordFile
+    from chunkwise.provenance.galaxy_merge import merge_crate
+
+    runs = [RecordFile.given(path, read_records(path)) for path in args.runs]
+    details = crate_about.details_of(args)
+    merged = merge_crate(args.galaxy, runs, args.output, details=details, outside=args.outside)
+    steps = "1 step" if merged.steps == 1 else f"{merged.steps} steps"
+    others = f", {merged.outside} outside of the workflow" if merged.outside else ""
+    print(f"{args.output}: {steps} of the workflow, {merged.joined} jobs with a run record{others}")
+    return 0
