@@ -98,7 +98,7 @@ def build_crate(
     details : CrateDetails, optional
     attachments : mapping of str to bytes, optional
         Small files to lie in the crate, such as ``blocks-1.tsv.gz``. One that a record names as
-        ``blocks["table"]`` is linked to that run.
+        ``blocks["table"]`` or ``blocks["manifest"]`` is linked to that run.
     kind : str
         ``process``: runs side by side. ``provenance``: the steps of a workflow. ``auto``: the latter where a run
         read what another one wrote.
@@ -149,7 +149,7 @@ def crate_files(
     for name, content in files.items():
         add_file(graph, name, content, "Further file of the runs")
         for record in records:
-            if record.blocks is not None and record.blocks.get("table") == name:
+            if _is_of(record, name, content):
                 tables.setdefault(record.id, []).append(name)
 
     actions: list[str] = []
@@ -280,6 +280,19 @@ def add_file(graph: Graph, name: str, content: bytes, description: str, **proper
         contentSize=str(len(content)),
         sha256=hashlib.sha256(content).hexdigest(),
         **properties,
+    )
+
+
+def _is_of(record: RunRecord, name: str, content: bytes) -> bool:
+    """Whether a file is the table or the manifest of a run: by its sum, and by its name only where there is no sum.
+
+    In a crate made of several, files of one name may be those of two runs.
+    """
+    blocks = record.blocks or {}
+    digest = hashlib.sha256(content).hexdigest()
+    return any(
+        blocks[total] == digest if total in blocks else blocks.get(kind) == name
+        for kind, total in (("table", "sha256"), ("manifest", "manifest_sha256"))
     )
 
 
