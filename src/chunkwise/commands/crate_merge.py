@@ -52,13 +52,15 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _merge(args: argparse.Namespace) -> int:
+    from chunkwise.provenance.attachments import attachments_of, joined
     from chunkwise.provenance.collect import read_records
     from chunkwise.provenance.galaxy_join import RecordFile
     from chunkwise.provenance.galaxy_merge import merge_crate
 
     runs = [RecordFile.given(path, read_records(path)) for path in args.runs]
     details = crate_about.details_of(args)
-    merged = merge_crate(args.galaxy, runs, args.output, details=details, outside=args.outside)
+    attachments = joined(attachments_of(path) for path in args.runs)
+    merged = merge_crate(args.galaxy, runs, args.output, details=details, attachments=attachments, outside=args.outside)
     steps = "1 step" if merged.steps == 1 else f"{merged.steps} steps"
     others = f", {merged.outside} outside of the workflow" if merged.outside else ""
     print(f"{args.output}: {steps} of the workflow, {merged.joined} jobs with a run record{others}")

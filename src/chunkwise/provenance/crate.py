@@ -51,8 +51,10 @@ __all__ = [
     "PREVIEW_FILE",
     "README_FILE",
     "CrateDetails",
+    "add_attachments",
     "add_file",
     "build_crate",
+    "checked_attachments",
     "crate_files",
     "describe_root",
     "in_order",
@@ -137,7 +139,7 @@ def crate_files(
     records = in_order(records)
     joined = joined_by_place(records)
     workflow = kind == "provenance" or (kind == "auto" and _is_chain(joined))
-    files = dict(_checked_attachments(attachments or {}))
+    files = checked_attachments(attachments or {})
     graph = Graph()
     graph.add(METADATA_FILE, "CreativeWork", about={"@id": "./"}, conformsTo={"@id": "https://w3id.org/ro/crate/1.1"})
     graph.add("./", "Dataset")
@@ -145,13 +147,7 @@ def crate_files(
     if workflow:
         graph.add(WORKFLOW_FILE, WORKFLOW_TYPES)  # among the first, where readers look for it
 
-    tables: dict[str, list[str]] = {}
-    for name, content in files.items():
-        add_file(graph, name, content, "Further file of the runs")
-        for record in records:
-            if _is_of(record, name, content):
-                tables.setdefault(record.id, []).append(name)
-
+    tables = add_attachments(graph, records, files)
     actions: list[str] = []
     steps: list[Step] = []
     for number, (record, known) in enumerate(zip(records, joined, strict=True), start=1):
@@ -182,6 +178,19 @@ def crate_files(
     files[METADATA_FILE] = metadata_file(graph)
     files[PREVIEW_FILE] = preview_page(graph["./"], records).encode()
     return files
+
+
+def add_attachments(
+    graph: Graph, records: Sequence[RunRecord], attachments: Mapping[str, bytes]
+) -> dict[str, list[str]]:
+    """Add small files about the runs, and return by the id of the record which are of its run."""
+    found: dict[str, list[str]] = {}
+    for name, content in attachments.items():
+        add_file(graph, name, content, "Further file of the runs")
+        for record in records:
+            if _is_of(record, name, content):
+                found.setdefault(record.id, []).append(name)
+    return found
 
 
 def readme(graph: Graph, steps: Sequence[Step]) -> str:
@@ -296,7 +305,8 @@ def _is_of(record: RunRecord, name: str, content: bytes) -> bool:
     )
 
 
-def _checked_attachments(attachments: Mapping[str, bytes]) -> Mapping[str, bytes]:
+def checked_attachments(attachments: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return attachments in the order of their names; one whose name is not a plain one is refused."""
     for name in attachments:
         if not _ATTACHMENT.fullmatch(name) or name in _OURS:
             raise InputError(f"'{name}' cannot be the name of a file in a crate.")

@@ -23,7 +23,9 @@ from chunkwise.provenance.crate import (
     PREVIEW_FILE,
     README_FILE,
     CrateDetails,
+    add_attachments,
     add_file,
+    checked_attachments,
     describe_root,
     metadata_file,
     readme,
@@ -86,6 +88,7 @@ def merge_crate(
     output: Path | str,
     *,
     details: CrateDetails | None = None,
+    attachments: Mapping[str, bytes] | None = None,
     outside: bool = False,
 ) -> Merged:
     """Write the crate of an invocation as a zip file.
@@ -99,6 +102,8 @@ def merge_crate(
     output : path
         The zip file; it may exist only if it is empty.
     details : CrateDetails, optional
+    attachments : mapping of str to bytes, optional
+        As :func:`chunkwise.provenance.crate.build_crate`.
     outside : bool
         Whether records that belong to no job are listed as runs outside of the workflow.
 
@@ -109,7 +114,7 @@ def merge_crate(
         :func:`chunkwise.provenance.galaxy_join.join_records`; also if there is no record at all, or the output exists.
     """
     check_output_file(output)
-    merged = merged_files(read_galaxy_export(export), runs, details=details, outside=outside)
+    merged = merged_files(read_galaxy_export(export), runs, details=details, attachments=attachments, outside=outside)
     write_crate(merged.files, output)
     return merged
 
@@ -119,6 +124,7 @@ def merged_files(
     runs: Sequence[RecordFile],
     *,
     details: CrateDetails | None = None,
+    attachments: Mapping[str, bytes] | None = None,
     outside: bool = False,
 ) -> Merged:
     """Return the files of the crate of an invocation; parameters and errors as :func:`merge_crate`."""
@@ -128,21 +134,28 @@ def merged_files(
             "export the invocation with its files."
         )
     joined, others = join_records(invocation, runs, outside=outside)
-    merger = _Merger(invocation, joined, others)
+    merger = _Merger(invocation, joined, others, checked_attachments(attachments or {}))
     return Merged(merger.build(details or CrateDetails()), len(merger.steps), len(joined), len(others))
 
 
 class _Merger:
     """Builds one crate; the graph fills from the workflow over its steps to the root."""
 
-    def __init__(self, invocation: Invocation, joined: Mapping[str, RunRecord], others: Sequence[RunRecord]) -> None:
+    def __init__(
+        self,
+        invocation: Invocation,
+        joined: Mapping[str, RunRecord],
+        others: Sequence[RunRecord],
+        attachments: dict[str, bytes],
+    ) -> None:
         self.invocation = invocation
         self.records = in_order([*joined.values(), *others])
         known = {record.id: record for record in joined_by_place(self.records)}
         self.joined = {job: known[record.id] for job, record in joined.items()}
         self.others = [known[record.id] for record in others]
         self.workflow = invocation.main_workflow
-        self.files: dict[str, bytes] = {}
+        self.attachments = attachments
+        self.files = dict(attachments)
         self.graph = Graph()
         self.datasets = Datasets(self.graph, invocation)
         self.steps: list[Step] = []
@@ -158,10 +171,13 @@ class _Merger:
         graph.add("./", "Dataset", mainEntity={"@id": self.workflow})
         graph.add(PREVIEW_FILE, "CreativeWork", name="Page to read", about={"@id": "./"}, encodingFormat="text/html")
         self._add_workflow()
+        self.tables = add_attachments(graph, self.records, self.attachments)
         outside = []
         for record in self.others:
             name = self._unique(f"outside {record.command}")
-            outside.append(add_action(graph, record, name, self._add_record(record, name)))
+            outside.append(
+                add_action(graph, record, name, self._add_record(record, name), self.tables.get(record.id, ()))
+            )
         for identifier, record in self.joined.items():
             job = invocation.jobs[identifier]
             self.datasets.recognise(record.inputs, job.inputs, made=False)
@@ -280,7 +296,9 @@ class _Merger:
         """Add a job that has a record: what the record says, and the datasets that only Galaxy knows."""
         graph = self.graph
         graph.link(tool, "softwareRequirements", [add_program(graph, record)])
-        action = add_action(graph, record, name, self._add_record(record, name), tool=tool)
+        action = add_action(
+            graph, record, name, self._add_record(record, name), self.tables.get(record.id, ()), tool=tool
+        )
         graph[action]["description"] = f"{graph[action]['description']} It was the job {job.id} of Galaxy."
         if job.state in FAILED_STATES and record.status == "completed":
             graph[action].update(_failure(job))
