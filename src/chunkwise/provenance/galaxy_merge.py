@@ -7,7 +7,6 @@ files and the records.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,12 +30,13 @@ from chunkwise.provenance.crate import (
     readme,
     write_crate,
 )
-from chunkwise.provenance.entities import STATUS, add_action, add_program, licence, orcid_url
+from chunkwise.provenance.entities import STATUS, add_action, add_program
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.galaxy_data import Datasets, flat_parameters
 from chunkwise.provenance.galaxy_export import read_galaxy_export
 from chunkwise.provenance.galaxy_invocation import GalaxyJob, GalaxyStep, Invocation
 from chunkwise.provenance.galaxy_join import RecordFile, join_records, short_tool
+from chunkwise.provenance.galaxy_workflow import GALAXY_PAGE, add_galaxy_workflow
 from chunkwise.provenance.graph import Graph, reference, targets
 from chunkwise.provenance.preview import preview_page
 from chunkwise.provenance.record import RunRecord
@@ -45,7 +45,6 @@ from chunkwise.provenance.workflow import (
     PROFILES,
     RUN,
     WORKFLOW_RO_CRATE,
-    WORKFLOW_TYPES,
     Step,
     add_engine,
     add_engines,
@@ -59,10 +58,6 @@ from chunkwise.storage.outputs import check_output_file
 
 __all__ = ["Merged", "merge_crate", "merged_files"]
 
-GALAXY_PAGE: Final = "https://galaxyproject.org/"
-GALAXY_LANGUAGE: Final = "https://w3id.org/workflowhub/workflow-ro-crate#galaxy"
-CWL_LANGUAGE: Final = "https://w3id.org/workflowhub/workflow-ro-crate#cwl"
-BIOSCHEMAS: Final = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 #: What Galaxy calls jobs and invocations that did not end well.
 FAILED_STATES: Final = ("cancelled", "cancelling", "deleted", "deleting", "error", "failed", "stopped")
 
@@ -170,7 +165,7 @@ class _Merger:
         graph.link(METADATA_FILE, "conformsTo", [WORKFLOW_RO_CRATE])
         graph.add("./", "Dataset", mainEntity={"@id": self.workflow})
         graph.add(PREVIEW_FILE, "CreativeWork", name="Page to read", about={"@id": "./"}, encodingFormat="text/html")
-        self._add_workflow()
+        self.files |= add_galaxy_workflow(graph, invocation)
         self.tables = add_attachments(graph, self.records, self.attachments)
         outside = []
         for record in self.others:
@@ -207,55 +202,6 @@ class _Merger:
         self.files[METADATA_FILE] = metadata_file(graph)
         self.files[PREVIEW_FILE] = preview_page(graph["./"], self.records).encode()
         return self.files
-
-    def _add_workflow(self) -> None:
-        """Add the files of the workflow; the one that Galaxy calls the main one stands for the workflow."""
-        graph, invocation = self.graph, self.invocation
-        language = graph.add(
-            GALAXY_LANGUAGE,
-            "ComputerLanguage",
-            name="Galaxy",
-            identifier={"@id": GALAXY_PAGE},
-            url={"@id": GALAXY_PAGE},
-        )
-        graph.add(
-            self.workflow,
-            WORKFLOW_TYPES,
-            name=invocation.workflow_name,
-            conformsTo={"@id": BIOSCHEMAS},
-            programmingLanguage=reference([language]),
-            version=_version(invocation.files[self.workflow]),
-            description=invocation.workflow_text or None,
-            url=GALAXY_PAGE,
-            license=reference([licence(graph, invocation.workflow_license)]) if invocation.workflow_license else None,
-            creator=reference([self._creator(one) for one in invocation.workflow_creators]),
-        )
-        for name, content in invocation.files.items():
-            self.files[name] = content
-            if name.endswith(".cwl"):
-                cwl = graph.add(
-                    CWL_LANGUAGE,
-                    "ComputerLanguage",
-                    name="Common Workflow Language",
-                    identifier={"@id": "https://w3id.org/cwl/"},
-                    url={"@id": "https://www.commonwl.org/"},
-                )
-                graph.add(
-                    name,
-                    ("File", "SoftwareSourceCode", "HowTo"),
-                    programmingLanguage=reference([cwl]),
-                    url=GALAXY_PAGE,
-                    version=_version(content),
-                )
-                graph.link(self.workflow, "subjectOf", [name])
-            add_file(graph, name, content, "The workflow, as Galaxy exported it")
-
-    def _creator(self, one: Mapping[str, Json]) -> str:
-        """Add who made the workflow, by name and ORCID alone: Galaxy's file may hold an e-mail address."""
-        name, told = str(one.get("name") or "Not named"), str(one.get("identifier") or "")
-        kind = "Organization" if one.get("class") == "Organization" else "Person"
-        identifier = orcid_url(told) or f"#creator-{quote(name, safe='')}"
-        return self.graph.add(identifier, kind, name=name, url="about:blank" if kind == "Organization" else None)
 
     def _add_step(self, step: GalaxyStep) -> Step:
         """Add all jobs of a step; they share the tool, and what they took and made is taken together."""
@@ -407,11 +353,6 @@ class _Merger:
             name, number = f"{plain}-{number}", number + 1
         self.names.add(name)
         return name
-
-
-def _version(content: bytes) -> str:
-    """Galaxy's files do not name the release that was run: another content is another version."""
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _failure(job: GalaxyJob) -> dict[str, Json]:
