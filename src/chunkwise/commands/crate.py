@@ -8,12 +8,15 @@ against the rules of the RO-Crate community, without a network.
 
   chunkwise crate build --from labels.json objects.json --output crate.zip --license CC-BY-4.0
   chunkwise crate validate crate.zip
+  chunkwise crate rerun crate.zip --dry-run
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+from chunkwise.commands import crate_rerun
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,7 +34,7 @@ a rule, 2 for something that is no crate."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the two actions and their options."""
+    """Add the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
 
     build = actions.add_parser(
@@ -84,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how strict to be: what a crate must have, should have, may have (default: recommended)",
     )
     validate.add_argument("--profile", help="the profile to hold it to (default: the one that the crate names)")
+    crate_rerun.add_arguments(actions)
 
 
 def run(args: argparse.Namespace) -> int:

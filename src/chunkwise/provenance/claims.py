@@ -23,7 +23,7 @@ from chunkwise.reference import Reference, read_reference
 from chunkwise.storage.fingerprint import ALGORITHM, SAMPLE
 from chunkwise.storage.manifest import Manifest
 
-__all__ = ["WHAT", "Claim", "Statement", "is_statement", "read_statement"]
+__all__ = ["WHAT", "Claim", "Statement", "claim_of", "is_statement", "read_statement"]
 
 #: Which of the data that a file names.
 WHAT: Final = ("result", "outputs", "inputs", "all")
@@ -121,7 +121,7 @@ def _of_reference(reference: Reference, path: str, what: str) -> tuple[Claim, ..
     """The claims of a reference, which has to say of its store what the run says that wrote it."""
     try:
         records = [RunRecord.from_dict(record) for record in reference.records]
-        own = _claim(
+        own = claim_of(
             Resource(
                 name="store",
                 kind=reference.kind,
@@ -148,12 +148,12 @@ def _of_reference(reference: Reference, path: str, what: str) -> tuple[Claim, ..
 
 
 def _of_records(records: list[RunRecord], what: str) -> tuple[Claim, ...]:
-    written = [_claim(item, f"output of {record.command}") for record in records for item in record.outputs]
+    written = [claim_of(item, f"output of {record.command}") for record in records for item in record.outputs]
     if what == "result":
-        return tuple(_claim(item, f"output of {records[-1].command}") for item in records[-1].outputs)
+        return tuple(claim_of(item, f"output of {records[-1].command}") for item in records[-1].outputs)
     if what == "outputs":
         return _strongest(written)
-    read = [_claim(item, f"input of {record.command}") for record in records for item in record.inputs]
+    read = [claim_of(item, f"input of {record.command}") for record in records for item in record.inputs]
     places = {(claim.root, claim.place) for claim in written}
     return _strongest(
         [*written, *read] if what == "all" else [claim for claim in read if (claim.root, claim.place) not in places]
@@ -181,7 +181,7 @@ def _strength(claim: Claim) -> int:
     return -1 if claim.level is None else _STRENGTH.index(claim.level)
 
 
-def _claim(resource: Resource, role: str) -> Claim:
+def claim_of(resource: Resource, role: str) -> Claim:
     """Take from a resource what can be checked.
 
     Raises

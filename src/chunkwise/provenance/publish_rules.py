@@ -132,6 +132,8 @@ FINGERPRINT: Final[dict[str, Rule]] = {
     "level": word("metadata", "stat", "sample", "full"),
     "algorithm": word("sha256", "sha256-manifest"),
     "value": digest,
+    "sample": number,
+    "checksums": table({"dandi-zarr-checksum": matching(r"[0-9a-f]{32}-\d{1,12}--\d{1,18}")}),
 }
 _FIGURES: Final = ("elapsed_seconds", "queue_seconds", "cpu_seconds", "max_rss_bytes", "submitted")
 _STATES: Final = (
