@@ -164,6 +164,22 @@ def test_a_published_chain_is_published_already(chain: list[RunRecord]) -> None:
     assert publish(once, files) == (once, files)
 
 
+def test_a_manifest_leaves_where_its_keys_are_numbers(chain: list[RunRecord]) -> None:
+    def listed(*keys: str) -> bytes:
+        return gzip.compress("".join(f"{'ab' * 32}\t12\t{key}\n" for key in keys).encode())
+
+    said = {"total": 64, "manifest": "manifest-7.tsv.gz"}
+    for keys, leaves in ((("0/c/0/0/0", "0/zarr.json", "zarr.json"), True), (("0/c/0/0/0", f"{USER}/0"), False)):
+        attached = {"manifest-7.tsv.gz": listed(*keys)}
+        (first, _), files = publish([replace(chain[0], blocks=said), chain[1]], attached)
+        assert first.blocks is not None
+        assert ("manifest" in first.blocks) == leaves
+        assert list(files) == ["manifest-1.tsv.gz"] * leaves
+        if leaves:
+            assert gzip.decompress(files["manifest-1.tsv.gz"]) == gzip.decompress(attached["manifest-7.tsv.gz"])
+            assert first.blocks["manifest_sha256"] == hashlib.sha256(files["manifest-1.tsv.gz"]).hexdigest()
+
+
 @pytest.mark.parametrize(
     "content", [b"no gzip", gzip.compress(b"pass\tblock\nlabel\n"), TABLE[:-20], gzip.compress(b"\xff\n")]
 )

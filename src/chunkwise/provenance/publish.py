@@ -31,7 +31,7 @@ from chunkwise.provenance.allowed import (
 )
 from chunkwise.provenance.chain import channel_number, in_order, joined_by_place
 from chunkwise.provenance.fields import Json
-from chunkwise.provenance.publish_blocks import FAILED, Neutral, publish_blocks
+from chunkwise.provenance.publish_blocks import FAILED, Neutral, publish_blocks, publish_manifest
 from chunkwise.provenance.publish_rules import (
     BLOCKS,
     DESCRIPTION,
@@ -49,7 +49,8 @@ from chunkwise.provenance.software import HOME_PAGES
 
 __all__ = ["publish"]
 
-_TABLE_NAME = re.compile(r"blocks-\d{1,6}\.tsv\.gz")
+#: What small files of a run are called in a crate, with the run's number.
+_FILES = {"table": "blocks", "manifest": "manifest"}
 
 
 def publish(
@@ -62,28 +63,43 @@ def publish(
     records : sequence of RunRecord
         In any order.
     attachments : mapping of str to bytes, optional
-        Small files of the crate. Tables of blocks are rewritten, and others are left out.
+        Small files of the crate. Tables of blocks and manifests are written anew; others are left out.
 
     Returns
     -------
     list of RunRecord, dict of str to bytes
-        The oldest first. The digest of a table is that of the rewritten one.
+        The oldest first. The digest of a table is that of the new one.
 
     Raises
     ------
     InputError
-        If there is no record, two differ under one id, or a table of blocks is damaged.
+        If there is no record, two differ under one id, or a table or a manifest is damaged.
     """
     neutral = Neutral()
     published, files = [], {}
-    for record in joined_by_place(in_order(records)):
+    for number_of_run, record in enumerate(joined_by_place(in_order(records)), start=1):
         blocks = through(record.blocks or {}, dict.fromkeys(BLOCKS, number))
-        name = (record.blocks or {}).get("table")
-        if isinstance(name, str) and _TABLE_NAME.fullmatch(name) and name in (attachments or {}):
-            files[name] = publish_blocks((attachments or {})[name], neutral)
-            blocks |= {"table": name, "sha256": hashlib.sha256(files[name]).hexdigest()}
+        for kind, total, rewrite in (
+            ("table", "sha256", lambda content: publish_blocks(content, neutral)),
+            ("manifest", "manifest_sha256", publish_manifest),
+        ):
+            content = _attached(record.blocks or {}, kind, total, attachments or {})
+            made = None if content is None else rewrite(content)
+            if made is not None:
+                name = f"{_FILES[kind]}-{number_of_run}.tsv.gz"
+                files[name] = made
+                blocks |= {kind: name, total: hashlib.sha256(made).hexdigest()}
         published.append(replace(_record(record, neutral), blocks=blocks or None))
     return [RunRecord.from_dict(record.to_dict()) for record in published], files
+
+
+def _attached(blocks: Mapping[str, Json], kind: str, total: str, attachments: Mapping[str, bytes]) -> bytes | None:
+    """Return the table or the manifest of a run: in a crate made of several, two may have one name."""
+    for name, content in attachments.items():
+        digest = hashlib.sha256(content).hexdigest()
+        if blocks[total] == digest if total in blocks else blocks.get(kind) == name:
+            return content
+    return None
 
 
 def _record(record: RunRecord, neutral: Neutral) -> RunRecord:

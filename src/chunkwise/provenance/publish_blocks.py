@@ -1,4 +1,4 @@
-"""Tables of blocks as they may be given to anybody: rewritten line by line, columns and values by a list."""
+"""Tables of blocks and manifests as they may be given to anybody: written anew, columns and values by a list."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from chunkwise.errors import InputError
 from chunkwise.provenance.allowed import DIGEST, OUT, Rule, matching, texts, word
+from chunkwise.storage.manifest import Manifest
 
-__all__ = ["FAILED", "Neutral", "publish_blocks"]
+__all__ = ["FAILED", "Neutral", "publish_blocks", "publish_manifest"]
 
 FAILED: Final = "The run failed; what it said is not published."
 
@@ -32,7 +33,8 @@ _PASSES: Final = (
     *("boxes", "compare", "copy", "count", "decide", "histogram", "holes", "join", "join-holes", "label", "level"),
     *("measure", "objects", "predict", "radius", "rims", "split", "statistics", "values", "write"),
 )
-_KEY = re.compile(r"(?:\d{1,9}|c|\.|/)+|(?:\d{1,3}/)?zarr\.json")
+#: Keys of chunks, and of the metadata of an image, its levels and its labels, which are numbered.
+_KEY = re.compile(r"(?:\d{1,9}|c|\.|/)+|(?:\d{1,3}/)?(?:zarr\.json|\.zarray|\.zattrs|\.zgroup)")
 _DIGITS: Final[Rule] = matching(r"\d{1,19}(?:\.\d{1,9})?")
 
 
@@ -48,7 +50,7 @@ def publish_blocks(content: bytes, neutral: Neutral) -> bytes:
         "pass": lambda text: text if re.sub(r"-\d+$", "", text) in _PASSES else neutral("pass", text),
         **dict.fromkeys(("block", "volume", "attempt"), _DIGITS),
         "slices": texts,
-        "status": word("done", "failed"),
+        "status": word("done", "failed", "lost"),
         "worker": lambda text: neutral("worker", text),
         "start": _DIGITS,
         "end": _DIGITS,
@@ -73,6 +75,18 @@ def publish_blocks(content: bytes, neutral: Neutral) -> bytes:
     except (OSError, EOFError, ValueError, IndexError):
         raise InputError("A table of blocks in the crate is damaged, so that it cannot be published.") from None
     return buffer.getvalue()
+
+
+def publish_manifest(content: bytes) -> bytes | None:
+    """Write a manifest anew; None where a key has a name in it, which no digest would be right without.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    manifest = Manifest.from_bytes(content, "A manifest in the crate")
+    return manifest.to_bytes() if all(_KEY.fullmatch(key) for key in manifest.objects) else None
 
 
 def _key(key: str) -> str:
