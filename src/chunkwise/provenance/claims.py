@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -142,6 +142,7 @@ def _of_reference(reference: Reference, path: str, what: str) -> tuple[Claim, ..
                 f"{path} says of {own.text} something else than the record of the run that wrote it, so one of them "
                 "was changed by hand."
             )
+        own = replace(own, size=item.size)
     if what == "result":
         return (own,)
     return _strongest([own, *_of_records(in_order(records), what)] if records and what != "inputs" else [own])

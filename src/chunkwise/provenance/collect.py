@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from chunkwise.errors import InputError
+from chunkwise.provenance.attachments import is_crate_folder
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
@@ -31,10 +32,12 @@ def read_records(file: Path | str) -> list[RunRecord]:
     """
     file = Path(file)
     try:
-        if file.is_dir():
-            raise InputError(f"{file} is a folder; give the reference or run record (JSON) that a command wrote.")
         contents: list[Json] | None
-        if zipfile.is_zipfile(file):
+        if is_crate_folder(file):
+            contents = _from_folder(file)
+        elif file.is_dir():
+            raise InputError(f"{file} is a folder; give the reference or run record (JSON) that a command wrote.")
+        elif zipfile.is_zipfile(file):
             contents = _from_crate(file)
         elif file.stat().st_size > _LARGEST:
             raise InputError(f"{file} is too large to be a reference, a run record or a crate.")
@@ -78,6 +81,14 @@ def _from_json(content: Json) -> list[Json] | None:
         records = content.get("records", [])
         return records if isinstance(records, list) else None
     return None
+
+
+def _from_folder(folder: Path) -> list[Json]:
+    """Read the records of a crate that was unpacked."""
+    files = sorted((folder / "records").glob("*.json"))
+    if sum(file.stat().st_size for file in files) > _LARGEST:
+        raise InputError(f"The run records in {folder} are too large.")
+    return [parse_json(file.read_bytes(), finite=True) for file in files]
 
 
 def _from_crate(file: Path) -> list[Json]:
