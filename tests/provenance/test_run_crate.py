@@ -14,7 +14,7 @@ import pytest
 
 from chunkwise.errors import InputError
 from chunkwise.provenance.crate import METADATA_FILE, PREVIEW_FILE, CrateDetails, build_crate, crate_files, in_order
-from chunkwise.provenance.entities import orcid_url
+from chunkwise.provenance.people import orcid_url
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.validate import validate_crate
 

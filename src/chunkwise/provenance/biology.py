@@ -16,9 +16,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from chunkwise.errors import InputError
-from chunkwise.provenance.entities import NOT_STATED_LICENCE, licence
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import Graph, kinds_of, reference
+from chunkwise.provenance.people import NOT_STATED_LICENCE, licence
 from chunkwise.storage.json_text import parse_json
 
 __all__ = ["TERMS", "Biology", "Channel", "Term", "add_biology", "parse_channel", "parse_term", "read_source_crate"]

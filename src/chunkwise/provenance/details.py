@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from chunkwise.errors import InputError
 from chunkwise.provenance.biology import Biology, Channel, Term, parse_channel, parse_term
-from chunkwise.provenance.entities import Graph, orcid_url, person, reference
+from chunkwise.provenance.graph import Graph, reference
+from chunkwise.provenance.people import orcid_url, person
 
 __all__ = ["Author", "CrateDetails", "add_people", "read_about"]
 

@@ -6,7 +6,6 @@ output of one run and the input of the next are one entity, whatever their paths
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -15,11 +14,11 @@ from urllib.parse import quote
 
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import Graph, reference
+from chunkwise.provenance.people import licence, orcid_url, person
+from chunkwise.provenance.programs import add_model, add_program
 from chunkwise.provenance.record import STORES, Resource, RunRecord
-from chunkwise.provenance.software import home_page
 
 __all__ = [
-    "NOT_STATED_LICENCE",
     "STATUS",
     "Graph",
     "add_action",
@@ -32,41 +31,12 @@ __all__ = [
     "time_text",
 ]
 
-_ORCID = re.compile(r"(?:https?://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])")
-_SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
-_URL = re.compile(r"https?://[^\s<>\"{}|\\^`]+")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-#: The entity that stands where no licence was named; see :func:`licence`.
-NOT_STATED_LICENCE: Final = "#license-not-stated"
 
 #: What the profiles call the end of an action, by the record's word.
 STATUS: Final = {
     "completed": "http://schema.org/CompletedActionStatus",
     "failed": "http://schema.org/FailedActionStatus",
 }
-
-
-def orcid_url(text: str | None) -> str | None:
-    """Return the address of an ORCID, or None where the text is none (its last character checks the others)."""
-    match = _ORCID.fullmatch((text or "").strip())
-    if match is None:
-        return None
-    digits = match.group(1).replace("-", "")
-    total = 0
-    for digit in digits[:-1]:
-        total = (total + int(digit)) * 2
-    check = (12 - total % 11) % 11
-    return f"https://orcid.org/{match.group(1)}" if digits[-1] == ("X" if check == 10 else str(check)) else None
-
-
-def person(graph: Graph, name: str | None, orcid: str | None, affiliation: str | None = None) -> str:
-    """Add a person, named by the ORCID where there is a valid one."""
-    if not name and orcid_url(orcid) is None:
-        return graph.not_stated()
-    identifier = orcid_url(orcid) or f"#person-{quote(str(name), safe='')}"
-    link = None if affiliation is None else reference([affiliation])
-    return graph.add(identifier, "Person", name=name or identifier, affiliation=link)
 
 
 def add_action(
@@ -145,7 +115,7 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
     store = resource.kind in STORES and not resource.media_type.startswith("image/")
     identifier = data_id(resource)
     place = resource.location if resource.root is None else f"{resource.root}:{resource.location}"
-    facts: dict[str, Json] = {"kind": resource.kind, "location": place}
+    facts: dict[str, Json] = {"location": place}
     whole_file_hash = None
     identifiers = []
     if resource.fingerprint is not None:
@@ -160,7 +130,11 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
         else:
             facts[label] = value
     facts |= resource.description
-    properties = [graph.value(f"{identifier}-{quote(name, safe='')}", name, value) for name, value in facts.items()]
+    properties = [
+        graph.value(f"{identifier}-{quote(name, safe='')}", name, value)
+        for name, value in facts.items()
+        if value not in (None, "", [], {})
+    ]
     return graph.add(
         identifier,
         "Dataset" if store else "File",
@@ -182,91 +156,6 @@ def _address(resource: Resource) -> str | None:
     if "://" in resource.location:
         return resource.location
     return f"file://{quote(resource.location)}" if resource.location.startswith("/") else None
-
-
-def add_model(graph: Graph, record: RunRecord) -> list[str]:
-    """Add the model that a run used, if any: a list, so that it joins the other things that the run took."""
-    told = record.results.get("model")
-    if not isinstance(told, dict):
-        # A command that works on what a model has made notes name and sha256 in one text.
-        name, _, digest = str(record.parameters.get("model", "")).rpartition(" ")
-        told = {"id": name, "sha256": digest}
-    sha256 = told.get("sha256")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        return []
-    doi, license = told.get("doi"), told.get("license")
-    return [
-        graph.add(
-            f"#model-{sha256[:16]}",
-            "CreativeWork",
-            additionalType="https://w3id.org/fair4ml/MLModel",
-            name=str(told.get("name") or told.get("id")),
-            description="A bioimage.io model; not part of this crate.",
-            alternateName=told.get("id"),
-            version=None if told.get("version") is None else str(told["version"]),
-            identifier=f"https://doi.org/{doi}" if isinstance(doi, str) and doi else None,
-            sha256=sha256,
-            license=reference([licence(graph, license)]) if isinstance(license, str) and license else None,
-            citation=_citation(told.get("cite")),
-        )
-    ]
-
-
-def _citation(cite: Json) -> str | None:
-    """Say in one line what is to be cited, each with its address where it has one."""
-    works = [work for work in (cite if isinstance(cite, list) else [cite]) if isinstance(work, dict)]
-    return (
-        "; ".join(" ".join(str(work[key]) for key in ("text", "doi", "url") if work.get(key)) for work in works) or None
-    )
-
-
-def licence(graph: Graph, text: str | None) -> str:
-    """Add a licence: a web address, an SPDX identifier such as ``CC-BY-4.0``, or a sentence.
-
-    Without one, add the statement that there is none: what has no licence may not simply be reused.
-    """
-    if not text:
-        return graph.add(
-            NOT_STATED_LICENCE,
-            "CreativeWork",
-            name="No licence stated",
-            description="Whoever built this crate named no licence; ask them before you reuse it.",
-        )
-    if _URL.fullmatch(text):
-        return graph.add(text, "CreativeWork", name=text, description="The licence, under its web address.", url=text)
-    if _SPDX.fullmatch(text):
-        address = f"https://spdx.org/licenses/{text}"
-        return graph.add(address, "CreativeWork", name=text, description=f"The licence {text}.", url=address)
-    return graph.add(f"#license-{quote(text[:60], safe='')}", "CreativeWork", name="Licence", description=text)
-
-
-def add_program(graph: Graph, record: RunRecord) -> str:
-    """Add chunkwise with the packages it ran on; other versions of these make it another entity."""
-    version = record.software.get("chunkwise", "unknown")
-    packages = []
-    for name, package_version in record.software.items():
-        if name != "chunkwise":
-            identifier = f"{home_page(name)}#{quote(name)}-{quote(package_version)}"
-            packages.append(identifier)
-            graph.add(
-                identifier, "SoftwareApplication", name=name, softwareVersion=package_version, url=home_page(name)
-            )
-    number = 1
-    while True:
-        identifier = f"{home_page('chunkwise')}#chunkwise-{quote(version)}" + (f"-{number}" if number > 1 else "")
-        requirements = reference(packages) if packages else None
-        if identifier not in graph or graph[identifier].get("softwareRequirements") == requirements:
-            break
-        number += 1
-    return graph.add(
-        identifier,
-        "SoftwareApplication",
-        name="chunkwise",
-        description="Galaxy tools for bioimages too big to move.",
-        softwareVersion=version,
-        url=home_page("chunkwise"),
-        softwareRequirements=requirements,
-    )
 
 
 #: What the batch system accounts for all jobs of a run together: its words in the record, and the unit.
