@@ -39,7 +39,7 @@ def crates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("chains")
     how = {"method": "foreground-boundary", "channels": {"foreground": 0, "boundary": 1}}
     model = make_package(folder / "tiny", extra={"config": {"chunkwise": {"objects": how}}})
-    found = {}
+    found: dict[str, Path] = {}
 
     def run(name: str, *words: Any) -> str:
         crate, reference = folder / f"{len(found)}.zip", folder / f"{len(found)}.json"
@@ -51,8 +51,8 @@ def crates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # without a site file, a reference is followed below the working directory only
         run("fetch", "fetch", COINS, "--region", "0:50,0:60", "--output", folder / "piece.ome.zarr")
-        labels = MADE / "coins_2d_labels.ome.zarr"
-        run("compare", "compare", labels, MADE / "coins_2d_predicted.ome.zarr", "--output", folder / "compared.json")
+        two = MADE / "coins_2d_labels.ome.zarr", MADE / "coins_2d_predicted.ome.zarr"
+        run("compare", "compare", *two, "--output", folder / "compared.json")
         labels = run("segment", "segment", COINS, "--output", folder / "labels.ome.zarr")
         measure = ["measure", "--image", COINS, "--output"]
         run("measure", *measure, folder / "coins.tsv", "--labels", labels)
