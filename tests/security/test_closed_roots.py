@@ -5,6 +5,8 @@ The mutants at the end take a check away, and the secret comes out: so the tests
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +21,9 @@ import zarr
 
 import made_stores
 from chunkwise.cli import main
+from chunkwise.provenance.crate import build_crate
+from chunkwise.provenance.record import Recorder
+from chunkwise.reference import Reference
 from chunkwise.storage import location as policy
 
 #: Voxels of the secret image; those of all others are below 100.
@@ -56,6 +61,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
             "attributes": {"ome": {"version": "0.5", "labels": ["nuclei"]}},
         }
         (store / "labels" / "zarr.json").write_text(json.dumps(labels))
+    (tmp_path / "m.tsv.gz").write_bytes(gzip.compress(f"{'0' * 64}\t1\tzarr.json\n".encode()))
     (tmp_path / "site.toml").write_text(
         f'[roots.data]\npath = "{tmp_path}/data"\n'
         f'[roots.clinic]\npath = "{tmp_path}/data/clinic"\nusers = ["{OWNER}"]\n'
@@ -80,7 +86,7 @@ def reference(world: World, store: dict[str, str]) -> str:
         "kind": "image",
         "store": store,
         "description": {},
-        "fingerprint": {"level": "metadata", "algorithm": "sha256-manifest", "value": "00"},
+        "fingerprint": {"level": "metadata", "algorithm": "sha256-manifest", "value": "00" * 32},
         "records": [],
     }
     (world / "job" / "reference.json").write_text(json.dumps(content))
@@ -128,6 +134,7 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
     "measure": lambda image: ["measure", "--labels", "../data/own.ome.zarr", "--image", image, "--output", "out.tsv"],
     "measure the labels": lambda image: ["measure", "--labels", image, "--output", "out.tsv"],
     "compare": lambda image: ["compare", image, image, "--output", "out.json"],
+    "verify": lambda image: ["verify", image, "--against", "../m.tsv.gz", "--json", "out.json"],
 }
 
 
@@ -351,6 +358,38 @@ def test_a_fingerprint_is_not_taken_of_the_secret(world: World, level: str) -> N
     assert main([*COMMANDS["open"](str(store)), "--fingerprint", level]) == 3
     assert os.listdir(".") == []
     assert main(COMMANDS["open"](str(store))) == 0
+
+
+@pytest.mark.parametrize("form", ["record", "reference", "crate"])
+@pytest.mark.parametrize("way", ["path", "root", "table"])
+def test_verify_does_not_go_where_a_record_leads(
+    world: World, way: str, form: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever guesses the bytes of a secret would learn from 'the same' that the guess is right."""
+    store = world / "data" / "clinic" / "secret.ome.zarr"
+    become(monkeypatch, OWNER)
+    assert main([*COMMANDS["open"]("clinic:secret.ome.zarr"), "--fingerprint", "full"]) == 0
+    mark = json.loads(Path("out.json").read_text())["fingerprint"]
+    recorder = Recorder("segment", {})
+    if way == "table":
+        digest = hashlib.sha256((store / "zarr.json").read_bytes()).hexdigest()
+        mark = {"level": "full", "algorithm": "sha256", "value": digest}
+        recorder.output("output", "table", str(store / "zarr.json"), fingerprint=mark)
+    elif way == "root":
+        recorder.output("output", "labels", "secret.ome.zarr", root="clinic", fingerprint=mark)
+    else:
+        recorder.output("output", "labels", str(store), fingerprint=mark)
+    record = recorder.finish()
+    (made,) = record.outputs
+    if form == "crate":
+        build_crate([record], "guess.json")
+    elif form == "record":
+        Path("guess.json").write_text(record.to_json())
+    else:
+        Reference(made.kind, made.location, made.root, {}, mark).write("guess.json")
+    assert main(["verify", "guess.json"]) == 0
+    become(monkeypatch, OTHER)
+    refused(world, ["verify", "guess.json", "--json", "report.json"], capsys)
 
 
 def test_a_store_that_zarr_python_reads(world: World, capsys: pytest.CaptureFixture[str]) -> None:
