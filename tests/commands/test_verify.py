@@ -234,10 +234,27 @@ def test_a_copy_elsewhere(labels: Path, capsys: pytest.CaptureFixture[str]) -> N
     # Of several stores, the bytes tell which one it is where the name does not.
     assert ask(capsys, "copy.ome.zarr", "--against", "o.zip")[0] == 0
     assert ask(capsys, "o.tsv", "--against", "o.zip")[0] == 0
+    # So do those objects that are left, where one was changed.
+    assert main(["segment", "l.json", "--threshold", "0", "--output", "again.ome.zarr", "--crate", "again.zip"]) == 0
+    assert main(["crate", "build", "--from", "l.zip", "again.zip", "--output", "both.zip"]) == 0
+    flip(Path("copy.ome.zarr/0/c/0/1"))
+    code, printed = ask(capsys, "copy.ome.zarr", "--against", "both.zip")
+    assert (code, printed[1]) == (1, "  changed   0/c/0/1")
+    assert "/l.ome.zarr (output of segment)" in printed[0]
     Path("table.tsv").write_bytes(Path("o.tsv").read_bytes() + b"1")
     code, printed = ask(capsys, "table.tsv", "--against", "o.zip")
     assert (code, printed[-1]) == (1, "1 of 1 differs")
-    assert "none of them has the name" in complaint(capsys, "other.ome.zarr", "--against", "o.zip")
+    assert "none of them has the name" in complaint(capsys, "other.ome.zarr", "--against", "both.zip")
+
+
+def test_a_published_crate(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says nothing of places, and all that is needed of the bytes."""
+    assert main(["crate", "build", "--from", "l.zip", "--output", "public.zip", "--publish"]) == 0
+    assert "does not say where" in complaint(capsys, "public.zip")
+    assert ask(capsys, "l.ome.zarr", "--against", "public.zip")[0] == 0
+    flip(labels / "0" / "c" / "1" / "1")
+    code, printed = ask(capsys, "l.ome.zarr", "--against", "public.zip")
+    assert (code, printed[1]) == (1, "  changed   0/c/1/1")
 
 
 def test_tables_and_chains(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:

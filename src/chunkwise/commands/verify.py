@@ -153,12 +153,13 @@ def _copy(
     is_file = reference is None and not location.is_url and Path(location.address).is_file()
     claims = [claim for claim in statement.claims if claim.store != is_file]
 
-    def digest() -> str:
+    def now() -> tuple[str, Manifest | None]:
         if is_file:
-            return str(describe_file(location.address).get("fingerprint", {}).get("value"))
-        return survey(location)[0].digest
+            return str(describe_file(location.address).get("fingerprint", {}).get("value")), None
+        manifest, _ = survey(location)
+        return manifest.digest, manifest
 
-    return [(choose(claims, location.name, digest, source), location)], statement.manifests
+    return [(choose(claims, location.name, now, statement.manifests, source), location)], statement.manifests
 
 
 def _by_manifest(data: str, manifest: Manifest, site: Site | None) -> tuple[Claim, Location]:

@@ -90,9 +90,18 @@ def places_of(claims: Iterable[Claim], site: Site | None, source: str) -> list[t
 
     Raises
     ------
+    InputError
+        If it is a name rather than a place, as in a published crate.
     PolicyError
         If one is not allowed.
     """
+    claims = list(claims)
+    for claim in claims:
+        if claim.root is None and "://" not in claim.place and not os.path.isabs(claim.place):
+            raise InputError(
+                f"{source} does not say where {claim.place} lies, as published crates do not; name the data, and give "
+                f"--against {source}."
+            )
     return [(claim, resolve_named(claim.place, claim.root, site, source)) for claim in claims]
 
 
@@ -177,7 +186,13 @@ def survey(location: Location, dandi: bool = False) -> tuple[Manifest, dict[str,
     return manifest, {DANDI: dandi_checksum(seen)} if dandi else {}
 
 
-def choose(claims: Sequence[Claim], name: str, digest: Callable[[], str], source: str) -> Claim:
+def choose(
+    claims: Sequence[Claim],
+    name: str,
+    now: Callable[[], tuple[str, Manifest | None]],
+    manifests: Sequence[Manifest],
+    source: str,
+) -> Claim:
     """Find out of which of the data that a file names a copy elsewhere is one.
 
     Parameters
@@ -186,8 +201,11 @@ def choose(claims: Sequence[Claim], name: str, digest: Callable[[], str], source
         What the file says.
     name : str
         Of the copy: the end of its place.
-    digest : callable
-        Gives the fingerprint of every byte of the copy; called only where the name does not tell.
+    now : callable
+        Gives the fingerprint of every byte of the copy, and of a store its manifest; called only where the name does
+        not tell.
+    manifests : sequence of Manifest
+        Those at hand.
     source : str
         The file, for the error.
 
@@ -198,16 +216,18 @@ def choose(claims: Sequence[Claim], name: str, digest: Callable[[], str], source
     """
     if not claims:
         raise InputError(f"{source} says nothing of such data as {name}.")
-    if len(claims) == 1:
-        return claims[0]
     by_name = [claim for claim in claims if claim.name == name]
-    if len(by_name) == 1:
-        return by_name[0]
-    # Published crates have names of their own, and a copy may have been renamed.
-    now = digest()
-    for claim in claims:
-        if claim.level == "full" and claim.value == now:
-            return claim
+    if len(claims) == 1 or len(by_name) == 1:
+        return (by_name or list(claims))[0]
+    # Published crates have names of their own, and a copy may have been renamed: what has the same bytes, or some
+    # objects of the same bytes, is meant.
+    digest, found = now()
+    whole = [claim for claim in claims if claim.level == "full"]
+    objects = set() if found is None else set(found.objects.items())
+    shared = {item.digest: len(objects.intersection(item.objects.items())) for item in manifests}
+    best = max(whole, key=lambda claim: (claim.value == digest, shared.get(claim.value, 0)), default=None)
+    if best is not None and (best.value == digest or shared.get(best.value) or len(whole) == 1):
+        return best
     raise InputError(
         f"{source} names {len(claims)} places ({', '.join(claim.text for claim in claims[:5])}), and none of them "
         f"has the name or the bytes of {name}; give the reference or the record of the one that it should be."
