@@ -47,7 +47,6 @@ from chunkwise.provenance.workflow import (
     WORKFLOW_RO_CRATE,
     Step,
     add_engine,
-    add_engines,
     add_profile,
     add_run,
     add_setting,
@@ -267,12 +266,13 @@ class _Merger:
             f"#{name}",
             "CreateAction",
             name=short_tool(job.tool),
-            description=f"The job {job.id} of Galaxy, which left no run record. The times are Galaxy's own: when it "
-            "made the job, and when it last changed it; the job may have waited in between.",
+            description=f"The job {job.id} of Galaxy, which left no run record. Its times are Galaxy's: from when "
+            "the job and all that it took were there, which is the earliest that it can have begun, to when Galaxy "
+            "last changed it.",
             instrument=reference([tool]),
             object=reference([*(data for group in takes.values() for data in group), *parameters]),
             result=reference([data for group in makes.values() for data in group] or [self.workflow]),
-            startTime=job.created,
+            startTime=self._earliest(job),
             endTime=job.updated,
             actionStatus=STATUS["completed"],
             agent=reference([graph.not_stated()]),
@@ -280,6 +280,17 @@ class _Merger:
         if job.state in FAILED_STATES:
             graph[action].update(_failure(job))
         return action, takes, makes
+
+    def _earliest(self, job: GalaxyJob) -> str:
+        """Return when a job can have begun: Galaxy makes all jobs of a workflow at once, and lets them wait."""
+        taken = {dataset for group in job.inputs.values() for dataset in group}
+        made = [
+            other.updated
+            for other in self.invocation.jobs.values()
+            if taken & {dataset for group in other.outputs.values() for dataset in group}
+        ]
+        # One that Galaxy touched later on says nothing.
+        return max(time for time in (job.created, *made) if time <= job.updated)
 
     def _add_record(self, record: RunRecord, name: str) -> str:
         """Put a record into the crate; without what was learned of its inputs from other records."""
@@ -293,12 +304,8 @@ class _Merger:
         """Add the run of the workflow and Galaxy as what organised it."""
         graph, invocation = self.graph, self.invocation
         galaxy = add_engine(graph, "Galaxy", GALAXY_PAGE, invocation.galaxy)
-        server = {"server_version": invocation.galaxy}
-        engines, _ = add_engines(
-            graph, [replace(record, galaxy=(record.galaxy or {}) | server) for record in self.joined.values()]
-        )
         words = "Galaxy started the jobs of the workflow."
-        actions = add_run(graph, self.workflow, self.steps, controls, [galaxy, *engines], words)
+        actions = add_run(graph, self.workflow, self.steps, controls, [galaxy], words)
         for action in actions:
             # Galaxy took the order before it made the first job.
             graph[action]["startTime"] = min(
