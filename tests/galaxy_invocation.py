@@ -1,6 +1,6 @@
 """Running a workflow in the real Galaxy and exporting the invocation, for tests and for their data.
 
-``.venv/bin/python tests/galaxy_invocation.py`` makes the exports in tests/provenance/data anew, from the Galaxy of
+``.venv/bin/python tests/galaxy_invocation.py`` makes the exports in test-data anew, from the Galaxy of
 'make galaxy'. They are what Galaxy wrote, but for the place of this checkout, which is called /galaxy there.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.galaxy.conftest import User
 
 ROOT = Path(__file__).parents[1]
-DATA = ROOT / "tests" / "provenance" / "data"
+DATA = ROOT / "test-data"
 CELLS = "gxfiles://chunkwise_images/cells_tczyx.ome.zarr"
 STACK = "gxfiles://chunkwise_images/cells_zyx_v04.ome.zarr"
 

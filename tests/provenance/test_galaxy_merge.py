@@ -25,7 +25,7 @@ from chunkwise.provenance.galaxy_merge import merge_crate, merged_files
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.validate import validate_crate
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[2] / "test-data"
 EXPORTS = {name: DATA / f"{name}.rocrate.zip" for name in ("one_image", "two_images")}
 COMPLETED = "http://schema.org/CompletedActionStatus"
 FAILED = "http://schema.org/FailedActionStatus"

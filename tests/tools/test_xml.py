@@ -17,6 +17,9 @@ from chunkwise.cli import COMMANDS, FOR_ADMINISTRATORS, build_parser
 TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
 #: Commands that users of Galaxy get; chunkwise.cli says why the others are none of them.
 OFFERED = [command for command in COMMANDS if command not in FOR_ADMINISTRATORS]
+#: Tools for one action of a command that has several; the tool of the command itself is for the one in DEFAULT.
+OFFERED += ["crate_merge"]
+DEFAULT = {"crate": "build"}
 
 #: Options that users of Galaxy are not asked for, and why; of all commands, or of one.
 NOT_OFFERED = {
@@ -99,9 +102,11 @@ def tool_of(command: str) -> ElementTree.Element:
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
-    """The parser of a command; of ``crate``, that of its action ``build``."""
-    parser = sub_parsers(build_parser(command))[command]
-    return sub_parsers(parser)["build"] if command == "crate" else parser
+    """The parser of a command; of ``crate_merge``, that of the action ``merge`` of ``crate``."""
+    name, _, action = command.partition("_")
+    parser = sub_parsers(build_parser(name))[name]
+    action = action or DEFAULT.get(name, "")
+    return sub_parsers(parser)[action] if action else parser
 
 
 def sub_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
