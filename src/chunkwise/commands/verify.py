@@ -191,6 +191,8 @@ def _print(outcome: Outcome) -> None:
     claim, difference = outcome.claim, outcome.difference
     covers = COVERS.get(claim.level or "", "").format(sample=claim.sample)
     place = f"{claim.text} ({claim.role})"
+    if outcome.elsewhere is not None:
+        place = f"{outcome.elsewhere} (held against {claim.text}, {claim.role})"
     if outcome.status == "unknown":
         print(f"not looked at  {place}: {outcome.note}")
     elif outcome.status == "missing":

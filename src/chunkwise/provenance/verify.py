@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chunkwise.blocks.progress import Progress
@@ -50,6 +50,8 @@ class Outcome:
     found: str = ""
     """The fingerprint as it is now."""
     checksums: dict[str, str] = field(default_factory=dict)
+    elsewhere: str | None = None
+    """Where the data were looked for, where that is not the place that was said."""
 
     @property
     def differs(self) -> bool:
@@ -64,6 +66,7 @@ class Outcome:
             "root": claim.root,
             "kind": claim.kind,
             "role": claim.role,
+            "looked_at": self.elsewhere,
             "status": self.status,
             "level": claim.level,
             "expected": claim.value or None,
@@ -141,6 +144,14 @@ def verify(
     ResumableError
         If a server does not answer.
     """
+    outcome = _verify(claim, location, manifests, site, typed, dandi)
+    here = location.relative if location.root is None else f"{location.root}:{location.relative}"
+    return outcome if here == claim.text else replace(outcome, elsewhere=here)
+
+
+def _verify(
+    claim: Claim, location: Location, manifests: Sequence[Manifest], site: Site | None, typed: bool, dandi: bool
+) -> Outcome:
     if claim.level is None and not (dandi and claim.store):
         return Outcome(claim, "unknown", "no fingerprint was taken of it")
     if not claim.store:
