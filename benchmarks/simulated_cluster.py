@@ -297,7 +297,7 @@ def resume(folder: str, blocks: int, what: str) -> tuple[float, int, int]:
         done, data = run.done("label", blocks)
         size = len(done) + len(data)
     else:
-        size = len(run.block_table())
+        size = len(run.table()[0])
     return time.monotonic() - began, peak(), size
 
 

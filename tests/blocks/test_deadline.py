@@ -60,7 +60,7 @@ def test_a_map_pass_is_done_by_others(tmp_path: Path, over: bool) -> None:
     found = map_pass(executor, run, "test", _block, 3, BLOCKS)
     assert found == {block: 3 * block for block in range(BLOCKS)}
     assert executor.calls == (BLOCKS if over else 8)
-    assert run.summary() == {"total": BLOCKS, "done": BLOCKS, "retried": 0, "failed": 0}
+    assert run.table()[1] == {"total": BLOCKS, "done": BLOCKS, "retried": 0, "failed": 0}
 
 
 @pytest.mark.parametrize("over", [False, True])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from chunkwise.blocks.journal import Entry, Journal, read_entries
+from chunkwise.blocks.journal import Entry, Journal, last_time, read_entries
 from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.table import COLUMNS
 from chunkwise.errors import InputError, ResumableError
 from chunkwise.storage.location import Location
 from chunkwise.storage.writer import StoredObject, put_object
@@ -38,18 +40,66 @@ def test_the_table_and_the_sums_of_a_run(tmp_path: Path) -> None:
     run = Run(str(tmp_path), Location(str(tmp_path / "store")), "abc")
     journal = Journal(run.journal, "abc")
     item = StoredObject("0/c/0", "f" * 64, 7)
-    journal.append("write", 5, 1.5, 2.5, (item, item))
+    journal.begin("write", {"count": 8, "grid": [[8, 5], [4, 4], [2, 4]], "each": "block"})
     journal.append("write", 6, 2.5, 3.5, error="one\tsentence")
+    journal.append("write", 5, 1.5, 2.5, (item, item))
     journal.append("write", 5, 3.5, 4.5, (item,))
     journal.append("label", 5, 4.5, 5.5)
-    header, *rows = [line.split("\t") for line in gzip.decompress(run.block_table()).decode().splitlines()]
-    assert [row[header.index("pass")] for row in rows] == ["write", "write", "write", "label"]
-    assert rows[0] == [
-        *("write", "5", "done", journal.worker, "1.500000", "2.500000"),
-        *("0/c/0,0/c/0", f"{'f' * 64},{'f' * 64}", "14", ""),
+    content, sums = run.table()
+    header, *rows = [line.split("\t") for line in gzip.decompress(content).decode().splitlines()]
+    assert header == list(COLUMNS)
+    # By pass, then by block, whoever wrote the line and when; the last line about a block is its row.
+    assert [row[:6] for row in rows] == [
+        ["label", "5", "", "", "done", "1"],
+        ["write", "5", "0", "4:6,4:5", "done", "2"],
+        ["write", "6", "0", "6:8,0:4", "failed", "1"],
     ]
-    assert rows[1][-1] == "one sentence"
-    assert run.summary() == {"total": 2, "done": 2, "retried": 1, "failed": 1}
+    assert rows[1][6:] == [journal.worker, "3.500000", "4.500000", "0/c/0", "f" * 64, "7", ""]
+    assert rows[2][-1] == "one sentence"
+    assert sums == {"total": 9, "done": 2, "retried": 1, "failed": 1}
+
+
+def test_the_rows_of_the_table_do_not_depend_on_who_did_what_and_when(tmp_path: Path) -> None:
+    tables = []
+    for number, workers in enumerate((1, 3, 200)):
+        folder = tmp_path / str(number)
+        lines = [Entry("abc", name, n, "done", (), None, "w", 0, 1) for name in ("z", "a") for n in range(300)]
+        Random(number).shuffle(lines)
+        (folder / "journal").mkdir(parents=True)
+        for position, entry in enumerate(lines):
+            with (folder / "journal" / f"w{position % workers}.jsonl").open("ab") as file:
+                file.write(entry.line())
+        tables.append(Run(str(folder), Location(str(folder)), "abc").table()[0])
+    assert tables[0] == tables[1] == tables[2]
+    rows = gzip.decompress(tables[0]).decode().splitlines()[1:]
+    assert [row.split("\t")[:2] for row in rows] == [[name, str(n)] for name in "az" for n in range(300)]
+
+
+def test_a_block_whose_object_is_gone_or_another_is_lost(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    journal = Journal(run.journal, run.hash)
+    for block in range(3):
+        journal.append("write", block, 0, 1, (put_object(run.store, f"0/c/{block}", b"voxels"),))
+    journal.append("join", 0, 0, 1, (put_object(run.folder, "scratch/a", b"pairs"),))
+    assert run.table(sure=False)[1] == {"total": 4, "done": 4, "retried": 0, "failed": 0}
+    (tmp_path / "out.partial/0/c/0").unlink()
+    (tmp_path / "out.partial/0/c/1").write_bytes(b"voxelz")
+    (tmp_path / "run/scratch/a").unlink()
+    content, sums = run.table(sure=False)
+    assert sums == {"total": 4, "done": 1, "retried": 0, "failed": 0, "lost": 3}
+    rows = [line.split("\t") for line in gzip.decompress(content).decode().splitlines()[1:]]
+    assert [row[COLUMNS.index("status")] for row in rows] == ["lost", "lost", "lost", "done"]
+    # The log alone, which a closer must not believe, would say otherwise.
+    assert run.table()[1]["done"] == 4
+
+
+def test_the_last_line_tells_when_a_run_was_last_alive(tmp_path: Path) -> None:
+    assert last_time(str(tmp_path), "abc") is None
+    journal = Journal(str(tmp_path), "abc")
+    journal.append("write", 5, 1.5, 2.5)
+    (tmp_path / "other.jsonl").write_bytes(Entry("abc", "label", 0, "done", (), None, "w", 3, 7.25).line() + b'{"torn')
+    (tmp_path / "third.jsonl").write_bytes(Entry("another plan", "label", 0, "done", (), None, "w", 3, 99).line())
+    assert last_time(str(tmp_path), "abc") == 7.25
 
 
 @pytest.mark.parametrize("cut", [2, 9, 10, 40])

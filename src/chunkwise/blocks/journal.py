@@ -12,9 +12,10 @@ when its line is there and the objects it names have the hashes it names; nothin
 run         the plan's hash: lines of another plan are ignored
 pass        name of the pass
 block       id of the block or unit in that pass
-status      ``done`` or ``failed``
+status      ``done`` or ``failed``; ``begun`` in the line with which a pass begins, whose block is -1
 objects     list of [key, sha256, size], on S3 with the server's tag; keys in the output store, or in ``scratch/``
-data        what the next pass needs to know, small; null where there is nothing
+data        what the next pass needs to know, small; null where there is nothing. Where a pass begins: ``count``
+            of its blocks, and the ``grid`` (shape, unit, block) and what ``each`` number is in it: block, unit, volume
 worker      host and process id
 start, end  seconds since the epoch
 error       the sentence, where it failed
@@ -27,6 +28,7 @@ import errno
 import json
 import os
 import socket
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +37,13 @@ from typing import Any
 
 from chunkwise.storage.writer import StoredObject, clear_errors
 
-__all__ = ["Entry", "Journal", "read_entries"]
+__all__ = ["BEGUN", "Entry", "Journal", "last_time", "read_entries", "read_lines"]
+
+#: Status of the line with which a pass begins.
+BEGUN = "begun"
+
+#: Bytes at the end of a segment in which its last line is looked for; lines are shorter by far.
+TAIL = 2**20
 
 
 @dataclass(frozen=True)
@@ -133,14 +141,31 @@ class Journal:
         error: str | None = None,
     ) -> Entry:
         """Append one line, in one write, so that lines of other processes do not cut it."""
-        status = "done" if error is None else "failed"
+        return self._append(name, block, "done" if error is None else "failed", start, end, objects, data, error)
+
+    def begin(self, name: str, about: dict[str, Any]) -> Entry:
+        """Say that a pass begins, and what its numbers mean."""
+        now = time.time()
+        return self._append(name, -1, BEGUN, now, now, (), about, None)
+
+    def _append(
+        self,
+        name: str,
+        block: int,
+        status: str,
+        start: float,
+        end: float,
+        objects: tuple[StoredObject, ...],
+        data: Any,
+        error: str | None,
+    ) -> Entry:
         entry = Entry(self.run, name, block, status, objects, data, self.worker, start, end, error)
         self._write(entry.line())
         return entry
 
 
 def read_entries(folder: str, run: str, name: str | None = None) -> Iterator[Entry]:
-    """Read all segments of a run, in the order of their names; broken lines are left out.
+    """Read all segments of a run, in the order of their names, without the lines with which passes begin.
 
     Parameters
     ----------
@@ -151,11 +176,43 @@ def read_entries(folder: str, run: str, name: str | None = None) -> Iterator[Ent
     name : str, optional
         Of the pass whose lines are wanted; by default all.
     """
+    return (entry for _, _, entry in read_lines(folder, run, name) if entry.status != BEGUN)
+
+
+def read_lines(folder: str, run: str, name: str | None = None) -> Iterator[tuple[str, int, Entry]]:
+    """Read every line as :func:`read_entries` does, also those with which passes begin; broken ones are left out.
+
+    Yields
+    ------
+    path : str
+        Of the segment.
+    offset : int
+        Where the line begins in it.
+    entry : Entry
+    """
     # Other lines need not be parsed, which takes ten times as long as reading them.
     mark = b'"pass":' + json.dumps(name).encode() if name is not None else b""
     for segment in sorted(Path(folder).glob("*.jsonl")):
+        offset = 0
         with segment.open("rb") as file:
             for line in file:
                 entry = Entry.parse(line) if mark in line else None
                 if entry is not None and entry.run == run and name in (None, entry.name):
-                    yield entry
+                    yield str(segment), offset, entry
+                offset += len(line)
+
+
+def last_time(folder: str, run: str) -> float | None:
+    """When the last line of a run was written, from the ends of its segments; None where there is no line."""
+    found: float | None = None
+    for segment in Path(folder).glob("*.jsonl"):
+        with segment.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL))
+            lines = file.read().splitlines(keepends=True)
+        for line in reversed(lines):
+            entry = Entry.parse(line)
+            if entry is not None and entry.run == run:
+                found = entry.end if found is None else max(found, entry.end)
+                break
+    return found

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chunkwise.blocks import deadline
+from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
 from chunkwise.blocks.run import Run
@@ -120,6 +121,8 @@ def map_pass(
     *,
     voxels: int = 0,
     workers: Workers | None = None,
+    grid: Grid | None = None,
+    units: bool = False,
 ) -> dict[int, Any]:
     """Do something to every block that is not done yet.
 
@@ -141,6 +144,10 @@ def map_pass(
         Of all blocks together, for the progress line.
     workers : Workers, optional
         Takes in what the workers used.
+    grid : Grid, optional
+        In which the blocks are numbered, volume after volume; for the table of blocks, which says where each lies.
+    units : bool
+        Whether the numbers are those of the grid's units.
 
     Returns
     -------
@@ -153,6 +160,7 @@ def map_pass(
         If blocks failed or killed their workers: after all others are done, and with their names.
     """
     done, data = run.done(name, count)
+    _begin(run, name, count, grid, "unit" if units else "block")
     progress = Progress(name, count, voxels, int(done.sum()), executor.note)
     failures: list[tuple[int, str]] = []
     left = np.flatnonzero(~done)
@@ -180,6 +188,7 @@ def reduce_pass(
     *,
     voxels: int = 0,
     workers: Workers | None = None,
+    grid: Grid | None = None,
 ) -> dict[int, Any]:
     """Reduce every group of blocks to one value, which goes into the journal.
 
@@ -193,6 +202,8 @@ def reduce_pass(
         The blocks of each group, such as those of one volume.
     finish : callable
         ``finish(group, summary) -> value`` on the driver; the value has to be JSON.
+    grid : Grid, optional
+        Of the blocks, where every group is a volume.
 
     Returns
     -------
@@ -211,7 +222,7 @@ def reduce_pass(
         for group in list(waiting)
         for i in range(0, len(groups[group]), size)
     )
-    journal = Journal(run.journal, run.hash)
+    journal = _begin(run, name, len(groups), grid, "volume")
     begin = time.time()
     failures: list[tuple[int, str]] = []
     for report, group, summary in _results(executor, _reduce_batch, calls, failures):
@@ -227,6 +238,14 @@ def reduce_pass(
             journal.append(name, group, begin, time.time(), data=values[group])
     _raise_failures(name, failures, total)
     return values
+
+
+def _begin(run: Run, name: str, count: int, grid: Grid | None, each: str) -> Journal:
+    """Note in the log that a pass begins, what for, and how much there is to do; gives the driver's segment."""
+    journal = _segment(run.journal, run.hash)
+    where = {} if grid is None else {"grid": [list(grid.shape), list(grid.unit), list(grid.block)], "each": each}
+    journal.begin(name, {"count": count} | where)
+    return journal
 
 
 KILLS = "workers died on it again and again, mostly for want of memory: give a smaller --block or a larger --memory"

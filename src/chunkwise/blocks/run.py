@@ -2,7 +2,8 @@
 
 The run directory holds::
 
-    record.json    the run record, written last
+    record.json    the run record, written last; of a run that failed and can go on it says so
+    begun.json     what the record says already; while it is there without a record of its own, the run has no end
     manifest.tsv.gz  the objects of the store with their sha256
     plan.json      what is computed from what; constant size whatever the number of blocks
     journal/       the one log, a segment a process
@@ -15,13 +16,10 @@ block is done; on S3 it gets the document at its root last. See :mod:`chunkwise.
 from __future__ import annotations
 
 import fcntl
-import gzip
 import hashlib
-import io
 import json
 import os
 import shutil
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,16 +29,23 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.journal import Entry, read_entries
+from chunkwise.blocks.table import make_table
 from chunkwise.errors import InputError
 from chunkwise.storage.growth import CLAIM, check_files, growth_of
 from chunkwise.storage.location import Location
 from chunkwise.storage.manifest import FILE_NAME
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["RECORD", "Plan", "Run"]
+__all__ = ["BEGUN", "PLAN", "RECORD", "Plan", "Run"]
 
-#: The run record in the run directory; that it is there says that the run is complete.
+#: The run record in the run directory; unless it says that the run failed, the run is complete.
 RECORD = "record.json"
+
+#: How the record of a run that is not complete begins.
+BEGUN = "begun.json"
+
+#: What is computed from what.
+PLAN = "plan.json"
 
 #: Lines of the journal whose objects are looked at together.
 TOGETHER = 64
@@ -109,8 +114,8 @@ class Run:
         run = cls(os.path.abspath(folder), place, plan.hash)
         growing = growth_of(place)
         growing.check(run.folder, output)
-        known = os.path.join(run.folder, "plan.json")
-        if os.path.exists(os.path.join(run.folder, RECORD)) and os.path.exists(known):
+        known = os.path.join(run.folder, PLAN)
+        if os.path.exists(known) and run._came_to_an_end():
             # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
             run.forget()
         content = json_bytes(plan.document())
@@ -125,9 +130,21 @@ class Run:
             if os.path.isdir(run.folder) and os.listdir(run.folder):
                 raise InputError(f"The run directory {run.folder} exists and is not empty; give another --run-dir.")
             growing.check_empty()
-            put_object(run.folder, "plan.json", content)
+            put_object(run.folder, PLAN, content)
         growing.take(run.folder, output)
         return run
+
+    def _came_to_an_end(self) -> bool:
+        """Whether there is a record that does not speak of a run that can go on."""
+        try:
+            with open(self.path(RECORD), "rb") as file:
+                content = json.load(file)
+        except FileNotFoundError:
+            return False
+        except ValueError:
+            return True
+        failed = isinstance(content, dict) and content.get("status") == "failed"
+        return not (failed and os.path.exists(self.path(BEGUN)))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -218,41 +235,22 @@ class Run:
         }
         return [objects[key] for key in sorted(objects)]
 
-    def summary(self) -> dict[str, Any]:
-        """Sums over the journal for the run record: blocks done, done again, failed."""
-        done: dict[str, array[int]] = {}
-        failed = 0
-        for entry in self.entries():
-            if entry.status == "done":
-                done.setdefault(entry.name, array("q")).append(entry.block)
-            else:
-                failed += 1
-        lines = sum(map(len, done.values()))
-        total = sum(len(np.unique(np.asarray(blocks))) for blocks in done.values())
-        return {"total": total, "done": total, "retried": lines - total, "failed": failed}
+    def table(self, sure: bool = True, named: bool = False) -> tuple[bytes, dict[str, int]]:
+        """The table of blocks, and the sums over it; see :func:`chunkwise.blocks.table.make_table`.
 
-    def block_table(self) -> bytes:
-        """The journal as a gzipped table, one row a line, worker by worker, for the crate."""
-        columns = ("pass", "block", "status", "worker", "start", "end", "objects", "sha256", "bytes", "error")
-        buffer = io.BytesIO()
-        # Row by row: a million blocks have several millions of lines.
-        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as file:
-            file.write(("\t".join(columns) + "\n").encode())
-            for entry in self.entries():
-                row = (
-                    entry.name,
-                    str(entry.block),
-                    entry.status,
-                    entry.worker,
-                    f"{entry.start:.6f}",
-                    f"{entry.end:.6f}",
-                    ",".join(item.key for item in entry.objects),
-                    ",".join(item.sha256 for item in entry.objects),
-                    str(sum(item.size for item in entry.objects)),
-                    (entry.error or "").replace("\t", " ").replace("\n", " "),
-                )
-                file.write(("\t".join(row) + "\n").encode())
-        return buffer.getvalue()
+        Parameters
+        ----------
+        sure : bool
+            Whether every block is done, so that the log is believed; else the objects are looked at.
+        named : bool
+            Whether the store has its final name already, so that what only passes needed is gone.
+        """
+
+        def whole(items: set[StoredObject]) -> set[StoredObject]:
+            gone = {item for item in items if named and item.key.startswith("scratch/")}
+            return gone | self._whole(items - gone)
+
+        return make_table(self.journal, self.hash, None if sure else whole)
 
     def _whole(self, items: set[StoredObject]) -> set[StoredObject]:
         """Those that are there with the bytes that they were written with."""
@@ -272,16 +270,30 @@ class Run:
         growth_of(self.store).finish(output)
         shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
 
+    def close(self, record: dict[str, Any]) -> None:
+        """Write the record of a run that is complete; how it began need not be known any more."""
+        put_object(self.folder, RECORD, json_bytes(record))
+        with suppress(OSError):
+            os.unlink(self.path(BEGUN))
+
     def abandon(self) -> None:
-        """Remove every trace; for runs that would fail again."""
+        """Remove what was computed, for runs that would fail again; where work had begun, plan and record stay."""
         growth_of(self.store).remove()
+        kept = {}
+        if os.path.isdir(self.journal):
+            for name in (PLAN, RECORD):
+                with suppress(OSError), open(self.path(name), "rb") as file:
+                    kept[name] = file.read()
         self.forget()
+        if RECORD in kept:
+            for name, content in kept.items():
+                put_object(self.folder, name, content)
 
     def forget(self) -> None:
         """Empty the run directory of what a run puts there; whatever else somebody keeps in it stays."""
         for name in ("journal", "scratch", "cluster", "array"):
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
-        for name in (RECORD, FILE_NAME, "plan.json", CLAIM):
+        for name in (RECORD, BEGUN, FILE_NAME, PLAN, CLAIM):
             with suppress(OSError):
                 os.unlink(os.path.join(self.folder, name))
         with suppress(OSError):

@@ -6,17 +6,24 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from chunkwise.blocks.passes import Executor
 from chunkwise.site.model import Cluster
 
-__all__ = ["JobFigures", "account", "read_figures"]
+__all__ = ["JobFigures", "account", "account_left", "driver_of", "read_figures"]
 
 #: Columns that sacct is asked for; ``_take`` reads them.
-COLUMNS = "JobIDRaw,JobID,Partition,NodeList,State,ElapsedRaw,Submit,Start,TotalCPU,MaxRSS"
+COLUMNS = (
+    "JobIDRaw,JobID,Partition,NodeList,State,ElapsedRaw,Submit,Start,TotalCPU,MaxRSS,"
+    "Account,TimelimitRaw,AllocTRES,TRESUsageInTot,TRESUsageOutTot,TRESUsageInMax"
+)
+
+#: Where the logs of jobs lie in a run directory, each with its job's number as its name.
+LOGS = (("cluster",), ("array", "logs"))
 
 #: Jobs that are named one by one; all of them are in the sums.
 NAMED = 100
@@ -24,8 +31,14 @@ NAMED = 100
 #: Seconds that the accounting may take to hear of the end of a job.
 PATIENCE = 6.0
 
+#: Seconds that sacct may take to answer; and where a process that is about to end asks.
+ANSWER, SHORT_ANSWER = 30.0, 5.0
+
 #: Ids in one question to sacct.
 AT_ONCE = 500
+
+#: States of a job that has not ended.
+AT_WORK = ("RUNNING", "PENDING", "COMPLETING", "CONFIGURING", "SUSPENDED", "REQUEUED")
 
 
 @dataclass
@@ -40,13 +53,23 @@ class JobFigures:
     queue_seconds: float | None = None
     cpu_seconds: float | None = None
     max_rss_bytes: int | None = None
+    account: str | None = None
+    walltime_seconds: float | None = None
+    gpus: int | None = None
+    gpu_memory_bytes: int | None = None
+    gpu_utilization_percent: float | None = None
+    read_bytes: int | None = None
+    """From file systems, by all steps together."""
+    written_bytes: int | None = None
+    steps: list[str] | None = None
+    """Names of the steps that were accounted for, such as ``batch``."""
 
     def to_dict(self) -> dict[str, Any]:
         """What is known of it."""
         return {key: value for key, value in vars(self).items() if value is not None}
 
 
-def account(cluster: Cluster, executor: Executor) -> dict[str, Any]:
+def account(cluster: Cluster, executor: Executor, wait: bool = True) -> dict[str, Any]:
     """Tell where a run computed, and what its jobs used.
 
     Parameters
@@ -55,6 +78,8 @@ def account(cluster: Cluster, executor: Executor) -> dict[str, Any]:
         The profile.
     executor : Executor
         That has done the work, and was closed.
+    wait : bool
+        Whether to wait a few seconds for the accounting; not where this process is about to be ended.
 
     Returns
     -------
@@ -65,12 +90,55 @@ def account(cluster: Cluster, executor: Executor) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": cluster.kind, "profile": cluster.name}
     own = os.environ.get("SLURM_JOB_ID")
     if executor.jobs:
-        jobs = read_figures(executor.jobs)
-        found["jobs"] = [job.to_dict() for job in jobs[:NAMED]]
-        found["total"] = _total(jobs, len(executor.jobs))
+        found |= _of_jobs(executor.jobs, wait)
     if own:
         found["driver"] = next((job.to_dict() for job in read_figures([own], wait=False)), {"id": own})
     return found
+
+
+def _of_jobs(ids: Sequence[str], wait: bool) -> dict[str, Any]:
+    jobs = read_figures(ids, wait)
+    return {"jobs": [job.to_dict() for job in jobs[:NAMED]], "total": _total(jobs, len(ids))}
+
+
+def driver_of(environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """What is known of the batch job that this process runs in, when it begins; None outside of one."""
+    own = environment.get("SLURM_JOB_ID", "")
+    return {"driver": {"id": own}} if own.isdecimal() else None
+
+
+def account_left(folder: str, known: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+    """Find out about the jobs of a run that has ended without asking for them.
+
+    Parameters
+    ----------
+    folder : str
+        The run directory: the logs of jobs that lie in it are named by them.
+    known : mapping, optional
+        What the record says already.
+
+    Returns
+    -------
+    cluster : dict or None
+        The same, with what the batch system says by now.
+    ended : str
+        A sentence on how the driver's own job ended, if it did not end by itself; else empty.
+    """
+    found: dict[str, Any] = dict(known or {})
+    if "jobs" not in found:
+        logs = [log for part in LOGS for log in Path(folder, *part).glob("*.log")]
+        ids = sorted({log.stem for log in logs if log.stem.isdecimal()}, key=int)
+        if ids:
+            found |= _of_jobs(ids, wait=False)
+    ended = ""
+    driver = found.get("driver")
+    if isinstance(driver, dict) and str(driver.get("id", "")).isdecimal():
+        told = next((job.to_dict() for job in read_figures([str(driver["id"])], wait=False)), driver)
+        found["driver"] = told
+        state = told.get("state")
+        if state and state not in (*AT_WORK, "COMPLETED"):
+            ended = f"The batch job {told['id']} of the run ended in the state {state} before its work was done."
+    return found or None, ended
 
 
 def read_figures(ids: Sequence[str], wait: bool = True) -> list[JobFigures]:
@@ -88,7 +156,7 @@ def read_figures(ids: Sequence[str], wait: bool = True) -> list[JobFigures]:
         found: dict[str, JobFigures] = {}
         at_work = False
         for begin in range(0, len(ids), AT_ONCE):
-            text = _sacct(ids[begin : begin + AT_ONCE])
+            text = _sacct(ids[begin : begin + AT_ONCE], ANSWER if wait else SHORT_ANSWER)
             if text is None:
                 return []
             for line in text.splitlines():
@@ -104,7 +172,8 @@ def read_figures(ids: Sequence[str], wait: bool = True) -> list[JobFigures]:
 
 def _take(found: dict[str, JobFigures], row: Sequence[str]) -> None:
     """A row is a job, or one of its steps: memory and processor time of the steps are the job's."""
-    raw, shown, partition, nodes, state, elapsed, submitted, started, cpu, memory = row
+    raw, shown, partition, nodes, state, elapsed, submitted, started, cpu, memory, *further = row
+    account, limit, allocated, read, written, most = further
     id = raw.split(".")[0]
     job = found.setdefault(id, JobFigures(id))
     if "." not in raw:
@@ -112,11 +181,39 @@ def _take(found: dict[str, JobFigures], row: Sequence[str]) -> None:
         job.partition, job.state = partition or None, state.split(" ")[0] or None
         job.nodes = nodes if nodes != "None assigned" and nodes else None
         job.elapsed_seconds, job.queue_seconds = _number(elapsed), _between(submitted, started)
+        minutes = _number(limit)  # or "UNLIMITED"
+        job.account, job.walltime_seconds = account or None, None if minutes is None else 60 * minutes
+        job.gpus = _resource(allocated, "gres/gpu")
+    else:
+        job.steps = [*(job.steps or []), raw.split(".", 1)[1]]
+        job.read_bytes = _sum(job.read_bytes, _resource(read, "fs/disk"))
+        job.written_bytes = _sum(job.written_bytes, _resource(written, "fs/disk"))
+        job.gpu_memory_bytes = _larger(job.gpu_memory_bytes, _resource(most, "gres/gpumem"))
+        used_share = _resource(most, "gres/gpuutil")
+        if used_share is not None:
+            job.gpu_utilization_percent = max(float(used_share), job.gpu_utilization_percent or 0.0)
     used, held = _span(cpu), _bytes(memory)
     if used:  # 0 stands for "not measured" here: no process needs no time at all
         job.cpu_seconds = max(used, job.cpu_seconds or 0.0)
     if held:
         job.max_rss_bytes = max(held, job.max_rss_bytes or 0)
+
+
+def _resource(text: str, name: str) -> int | None:
+    """Read ``7`` of ``cpu=2,gres/gpu=7``; 0 stands for "not measured", or for none."""
+    for part in text.split(","):
+        key, _, value = part.partition("=")
+        if key == name:
+            return _bytes(value) or None
+    return None
+
+
+def _sum(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first + (second or 0)
+
+
+def _larger(first: int | None, second: int | None) -> int | None:
+    return second if first is None else max(first, second or 0)
 
 
 def _total(jobs: Sequence[JobFigures], submitted: int) -> dict[str, Any]:
@@ -126,6 +223,8 @@ def _total(jobs: Sequence[JobFigures], submitted: int) -> dict[str, Any]:
     for key, merge in (
         ("elapsed_seconds", sum),
         ("cpu_seconds", sum),
+        ("read_bytes", sum),
+        ("written_bytes", sum),
         ("queue_seconds", max),
         ("max_rss_bytes", max),
     ):
@@ -135,11 +234,11 @@ def _total(jobs: Sequence[JobFigures], submitted: int) -> dict[str, Any]:
     return total
 
 
-def _sacct(ids: Sequence[str]) -> str | None:
+def _sacct(ids: Sequence[str], seconds: float) -> str | None:
     command = ["sacct", "-n", "-P", "--noconvert", "-j", ",".join(ids), "-o", COLUMNS]
     try:
         done = subprocess.run(  # noqa: S603 -- ids of jobs only
-            command, capture_output=True, text=True, errors="replace", timeout=30
+            command, capture_output=True, text=True, errors="replace", timeout=seconds
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

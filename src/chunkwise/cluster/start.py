@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from chunkwise.blocks.passes import Executor, Workers
 from chunkwise.cluster.accounting import account
@@ -33,29 +33,39 @@ def open_executor(resources: Resources, tasks: int, folder: str, workers: Worker
         If the cluster gives no workers; later, while results are waited for, if it takes them away.
     """
     cluster = resources.cluster
-    with ExitStack() as stack:
-        # What a kind needs is imported only where it is used.
-        executor: Executor
-        if cluster.kind == "local":
-            from chunkwise.cluster.local import open_local
-
-            executor = stack.enter_context(open_local(resources, tasks))
-        elif cluster.kind == "slurm":
-            from chunkwise.cluster.slurm import open_slurm
-
-            executor = stack.enter_context(open_slurm(cluster, resources, tasks, folder))
-        elif cluster.kind == "allocation":
-            from chunkwise.cluster.allocation import open_allocation
-
-            executor = stack.enter_context(open_allocation(cluster, resources, tasks, folder))
-        elif cluster.kind == "array":
-            from chunkwise.cluster.array import open_array
-
-            executor = stack.enter_context(open_array(cluster, resources, tasks, folder))
-        else:
-            from chunkwise.cluster.address import open_address
-
-            executor = stack.enter_context(open_address(cluster, resources, tasks))
-        yield executor
+    executor: Executor | None = None
+    try:
+        with ExitStack() as stack:
+            executor = _enter(stack, resources, tasks, folder)
+            yield executor
+    except BaseException:
+        if workers is not None and executor is not None:
+            with suppress(Exception):  # the error itself is what counts
+                workers.cluster = account(cluster, executor, wait=False)
+        raise
     if workers is not None:
         workers.cluster = account(cluster, executor)
+
+
+def _enter(stack: ExitStack, resources: Resources, tasks: int, folder: str) -> Executor:
+    cluster = resources.cluster
+    # What a kind needs is imported only where it is used.
+    if cluster.kind == "local":
+        from chunkwise.cluster.local import open_local
+
+        return stack.enter_context(open_local(resources, tasks))
+    if cluster.kind == "slurm":
+        from chunkwise.cluster.slurm import open_slurm
+
+        return stack.enter_context(open_slurm(cluster, resources, tasks, folder))
+    if cluster.kind == "allocation":
+        from chunkwise.cluster.allocation import open_allocation
+
+        return stack.enter_context(open_allocation(cluster, resources, tasks, folder))
+    if cluster.kind == "array":
+        from chunkwise.cluster.array import open_array
+
+        return stack.enter_context(open_array(cluster, resources, tasks, folder))
+    from chunkwise.cluster.address import open_address
+
+    return stack.enter_context(open_address(cluster, resources, tasks))

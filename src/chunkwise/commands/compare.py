@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare two label images; see the module's text."""
+    from chunkwise.blocks.passes import Workers
     from chunkwise.blocks.run import Plan
     from chunkwise.cluster.resources import find_resources
     from chunkwise.commands.labels import check_labels, reading_grid
@@ -119,16 +120,16 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan("compare", inputs, parameters, layout)
     under_way = start_run(args, plan)
     names = [side.image.name for side in opened]
-    with working(under_way):
-        content, workers = _compare(args, compared, thresholds, under_way, resources, names)
+    earlier, workers = earlier_records(*(side.records for side in opened)), Workers()
+    with working(under_way, recorder, plan, workers, len(earlier)) as attempts:
+        content = _compare(args, compared, thresholds, under_way, workers, resources, names)
     pooled = content["pooled"]
     for name in ("objects", "mean_average_precision", "splits", "merges"):
         recorder.result(name, pooled[name])
     for name, kind in (("output", "summary"), ("table", "table"), ("html", "page")):
         if getattr(args, name):
             recorder.output(name, kind, getattr(args, name))
-    earlier = earlier_records(*(side.records for side in opened))
-    finish_run(args, recorder, plan, under_way, workers, earlier, "table")
+    finish_run(args, recorder, plan, under_way, workers, attempts, earlier, "table")
     _say(args, content)
     return 0
 
@@ -153,11 +154,11 @@ def _compare(
     compared: Any,
     thresholds: tuple[float, ...],
     under_way: Any,
+    workers: Any,
     resources: Any,
     names: list[str],
-) -> tuple[dict[str, Any], Any]:
+) -> dict[str, Any]:
     """Do the work, and write what was asked for: all of it, or nothing."""
-    from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.start import open_executor
     from chunkwise.ops.compare import COLUMNS, compare
     from chunkwise.ops.scores import scores, total
@@ -167,7 +168,6 @@ def _compare(
     from chunkwise.storage.outputs import write_atomically
     from chunkwise.storage.writer import json_bytes
 
-    workers = Workers()
     with ExitStack() as stack:
         executor = stack.enter_context(open_executor(resources, compared.n_blocks, under_way.folder, workers))
         write = None
@@ -196,7 +196,7 @@ def _compare(
             with suppress(OSError):
                 os.unlink(path)
         raise
-    return content, workers
+    return content
 
 
 def _say(args: argparse.Namespace, content: dict[str, Any]) -> None:

@@ -153,7 +153,7 @@ def _to_zarr(
     )
     workers = Workers()
     tasks = output.n_volumes * grid.n_units
-    with writer.writing() as under_way, open_executor(resources, tasks, under_way.folder, workers) as executor:
+    with writer.writing(workers) as under_way, open_executor(resources, tasks, under_way.folder, workers) as executor:
         fetch(sources, grid, output, executor, under_way, workers)
         writer.complete(output)
     writer.report(output, workers)

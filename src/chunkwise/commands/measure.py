@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure objects; see the module's text."""
+    from chunkwise.blocks.passes import Workers
     from chunkwise.blocks.run import Plan
     from chunkwise.cluster.resources import find_resources
     from chunkwise.commands.labels import check_labels, reading_grid
@@ -160,8 +161,9 @@ def run(args: argparse.Namespace) -> int:
     output = os.path.abspath(args.output)
     under_way = start_run(args, plan)
     wanted = table_columns(measured.objects, properties)
-    with working(under_way):
-        count, too_large, workers = _measure(measured, resources, under_way, output, form, wanted)
+    earlier, workers = earlier_records(labels.records, image.records if image else ()), Workers()
+    with working(under_way, recorder, plan, workers, len(earlier)) as attempts:
+        count, too_large = _measure(measured, resources, under_way, workers, output, form, wanted)
         if args.dictionary:
             units = [axis.unit for axis in selection.spatial_axes]
             try:
@@ -181,8 +183,7 @@ def run(args: argparse.Namespace) -> int:
         recorder.output("dictionary", "table", args.dictionary, media_type="text/tab-separated-values")
     if wanted[-1].of == "not_measured":
         _report_too_large(recorder, too_large)
-    earlier = earlier_records(labels.records, image.records if image else ())
-    finish_run(args, recorder, plan, under_way, workers, earlier, "table")
+    finish_run(args, recorder, plan, under_way, workers, attempts, earlier, "table")
     if not count:
         print(f"No objects in {labels.image.location.address}: {args.output} has nothing but its header")
         return 0
@@ -193,15 +194,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(
-    measured: Any, resources: Any, under_way: Any, output: str, form: str, wanted: Any
-) -> tuple[int, tuple[int, list[dict[str, Any]]], Any]:
+    measured: Any, resources: Any, under_way: Any, workers: Any, output: str, form: str, wanted: Any
+) -> tuple[int, tuple[int, list[dict[str, Any]]]]:
     """Do the work and write the table; gives the number of objects, and those that were too large for memory."""
-    from chunkwise.blocks.passes import Workers
     from chunkwise.cluster.start import open_executor
     from chunkwise.ops.measure import columns, measure
     from chunkwise.ops.table import open_table
 
-    workers, count, large = Workers(), 0, 0
+    count, large = 0, 0
     named: list[dict[str, Any]] = []
     with (
         open_executor(resources, measured.n_blocks, under_way.folder, workers) as executor,
@@ -214,7 +214,7 @@ def _measure(
                 left_out = rows[rows["not_measured"] == 1]
                 large += len(left_out)
                 named += [_named(measured, volume, row) for row in left_out[: NAMED - len(named)]]
-    return count, (large, named), workers
+    return count, (large, named)
 
 
 def _named(measured: Any, volume: int, row: Any) -> dict[str, Any]:

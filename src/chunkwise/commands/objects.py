@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     writer = StoreWriter("objects", args, site, opened, selection, recorded, grid, "labels", size, labels=True)
     workers = Workers()
     with (
-        writer.writing() as under_way,
+        writer.writing(workers) as under_way,
         open_executor(resources, grid.n_blocks * source.volumes, under_way.folder, workers) as executor,
     ):
         memory = resources.memory_per_worker

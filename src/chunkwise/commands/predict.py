@@ -192,7 +192,7 @@ def run(args: argparse.Namespace) -> int:
     )
     work.try_out()
     workers = Workers()
-    with writer.writing() as under_way, open_executor(resources, count, under_way.folder, workers) as executor:
+    with writer.writing(workers) as under_way, open_executor(resources, count, under_way.folder, workers) as executor:
         notes = predict(work, executor, under_way, workers)
         writer.complete(output)
     notes += _bounds(model)

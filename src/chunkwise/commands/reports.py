@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from chunkwise.blocks.passes import Workers
-from chunkwise.blocks.run import RECORD, Plan, Run
+from chunkwise.blocks.run import Plan, Run
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.provenance.carried import carried_by
+from chunkwise.provenance.closing import Attempts, recording
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.reference import OpenedInput, Reference, describe
 from chunkwise.storage.fingerprint import fingerprint
@@ -68,7 +70,7 @@ def record_inputs(recorder: Recorder, inputs: Sequence[tuple[str, OpenedInput, s
             opened.image.kind,
             location,
             fingerprint=opened.reference.fingerprint if opened.reference else mark,
-            description=describe(opened.image),
+            description=describe(opened.image) | carried_by(location),
         )
         known[name] = {"array": location.child(path).address, "fingerprint": mark}
     return known
@@ -87,8 +89,20 @@ def start_run(args: argparse.Namespace, plan: Plan) -> Run:
 
 
 @contextmanager
-def working(run: Run) -> Iterator[None]:
-    """Hold the run against a second one; what would fail again leaves nothing behind.
+def working(run: Run, recorder: Recorder, plan: Plan, workers: Workers, earlier: int) -> Iterator[Attempts]:
+    """Hold the run against a second one; what would fail again leaves nothing behind but its record.
+
+    Parameters
+    ----------
+    run, recorder, plan, workers
+        Of the run.
+    earlier : int
+        How many runs led to it.
+
+    Yields
+    ------
+    Attempts
+        Those of this run before the present one, for :func:`finish_run`.
 
     Raises
     ------
@@ -98,7 +112,8 @@ def working(run: Run) -> Iterator[None]:
     hopeless: InputError | PolicyError | None = None
     with run.locked():
         try:
-            yield
+            with recording(run, recorder, _told_plan(plan), workers, table=_table_name(earlier)) as attempts:
+                yield attempts
         except (InputError, PolicyError) as error:
             hopeless = error
     # The lock lies in the directory, so that it has to go first.
@@ -113,6 +128,7 @@ def finish_run(
     plan: Plan,
     run: Run,
     workers: Workers,
+    attempts: Attempts,
     earlier: list[dict[str, Any]],
     kind: str,
 ) -> None:
@@ -124,27 +140,33 @@ def finish_run(
         With the options of :func:`add_reports`.
     recorder, plan, run, workers
         Of the run.
+    attempts : Attempts
+        As :func:`working` gives them.
     earlier : list of dict
         As :func:`earlier_records` returns them.
     kind : str
         Of the reference: one of ``chunkwise.reference.KINDS``.
     """
-    blocks, name = run.block_table(), f"blocks-{len(earlier) + 1}.tsv.gz"
-    done = run.summary()
+    name = _table_name(len(earlier))
+    blocks, sums = run.table()
     record = recorder.finish(
-        plan={
-            "hash": plan.hash,
-            "shape": plan.layout["shape"],
-            "block": plan.layout["block"],
-            "blocks": done["total"],
-        },
-        blocks=done | {"table": name, "sha256": hashlib.sha256(blocks).hexdigest()},
+        plan=_told_plan(plan) | {"blocks": sums["total"]},
+        blocks=sums | attempts.sums() | {"table": name, "sha256": hashlib.sha256(blocks).hexdigest()},
         workers=workers.rows(),
         cluster=workers.cluster,
+        attempts=attempts.last,
     )
-    write_atomically(os.path.join(run.folder, RECORD), json_bytes(record.to_dict()))
+    run.close(record.to_dict())
     shutil.rmtree(os.path.join(run.folder, "scratch"), ignore_errors=True)
     write_reports(args, record, earlier, kind, {name: blocks})
+
+
+def _told_plan(plan: Plan) -> dict[str, Any]:
+    return {"hash": plan.hash, "shape": plan.layout["shape"], "block": plan.layout["block"]}
+
+
+def _table_name(earlier: int) -> str:
+    return f"blocks-{earlier + 1}.tsv.gz"
 
 
 def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

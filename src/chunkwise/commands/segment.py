@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
     workers = Workers()
     volumes = SmoothedVolumes(source, grid, args.sigma)
     with (
-        writer.writing() as under_way,
+        writer.writing(workers) as under_way,
         open_executor(resources, volumes.n_blocks, under_way.folder, workers) as executor,
     ):
         result = segment(

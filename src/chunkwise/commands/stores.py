@@ -15,7 +15,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
-from chunkwise.blocks.run import RECORD, Plan, Run
+from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.resources import Resources
 from chunkwise.commands.places import find_place, set_aside
 from chunkwise.commands.reports import record_inputs
@@ -23,6 +23,7 @@ from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.layout import OutputImage, write_documents
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection
+from chunkwise.provenance.closing import recording
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, make_reference
 from chunkwise.site import Site
@@ -131,6 +132,7 @@ class StoreWriter:
         )
         self._place = find_place(args, site, opened, self._plan.hash, size, labels)
         self.location = self._place.location
+        self._table_name = f"blocks-{len(opened.records) + 1}.tsv.gz"
         self._objects: list[StoredObject] = []
 
     def label_image(self, dtype: str) -> OutputImage:
@@ -150,14 +152,28 @@ class StoreWriter:
         )
 
     @contextmanager
-    def writing(self) -> Iterator[Run]:
-        """Begin the run, or go on with it; what would fail again leaves nothing behind."""
+    def writing(self, workers: Workers) -> Iterator[Run]:
+        """Begin the run, or go on with it; what would fail again leaves nothing behind but its record.
+
+        Parameters
+        ----------
+        workers : Workers
+            Takes in what the workers use; a run that fails tells of it, too.
+        """
         workspace = self._place.workspace
         self._run = Run.start(self._plan, self._place.run_dir, self.location.address, self._place.partial)
         try:
             with self._run.locked():
                 try:
-                    yield self._run
+                    with recording(
+                        self._run,
+                        self.recorder,
+                        self._told_plan(),
+                        workers,
+                        table=self._table_name,
+                        output=self.location.address,
+                    ) as self._attempts:
+                        yield self._run
                 except (InputError, PolicyError):
                     self._run.abandon()
                     raise
@@ -165,6 +181,11 @@ class StoreWriter:
         finally:
             if workspace:
                 workspace.tidy()
+
+    def _told_plan(self) -> dict[str, Any]:
+        """What the record says of the plan."""
+        layout = self._plan.layout
+        return {"hash": self._plan.hash} | {key: layout[key] for key in ("shape", "block", "unit", "shard")}
 
     def complete(self, output: OutputImage) -> None:
         """Write the metadata, and give the store its final name."""
@@ -199,25 +220,20 @@ class StoreWriter:
         )
         listed, listed_name = manifest.to_bytes(), manifest_name(len(self._opened.records) + 1)
         put_object(self._place.run_dir, FILE_NAME, listed)
-        grid = self._grid
-        table, table_name = self._run.block_table(), f"blocks-{len(self._opened.records) + 1}.tsv.gz"
+        table, sums = self._run.table()
+        table_name = self._table_name
         record = self.recorder.finish(
-            plan={
-                "hash": self._plan.hash,
-                "shape": list(grid.shape),
-                "block": list(grid.block),
-                "unit": list(grid.unit),
-                "shard": self._plan.layout["shard"],
-                "blocks": grid.n_blocks * output.n_volumes,
-            },
-            blocks=self._run.summary()
+            plan=self._told_plan() | {"blocks": self._grid.n_blocks * output.n_volumes},
+            blocks=sums
+            | self._attempts.sums()
             | {"table": table_name, "sha256": hashlib.sha256(table).hexdigest()}
             | {"manifest": listed_name, "manifest_sha256": hashlib.sha256(listed).hexdigest()},
             workers=workers.rows(),
             cluster=workers.cluster,
+            attempts=self._attempts.last,
         )
         content = record.to_dict()
-        write_atomically(os.path.join(self._place.run_dir, RECORD), json_bytes(content))
+        self._run.close(content)
         if args.record:
             write_atomically(args.record, json_bytes(content))
         records = (*self._opened.records, content)

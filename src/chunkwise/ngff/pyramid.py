@@ -42,7 +42,10 @@ def write_pyramid(output: OutputImage, executor: Executor, run: Run, workers: Wo
         work = _Work(run, output, level)
         count = output.n_volumes * work.grid.n_units
         voxels = output.n_volumes * prod(work.grid.shape)
-        map_pass(executor, run, f"level-{level}", _write_unit, work, count, voxels=voxels, workers=workers)
+        name = f"level-{level}"
+        map_pass(
+            executor, run, name, _write_unit, work, count, voxels=voxels, workers=workers, grid=work.grid, units=True
+        )
 
 
 def _write_unit(work: _Work, number: int) -> BlockResult:

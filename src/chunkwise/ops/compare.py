@@ -125,8 +125,11 @@ def compare(
     """
     voxels = compared.truth.volumes * prod(compared.grid.shape)
     work = _Work(run, compared)
-    found = map_pass(executor, run, "compare", _compare_block, work, compared.n_blocks, voxels=voxels, workers=workers)
-    count = compared.grid.n_blocks
+    grid = compared.grid
+    found = map_pass(
+        executor, run, "compare", _compare_block, work, compared.n_blocks, voxels=voxels, workers=workers, grid=grid
+    )
+    count = grid.n_blocks
     tallies = []
     for volume in range(compared.truth.volumes):
         sides: dict[str, list[RowFile]] = {"predicted": [], "missed": []}

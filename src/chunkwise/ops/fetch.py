@@ -57,7 +57,7 @@ def fetch(
     work = _Work(run, channels, grid, output)
     count = output.n_volumes * grid.n_units
     voxels = output.n_volumes * prod(grid.shape)
-    map_pass(executor, run, "copy", _copy_unit, work, count, voxels=voxels, workers=workers)
+    map_pass(executor, run, "copy", _copy_unit, work, count, voxels=voxels, workers=workers, grid=grid, units=True)
     write_pyramid(output, executor, run, workers)
 
 

@@ -109,6 +109,7 @@ class _Chain:
             finish,
             voxels=self.volumes.voxels,
             workers=self.workers,
+            grid=self.volumes.grid,
         )
         return [values[volume] for volume in range(self.volumes.source.volumes)]
 

@@ -138,7 +138,7 @@ class Labelling:
             Of the pass.
         """
         work = _Write(self._work(OBJECTS), output, array)
-        self._map(name, _write_unit, work, self.volumes.source.volumes * self.volumes.grid.n_units)
+        self._map(name, _write_unit, work, units=True)
 
     def _work(self, phase: str) -> _Work:
         connectivity = self.connectivity if phase == OBJECTS else 1
@@ -146,20 +146,33 @@ class Labelling:
             self.run, self.volumes, self.thresholds, self.dark, connectivity, phase, holes_known=self._holes_known
         )
 
-    def _map(self, name: str, function: Callable[[Any, int], BlockResult], work: Any, count: int) -> dict[int, Any]:
+    def _map(
+        self, name: str, function: Callable[[Any, int], BlockResult], work: Any, units: bool = False
+    ) -> dict[int, Any]:
+        volumes, grid = self.volumes, self.volumes.grid
         return map_pass(
-            self.executor, self.run, name, function, work, count, voxels=self.volumes.voxels, workers=self.workers
+            self.executor,
+            self.run,
+            name,
+            function,
+            work,
+            volumes.source.volumes * grid.n_units if units else volumes.n_blocks,
+            voxels=volumes.voxels,
+            workers=self.workers,
+            grid=grid,
+            units=units,
         )
 
     def _label_and_join(self, phase: str) -> tuple[Array, Components]:
         """Label every block, and join what touches; gives how many labels come before each block, and them all."""
         count = self.volumes.n_blocks
-        found = self._map("label" if phase == OBJECTS else "holes", _label_block, self._work(phase), count)
+        found = self._map("label" if phase == OBJECTS else "holes", _label_block, self._work(phase))
         offsets = np.zeros(count + 1, np.int64)
         np.cumsum(np.fromiter((found[number] for number in range(count)), np.int64, count), out=offsets[1:])
         put_object(self.run.folder, f"scratch/{phase}/offsets.npy", rows_bytes(offsets))
-        joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase), count)
+        joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase))
         components = Components(self.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
+
         def load(number: int) -> Array:
             (pairs,) = _load_small(self.run.path(_pairs_key(phase, number)))
             return pairs

@@ -138,8 +138,11 @@ def measure(
     """
     voxels = measured.labels.volumes * prod(measured.grid.shape)
     work = _Work(run, measured)
-    found = map_pass(executor, run, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, workers=workers)
-    count = measured.grid.n_blocks
+    grid = measured.grid
+    found = map_pass(
+        executor, run, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, workers=workers, grid=grid
+    )
+    count = grid.n_blocks
 
     def files(volume: int) -> list[RowFile]:
         numbers = range(volume * count, (volume + 1) * count)

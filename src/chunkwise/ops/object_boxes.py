@@ -137,6 +137,7 @@ class ByObject:
             labels.volumes * count,
             voxels=labels.volumes * prod(grid.shape),
             workers=self._workers,
+            grid=grid,
         )
         for volume in filled:
             numbers = range(volume * count, (volume + 1) * count)

@@ -76,7 +76,17 @@ class SmoothedVolumes(BlockedVolumes):
             return self
         rims = Rims(run.folder, self.grid, reach, self.source.dtype)
         work = replace(self, rims=rims)
-        map_pass(executor, run, "rims", _write_rims, work, self.n_blocks, voxels=self.voxels, workers=workers)
+        map_pass(
+            executor,
+            run,
+            "rims",
+            _write_rims,
+            work,
+            self.n_blocks,
+            voxels=self.voxels,
+            workers=workers,
+            grid=self.grid,
+        )
         return work
 
 

@@ -222,8 +222,18 @@ class Splitting:
     def _map(self, name: str, function: Any, work: _Work) -> dict[int, Any]:
         grid, volumes = work.grid, work.components.volumes
         voxels = volumes * prod(grid.shape)
+        count, workers = volumes * grid.n_units, self._workers
         return map_pass(
-            self._executor, work.run, name, function, work, volumes * grid.n_units, voxels=voxels, workers=self._workers
+            self._executor,
+            work.run,
+            name,
+            function,
+            work,
+            count,
+            voxels=voxels,
+            workers=workers,
+            grid=grid,
+            units=True,
         )
 
     def _numbers(self, volume: int) -> range:

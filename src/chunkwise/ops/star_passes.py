@@ -170,12 +170,25 @@ def find_stars(
     work = _Work(run, grid, Maps((channels["probability"],)), distances, parameters.values)
     pixels, count = work.volumes * prod(grid.shape), work.volumes * grid.n_blocks
 
-    def pass_over(name: str, function: Any, context: _Work, number: int = count) -> dict[int, Any]:
-        return map_pass(executor, run, name, function, context, number, voxels=pixels, workers=workers)
+    def pass_over(name: str, function: Any, context: _Work, units: bool = False) -> dict[int, Any]:
+        number = work.volumes * grid.n_units if units else count
+        return map_pass(
+            executor, run, name, function, context, number, voxels=pixels, workers=workers, grid=grid, units=units
+        )
 
     by_volume = [range(v * grid.n_blocks, (v + 1) * grid.n_blocks) for v in range(work.volumes)]
     found = reduce_pass(
-        executor, run, "radius", _radius_of_block, _larger, work, by_volume, _as_found, voxels=pixels, workers=workers
+        executor,
+        run,
+        "radius",
+        _radius_of_block,
+        _larger,
+        work,
+        by_volume,
+        _as_found,
+        voxels=pixels,
+        workers=workers,
+        grid=grid,
     )
     work = replace(work, radius=tuple(found[volume]["reach"] for volume in range(work.volumes)))
     waiting = 1
@@ -185,7 +198,7 @@ def find_stars(
     sizes = pass_over("count", _count_block, work)
     counts = [_number(work, volume, sizes, parameters.values["min_size"]) for volume in range(work.volumes)]
     output = make_output(label_type(counts))
-    pass_over("write", _write_unit, replace(work, output=output), work.volumes * grid.n_units)
+    pass_over("write", _write_unit, replace(work, output=output), units=True)
     write_pyramid(output, executor, run, workers)
     left_out = [found[volume]["left_out"] for volume in range(work.volumes)]
     return StarResult(output, counts, left_out=left_out, rounds=work.round)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chunkwise.errors import InputError
+from chunkwise.provenance.build import build_facts
 from chunkwise.provenance.fields import (
     Json,
     check_time,
@@ -62,6 +63,15 @@ __all__ = [
 RECORD_VERSION: Final = 1
 STATUSES: Final = ("completed", "failed")
 
+#: Where a person, and a Galaxy wrapper, say who they are.
+_AGENT: Final = {
+    "name": "CHUNKWISE_AGENT_NAME",
+    "orcid": "CHUNKWISE_AGENT_ORCID",
+    "organization": "CHUNKWISE_AGENT_ORGANIZATION",
+    "ror": "CHUNKWISE_AGENT_ROR",
+}
+_GALAXY: Final = {"id": "CHUNKWISE_GALAXY_TOOL_ID", "version": "CHUNKWISE_GALAXY_TOOL_VERSION"}
+
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -93,9 +103,13 @@ class RunRecord:
     results: dict[str, Json] = field(default_factory=dict)
     """Such as the threshold of every time point, and the number of objects."""
     agent: dict[str, Json] | None = None
-    """Name and ORCID, where the person gave them."""
+    """Name and ORCID, organization and its ROR, where the person gave them."""
     galaxy: dict[str, Json] | None = None
     """Id and version of the Galaxy tool, where one ran it."""
+    build: dict[str, Json] | None = None
+    """What is known of the chunkwise that ran: commit, whether it was changed since, lock file, container."""
+    attempts: tuple[dict[str, Json], ...] = ()
+    """Of a run that was resumed, those before: id, start, end, status, error."""
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON form; what is not known is left out."""
@@ -104,6 +118,7 @@ class RunRecord:
         content["inputs"] = [resource.to_dict() for resource in self.inputs]
         content["outputs"] = [resource.to_dict() for resource in self.outputs]
         content["workers"] = list(self.workers)
+        content["attempts"] = list(self.attempts) or None
         return without_nothing(content)
 
     def to_json(self) -> str:
@@ -158,6 +173,8 @@ class RunRecord:
             results=optional_object(entry, "results", what) or {},
             agent=optional_object(entry, "agent", what),
             galaxy=optional_object(entry, "galaxy", what),
+            build=optional_object(entry, "build", what),
+            attempts=tuple(json_object(item, f"{what}, attempts,") for item in json_list(entry, "attempts", what)),
         )
         if not URN.fullmatch(record.id):
             raise InputError(f"{what} has the id '{record.id}', which has to be a urn:uuid.")
@@ -226,6 +243,7 @@ class Recorder:
         blocks: Mapping[str, Json] | None = None,
         workers: Sequence[Mapping[str, Json]] = (),
         cluster: Mapping[str, Json] | None = None,
+        attempts: Sequence[Mapping[str, Json]] = (),
     ) -> RunRecord:
         """Note the time and return the record; it has passed the same checks as one read from a file."""
         record = RunRecord(
@@ -244,13 +262,10 @@ class Recorder:
             workers=tuple(plain(dict(worker), "workers") for worker in workers),
             cluster=None if cluster is None else plain(dict(cluster), "cluster"),
             results=self._results,
-            agent=_from_environment({"name": "CHUNKWISE_AGENT_NAME", "orcid": "CHUNKWISE_AGENT_ORCID"}),
-            galaxy=_from_environment(
-                {
-                    "id": "CHUNKWISE_GALAXY_TOOL_ID",
-                    "version": "CHUNKWISE_GALAXY_TOOL_VERSION",
-                }
-            ),
+            agent=_from_environment(_AGENT),
+            galaxy=_from_environment(_GALAXY),
+            build=build_facts() or None,
+            attempts=tuple(plain(dict(attempt), "attempts") for attempt in attempts),
         )
         return RunRecord.from_dict(record.to_dict())
 
