@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         required=True,
-        help="references, run records or crates that chunkwise wrote; a run that is in several of them counts once",
+        help="references, run records or crates that chunkwise wrote, or the directory of a run that has ended, "
+        "however it did; a run that is in several of them counts once",
     )
     build.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
     build.add_argument(
@@ -99,10 +100,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
+    from chunkwise.provenance.attachments import attachments_of, joined
+    from chunkwise.provenance.closing import close_run, find_run
     from chunkwise.provenance.collect import read_records
     from chunkwise.provenance.crate import CrateDetails, build_crate, in_order
+    from chunkwise.site import load_site
 
-    records = in_order([record for source in args.sources for record in read_records(source)])
+    found, beside = [], []
+    for source in args.sources:
+        folder = find_run(source)
+        if folder is None:
+            found += read_records(source)
+            beside.append(attachments_of(source))
+        else:
+            record, files = close_run(folder, load_site())
+            found.append(record)
+            beside.append(files)
+    records = in_order(found)
     details = CrateDetails(
         name=args.name,
         description=args.description,
@@ -112,7 +126,7 @@ def _build(args: argparse.Namespace) -> int:
         organization=args.organization,
         organization_url=args.organization_url,
     )
-    attachments: dict[str, bytes] = {}
+    attachments = joined(beside)
     if args.publish:
         from chunkwise.provenance.publish import publish
 
