@@ -24,21 +24,11 @@ from chunkwise.provenance.galaxy_join import RecordFile
 from chunkwise.provenance.galaxy_merge import merge_crate, merged_files
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.validate import validate_crate
+from galaxy_invocation import COMPLETED, Graph, check_run, graph_of, links, told_by_galaxy, utc
 
 DATA = Path(__file__).parents[2] / "test-data"
 EXPORTS = {name: DATA / f"{name}.rocrate.zip" for name in ("one_image", "two_images")}
-COMPLETED = "http://schema.org/CompletedActionStatus"
 FAILED = "http://schema.org/FailedActionStatus"
-
-Graph = dict[str, dict[str, Any]]
-
-
-def graph_of(files: dict[str, bytes]) -> Graph:
-    return {entity["@id"]: entity for entity in json.loads(files[METADATA_FILE])["@graph"]}
-
-
-def links(value: Any) -> list[str]:
-    return [link["@id"] for link in (value if isinstance(value, list) else [] if value is None else [value])]
 
 
 def edited(export: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
@@ -66,79 +56,6 @@ def no_datasets(files: dict[str, bytes]) -> None:
     """What Galaxy writes if the files of the datasets are left out."""
     for name in [name for name in files if name.startswith("datasets/")]:
         del files[name]
-
-
-def told_by_galaxy(export: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, RunRecord]]:
-    """The invocation, the jobs of its steps, and the records in it, read in the simplest way."""
-    with zipfile.ZipFile(export) as archive:
-        (invocation,) = json.loads(archive.read("invocation_attrs.txt"))
-        many = {
-            one["encoded_id"]: one["jobs"] for one in json.loads(archive.read("implicit_collection_jobs_attrs.txt"))
-        }
-        wanted = []
-        for step in invocation["steps"]:
-            if "job" in step:
-                wanted.append(step["job"]["encoded_id"])
-            wanted += many.get(step.get("implicit_collection_jobs", {}).get("encoded_id"), [])
-        jobs = [job for job in json.loads(archive.read("jobs_attrs.txt")) if job["encoded_id"] in wanted]
-        records = {}
-        for dataset in json.loads(archive.read("datasets_attrs.txt")):
-            if "run record" in dataset["name"] or dataset["name"].endswith("record"):
-                record = RunRecord.from_dict(json.loads(archive.read(dataset["file_name"])))
-                (maker,) = (
-                    job["encoded_id"]
-                    for job in jobs
-                    if any(dataset["encoded_id"] in ids for ids in job["output_dataset_mapping"].values())
-                )
-                records[maker] = record
-    return invocation, jobs, records
-
-
-def utc(text: str) -> str:
-    return text.replace(" ", "T")[:23] + "+00:00"
-
-
-def check_run(graph: Graph, export: Path) -> None:
-    """Hold a crate to what Galaxy and the records say: every job, its step, its true times."""
-    invocation, jobs, records = told_by_galaxy(export)
-    actions = {
-        one["@id"]: one for one in graph.values() if one["@type"] == "CreateAction" and one["@id"] != "#workflow-run"
-    }
-    by_job = {}
-    for job in jobs:
-        (by_job[job["encoded_id"]],) = (
-            action for action in actions.values() if f"job {job['encoded_id']} of Galaxy" in action["description"]
-        )
-    assert len(actions) == len(jobs)
-    for job in jobs:
-        action, record = by_job[job["encoded_id"]], records.get(job["encoded_id"])
-        tool = graph[action["instrument"]["@id"]]
-        assert (tool["identifier"], tool["softwareVersion"]) == (job["tool_id"], job["tool_version"])
-        assert action["actionStatus"] == COMPLETED
-        if record is not None:
-            assert (action["identifier"], action["startTime"], action["endTime"]) == (
-                record.id,
-                record.start,
-                record.end,
-            )
-        else:
-            assert utc(job["create_time"]) <= action["startTime"] < action["endTime"] == utc(job["update_time"])
-    workflow = graph[graph["./"]["mainEntity"]["@id"]]
-    steps = [graph[step] for step in links(workflow["step"])]
-    assert [step["name"] for step in steps] == ["inspect", "segment", "measure", "crate"]
-    controls = [one for one in graph.values() if one["@type"] == "ControlAction"]
-    assert [links(control["instrument"]) for control in controls] == [[step["@id"]] for step in steps]
-    assert sorted(action for control in controls for action in links(control["object"])) == sorted(actions)
-    (organised,) = (one for one in graph.values() if one["@type"] == "OrganizeAction")
-    assert links(organised["object"]) == [control["@id"] for control in controls]
-    assert [(graph[one]["name"], graph[one]["softwareVersion"]) for one in links(organised["instrument"])] == [
-        ("Galaxy", "26.1")
-    ]
-    run = graph["#workflow-run"]
-    for action in (run, organised):
-        assert action["startTime"] == utc(invocation["create_time"])
-        assert action["endTime"] == max(utc(job["update_time"]) for job in jobs)
-    assert {*links(graph["./"]["mentions"])} == {*actions, run["@id"], organised["@id"]}
 
 
 @pytest.fixture(scope="module")
