@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chunkwise.cli import main
 from chunkwise.commands.crate_about import add_about, details_of
 from chunkwise.errors import InputError
 from chunkwise.provenance.biology import Biology, Channel, Term, parse_channel, parse_term, read_source_crate
+from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.crate import METADATA_FILE, build_crate, crate_files
-from chunkwise.provenance.details import Author, read_about
-from chunkwise.provenance.record import RunRecord
+from chunkwise.provenance.details import Author, biology_from, read_about
+from chunkwise.provenance.publish import publish
+from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.validate import validate_crate
+from chunkwise.storage.location import Location
 
 Graph = dict[str, dict[str, Any]]
 HUMAN = Term("organism", "Homo sapiens", "9606")
@@ -254,3 +259,87 @@ def test_a_source_that_cannot_be_used_gets_one_sentence(tmp_path: Path, content:
         read_source_crate(tmp_path / "x")
     with pytest.raises(InputError, match="cannot be read"):
         read_source_crate(tmp_path / "absent")
+
+
+def with_images(*told: dict[str, Any] | None) -> RunRecord:
+    recorder = Recorder("compare", {})
+    for number, about in enumerate(told):
+        recorder.input("image", "image", f"/nowhere/{number}.ome.zarr", description={"about": about} if about else {})
+    return recorder.finish()
+
+
+def test_images_keep_what_their_own_crates_said(tmp_path: Path) -> None:
+    fish = Biology(organisms=(Term("organism", None, "7955"),), specimen="Embryo")
+    record = with_images(fish.to_dict(), Biology(organisms=(HUMAN,)).to_dict(), fish.to_dict(), None)
+    build_crate([record], tmp_path / "crate.zip")
+    assert validate_crate(tmp_path / "crate.zip") == []
+    graph = entities(crate_files([record]))
+
+    def organism_of(number: int) -> Any:
+        image = graph[f"#{record.inputs[number].identity.removeprefix('urn:uuid:')}"]
+        if "resultOf" not in image:
+            return None
+        biosample = graph[graph[graph[image["resultOf"]["@id"]]["specimen"]["@id"]]["biosample"]["@id"]]
+        return biosample["organism_classification"]["@id"].rpartition("_")[2]
+
+    assert [organism_of(number) for number in range(4)] == ["7955", "9606", "7955", None]
+    stated = details_of(said("--organism", "Mus musculus (NCBI:txid10090)"))
+    graph = entities(crate_files([record], details=stated))
+    assert [organism_of(number) for number in range(4)] == ["10090"] * 4
+
+
+def test_every_form_of_what_is_known_is_read_back() -> None:
+    for biology in (
+        KNOWN_OF_IT,
+        Biology(),
+        Biology(modalities=(CONFOCAL,), channels=(Channel("a", "b"), Channel("c"))),
+    ):
+        assert not biology or biology_from(biology.to_dict(), "It") == biology
+
+
+@pytest.mark.parametrize("about", [{"organism": "FBbi:1"}, {"surprise": "x"}, {"channels": 3}, "text", ["x"]])
+def test_a_record_that_was_tampered_with_is_refused(about: Any) -> None:
+    with pytest.raises(InputError, match="A description in the run record"):
+        crate_files([with_images(about)])
+
+
+def test_a_run_takes_along_what_lies_in_the_store(tmp_path: Path) -> None:
+    store = tmp_path / "coins.ome.zarr"
+    shutil.copytree(Path(__file__).parents[2] / "test-data" / "coins_2d.ome.zarr", store)
+    (store / METADATA_FILE).write_text(json.dumps(OF_A_COLLECTION))
+    piece, crate = tmp_path / "piece.ome.zarr", tmp_path / "crate.zip"
+    words = [
+        "fetch",
+        str(store),
+        "--region",
+        "0:9,0:9",
+        "--output",
+        str(piece),
+        "--workers",
+        "1",
+        "--crate",
+        str(crate),
+    ]
+    assert main(words) == 0
+    assert read_source_crate(crate) == KNOWN_OF_IT
+    assert validate_crate(crate) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"@graph": [3]}', b"[" * 100_000, b" " * 2**21])
+def test_what_in_a_store_cannot_be_understood_is_not_there(tmp_path: Path, content: bytes) -> None:
+    place = Location(str(tmp_path), None, str(tmp_path), str(tmp_path))
+    assert carried_by(place) == {}
+    (tmp_path / METADATA_FILE).write_bytes(content)
+    assert carried_by(place) == {}
+
+
+def test_numbers_and_known_licences_of_it_are_published_and_no_words() -> None:
+    told = Biology(
+        (HUMAN, Term("organism", "a secret")), (CONFOCAL,), "A secret", "A secret", (Channel("secret"),), "CC-BY-4.0"
+    )
+    (record,), _ = publish([with_images(told.to_dict(), Biology((), (), "A secret").to_dict())], {})
+    assert "secret" not in record.to_json()
+    first, second = (resource.description["about"] for resource in record.inputs)
+    assert first == {"organism": ["NCBI:txid9606"], "modality": ["FBbi:00000251"], "image_license": "CC-BY-4.0"}
+    assert second == {}
+    assert crate_files([record])

@@ -143,3 +143,45 @@ def test_every_link_of_the_graph_leads_somewhere(chain: list[RunRecord], kind: s
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, dict) and name != "conformsTo":
                     assert one["@id"] in graph, f"{entity['@id']}, {name}"
+
+
+def test_earlier_attempts_are_actions_that_failed(chain: list[RunRecord], tmp_path: Path) -> None:
+    told = [
+        {
+            "id": f"urn:uuid:00000000-0000-0000-0000-00000000000{number}",
+            "start": f"2026-01-01T0{number}:00:00.000+00:00",
+            "end": f"2026-01-01T0{number}:30:00.000+00:00",
+            "status": "failed",
+            "error": f"Reason {number}.",
+        }
+        for number in range(1, 8)
+    ]
+    resumed = replace(chain[0], attempts=(*told, {"start": "yesterday", "end": None}))
+    build_crate([resumed, chain[1]], tmp_path / "crate.zip")
+    assert validate_crate(tmp_path / "crate.zip") == []
+    graph = entities(crate_files([resumed, chain[1]]))
+    control = graph["#segment-1-control"]
+    # The last few, and what tells no time is left out; the record has all.
+    attempts = [f"#segment-1-attempt-{number}" for number in (4, 5, 6, 7)]
+    assert links(control["object"]) == [*attempts, "#segment-1"]
+    assert graph[attempts[0]]["error"] == "Reason 4."
+    assert graph[attempts[0]]["actionStatus"] == "http://schema.org/FailedActionStatus"
+    assert set(attempts) <= set(links(graph["./"]["mentions"]))
+    assert graph["#workflow-run"]["startTime"] == told[3]["start"]
+    assert graph["#workflow-run"]["actionStatus"] == "http://schema.org/CompletedActionStatus"
+    alone = entities(crate_files([resumed]))
+    assert links(alone["./"]["mentions"]) == [*attempts, "#segment-1"]
+
+
+def test_who_ran_it_and_what_was_built(chain: list[RunRecord], tmp_path: Path) -> None:
+    agent = {"name": "Ann Example", "organization": "Institute", "ror": "02feahw73"}
+    build = {"commit": "ab" * 20, "modified": False}
+    record = replace(chain[0], agent=agent, build=build)
+    build_crate([record], tmp_path / "crate.zip")
+    assert validate_crate(tmp_path / "crate.zip") == []
+    graph = entities(crate_files([record, replace(chain[1], build=build | {"modified": True})], kind="process"))
+    assert graph[graph["#segment-1"]["agent"]["@id"]]["affiliation"] == {"@id": "https://ror.org/02feahw73"}
+    first, second = (graph[graph[step]["instrument"]["@id"]] for step in ("#segment-1", "#measure-2"))
+    assert first["@id"] != second["@id"], "another build is another program"
+    told = {graph[link]["name"]: graph[link]["value"] for link in links(first["additionalProperty"])}
+    assert told == build

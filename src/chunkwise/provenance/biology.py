@@ -21,7 +21,18 @@ from chunkwise.provenance.graph import Graph, kinds_of, reference
 from chunkwise.provenance.people import NOT_STATED_LICENCE, licence
 from chunkwise.storage.json_text import parse_json
 
-__all__ = ["TERMS", "Biology", "Channel", "Term", "add_biology", "parse_channel", "parse_term", "read_source_crate"]
+__all__ = [
+    "METADATA_FILE",
+    "TERMS",
+    "Biology",
+    "Channel",
+    "Term",
+    "add_biology",
+    "biology_of",
+    "parse_channel",
+    "parse_term",
+    "read_source_crate",
+]
 
 _OBO: Final = "http://purl.obolibrary.org/obo/"
 #: What the context of RO-Crate lacks. The words are those of the collections' crates; where these define one, the
@@ -35,7 +46,7 @@ TERMS: Final[dict[str, str]] = {
     "specimen": f"{_OBO}HSO_0000308",
 }
 
-_METADATA: Final = "ro-crate-metadata.json"
+METADATA_FILE: Final = "ro-crate-metadata.json"
 _LARGEST: Final = 16 * 2**20  # bytes of the metadata of a source; those of the collections have some kilobytes
 
 _LONGEST: Final = 2000  # characters of one text of a source; more is no name
@@ -61,6 +72,11 @@ class Term:
     number: str | None = None
     """Digits: of an organism in the NCBI taxonomy, of a modality in the FBbi list."""
 
+    def __str__(self) -> str:
+        """As people write it; :func:`parse_term` reads it."""
+        number = self.number and f"{'NCBI:txid' if self.kind == _ORGANISM else 'FBbi:'}{self.number}"
+        return f"{self.name} ({number})" if self.name and number else str(self.name or number)
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -84,9 +100,26 @@ class Biology:
     license: str | None = None
     """Of the images, which may be another one than that of the crate."""
 
+    def __bool__(self) -> bool:
+        """Say whether anything is stated."""
+        return self != Biology()
+
     def or_else(self, other: Biology) -> Biology:
         """Take from another one what is not stated in this."""
         return Biology(*(getattr(self, item.name) or getattr(other, item.name) for item in fields(self)))
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return it as JSON values, with the keys of the file that people write; what is not stated is left out."""
+        channels = [{"name": one.name} | ({"shows": one.shows} if one.shows else {}) for one in self.channels]
+        content: dict[str, Json] = {
+            "organism": [str(term) for term in self.organisms],
+            "modality": [str(term) for term in self.modalities],
+            "specimen": self.specimen,
+            "biosample": self.biosample,
+            "channels": channels,
+            "image_license": self.license,
+        }
+        return {key: value for key, value in content.items() if value}
 
 
 def parse_term(text: str, kind: str) -> Term:
@@ -103,10 +136,12 @@ def parse_term(text: str, kind: str) -> Term:
     name = " ".join(rest.replace("()", " ").strip(" |()=,;\t\n").split())
     if _LOOKS_LIKE_ONE.search(name) or not (name or found):
         raise InputError(f"'{text[:80]}' is no {kind}; write it like {example}, or only the name.")
-    number = found.group(1) if found else None
-    if number and kind == _ORGANISM:
-        number = str(int(number))
-    return Term(kind, name or None, number)
+    return _term(kind, name or None, found.group(1) if found else None)
+
+
+def _term(kind: str, name: str | None, number: str | None) -> Term:
+    """Numbers of organisms have no leading zeros, those of modalities have eight digits."""
+    return Term(kind, name, str(int(number)) if number and kind == _ORGANISM else number)
 
 
 def parse_channel(text: str) -> Channel:
@@ -123,7 +158,7 @@ def parse_channel(text: str) -> Channel:
     return Channel(name, shows or None)
 
 
-def add_biology(graph: Graph, biology: Biology, images: Sequence[str]) -> None:
+def add_biology(graph: Graph, biology: Biology, images: Sequence[str], number: int = 1) -> None:
     """Add what images show, and link it to them.
 
     Parameters
@@ -132,29 +167,32 @@ def add_biology(graph: Graph, biology: Biology, images: Sequence[str]) -> None:
     biology : Biology
     images : sequence of str
         Identifiers of the images; without any, the crate itself is what it is said of.
+    number : int
+        Tells it from what is said of other images of the crate.
     """
+    which = f"-{number}" if number > 1 else ""
     organisms = [_add_term(graph, term) for term in biology.organisms]
     modalities = [_add_term(graph, term) for term in biology.modalities]
     specimen = None
     if organisms or biology.biosample or biology.specimen:
         biosample = graph.add(
-            "#biosample",
+            f"#biosample{which}",
             "biosample",
             name=biology.biosample or "Biosample",
             organism_classification=reference(organisms) if organisms else None,
         )
         specimen = graph.add(
-            "#specimen", "specimen", name=biology.specimen or "Specimen", biosample=reference([biosample])
+            f"#specimen{which}", "specimen", name=biology.specimen or "Specimen", biosample=reference([biosample])
         )
     channels = [
-        graph.value(f"#channel-{number}", "channel", channel.name, description=channel.shows)
-        for number, channel in enumerate(biology.channels, 1)
+        graph.value(f"#channel{which}-{position}", "channel", channel.name, description=channel.shows)
+        for position, channel in enumerate(biology.channels, 1)
     ]
     acquisition = []
     if modalities or specimen:
         acquisition.append(
             graph.add(
-                "#acquisition",
+                f"#acquisition{which}",
                 "image_acquisition",
                 name="Acquisition of the images",
                 fbbi_id=reference(modalities) if modalities else None,
@@ -202,23 +240,23 @@ def read_source_crate(file: Path | str) -> Biology:
     try:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
-                entry = archive.getinfo(_METADATA)
+                entry = archive.getinfo(METADATA_FILE)
                 content = archive.read(entry) if entry.file_size <= _LARGEST else b""
         else:
             content = file.read_bytes() if file.stat().st_size <= _LARGEST else b""
         document = parse_json(content)
     except KeyError:
-        raise InputError(f"{file} is a zip file without {_METADATA}, so that it is no crate.") from None
+        raise InputError(f"{file} is a zip file without {METADATA_FILE}, so that it is no crate.") from None
     except RecursionError:
-        raise InputError(f"{file} is nested too deep to be a crate's {_METADATA}.") from None
+        raise InputError(f"{file} is nested too deep to be a crate's {METADATA_FILE}.") from None
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     except ValueError:
-        raise InputError(f"{file} is not JSON of a usual size; give an image's {_METADATA}.") from None
+        raise InputError(f"{file} is not JSON of a usual size; give an image's {METADATA_FILE}.") from None
     found = biology_of(document)
     if found is None:
-        raise InputError(f"{file} is not an RO-Crate's {_METADATA}: it has no '@graph' of entities.")
-    if found == Biology():
+        raise InputError(f"{file} is not an RO-Crate's {METADATA_FILE}: it has no '@graph' of entities.")
+    if not found:
         raise InputError(f"{file} says nothing of organism, modality, specimen, channels or licence.")
     return found
 
@@ -257,14 +295,14 @@ def _terms(graph: Sequence[Mapping[str, Any]], keys: Sequence[str], names: Mappi
     found: dict[Term, None] = {}
     for entity in graph:
         for text in _values(entity, *keys):
-            name = names.get(text)
-            if name is not None and pattern.search(name):
-                name = None  # an identifier in the place of a name
             number = pattern.search(text)
+            name = names.get(text) if number else names.get(text, text)
+            if name is not None and (_LOOKS_LIKE_ONE.search(name) or name.startswith("#")):
+                name = None  # an identifier in the place of a name
             if number:
-                found[parse_term(f"{name or ''} ({number.group()})", kind)] = None
-            elif (name or text) and not _LOOKS_LIKE_ONE.search(name or text) and not (name or text).startswith("#"):
-                found[Term(kind, name or text)] = None
+                found[_term(kind, name, number.group(1))] = None
+            elif name:
+                found[Term(kind, name)] = None
     return list(found)
 
 

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from chunkwise.errors import InputError
-from chunkwise.provenance.biology import TERMS, add_biology
+from chunkwise.provenance.biology import METADATA_FILE, TERMS, Biology, add_biology
+from chunkwise.provenance.carried import images_of
 from chunkwise.provenance.chain import in_order, joined_by_place
 from chunkwise.provenance.details import CrateDetails, add_people
-from chunkwise.provenance.entities import Graph, add_action, data_id, licence, reference
+from chunkwise.provenance.entities import Graph, add_action, add_attempts, licence, reference
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import kinds_of
 from chunkwise.provenance.preview import preview_page
@@ -63,7 +64,6 @@ __all__ = [
     "write_crate",
 ]
 
-METADATA_FILE: Final = "ro-crate-metadata.json"
 PREVIEW_FILE: Final = "ro-crate-preview.html"
 README_FILE: Final = "README.md"
 CONTEXTS: Final = ("https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context")
@@ -158,7 +158,8 @@ def crate_files(
             steps.append(add_step(graph, known, step, name, tables.get(record.id, ())))
             actions += steps[-1].actions
         else:
-            actions.append(add_action(graph, known, step, name, tables.get(record.id, ())))
+            action = add_action(graph, known, step, name, tables.get(record.id, ()))
+            actions += [*add_attempts(graph, known, step, name), action]
         add_file(graph, name, files[name], f"Run record of step {number}", about={"@id": f"#{step}"})
 
     if workflow:
@@ -191,6 +192,17 @@ def add_attachments(
             if _is_of(record, name, content):
                 found.setdefault(record.id, []).append(name)
     return found
+
+
+def _add_biology(graph: Graph, stated: Biology, images: Mapping[str, Biology]) -> None:
+    """Add what the images show: what was stated for this crate, else what the images' own crates say."""
+    groups: dict[Biology, list[str]] = {}
+    for image, known in images.items():
+        if image in graph:
+            groups.setdefault(stated.or_else(known), []).append(image)
+    for number, (biology, members) in enumerate((groups or {stated: []}).items(), 1):
+        if biology:
+            add_biology(graph, biology, members, number)
 
 
 def readme(graph: Graph, steps: Sequence[Step]) -> str:
@@ -259,23 +271,11 @@ def describe_root(
     root["datePublished"] = last.astimezone(UTC).date().isoformat()
     root["license"] = reference([licence(graph, details.license)])
     add_people(graph, details)
-    if details.biology is not None:
-        add_biology(graph, details.biology, _images(graph, records))
+    _add_biology(graph, details.biology or Biology(), images_of(records))
     root["conformsTo"] = reference(profiles)
     data = [entity["@id"] for entity in graph.entities() if {"File", "Dataset"} & set(kinds_of(entity))]
     root["hasPart"] = reference([identifier for identifier in data if identifier != "./"])
     root["mentions"] = reference(actions)
-
-
-def _images(graph: Graph, records: Sequence[RunRecord]) -> list[str]:
-    """Return what the runs began with: images that were read, and not written before."""
-    made: set[str] = set()
-    images: dict[str, None] = {}
-    for record in records:
-        read = [resource for resource in record.inputs if resource.kind == "image"]
-        images |= {data_id(resource): None for resource in read if data_id(resource) not in made}
-        made |= {data_id(resource) for resource in record.outputs}
-    return [image for image in images if image in graph]
 
 
 def add_file(graph: Graph, name: str, content: bytes, description: str, **properties: Any) -> None:

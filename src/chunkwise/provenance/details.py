@@ -6,28 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from chunkwise.errors import InputError
 from chunkwise.provenance.biology import Biology, Channel, Term, parse_channel, parse_term
 from chunkwise.provenance.graph import Graph, reference
-from chunkwise.provenance.people import orcid_url, person
+from chunkwise.provenance.people import orcid_url, organization, person
 
-__all__ = ["Author", "CrateDetails", "add_people", "read_about"]
+__all__ = ["Author", "CrateDetails", "add_people", "biology_from", "read_about"]
 
 _LARGEST: Final = 2**20  # bytes of a file that a person writes by hand
-_KEYS: Final = (
-    "name",
-    "description",
-    "license",
-    "authors",
-    "organism",
-    "modality",
-    "specimen",
-    "biosample",
-    "channels",
-    "image_license",
-)
+_OF_BIOLOGY: Final = ("organism", "modality", "specimen", "biosample", "channels", "image_license")
+_KEYS: Final = ("name", "description", "license", "authors", *_OF_BIOLOGY)
 _OF_AUTHOR: Final = ("name", "orcid", "organization", "organization_url")
 _OF_CHANNEL: Final = ("name", "shows")
 
@@ -92,8 +81,7 @@ def _organization(graph: Graph, author: Author) -> str:
     url = author.organization_url
     if url is not None and not url.startswith(("https://", "http://")):
         raise InputError(f"'{url}' is no web address; it has to begin with https://.")
-    identifier = url or f"#organization-{quote(author.organization, safe='')}"
-    return graph.add(identifier, "Organization", name=author.organization, url=url or "about:blank")
+    return organization(graph, author.organization, url)
 
 
 def read_about(file: Path | str) -> CrateDetails:
@@ -119,14 +107,7 @@ def read_about(file: Path | str) -> CrateDetails:
         raise InputError(f"{file} is not YAML{where}; the help page of 'crate' shows an example.") from None
     what = f"The file {file}"
     known = _mapping(content, what, _KEYS)
-    biology = Biology(
-        organisms=tuple(_term(text, "organism", what) for text in _texts(known, "organism", what)),
-        modalities=tuple(_term(text, "modality", what) for text in _texts(known, "modality", what)),
-        specimen=_text(known, "specimen", what),
-        biosample=_text(known, "biosample", what),
-        channels=tuple(_channel(entry, f"{what}, channels,") for entry in _list(known, "channels", what)),
-        license=_text(known, "image_license", what),
-    )
+    biology = _biology(known, what)
     authors = []
     for entry in _list(known, "authors", what):
         said = _mapping({"name": entry} if isinstance(entry, str) else entry, f"{what}, authors,", _OF_AUTHOR)
@@ -137,6 +118,28 @@ def read_about(file: Path | str) -> CrateDetails:
         license=_text(known, "license", what),
         authors=tuple(authors),
         biology=None if biology == Biology() else biology,
+    )
+
+
+def biology_from(content: object, what: str) -> Biology:
+    """Read what :meth:`Biology.to_dict` returns.
+
+    Raises
+    ------
+    InputError
+        If it has a key or a value that cannot be used.
+    """
+    return _biology(_mapping(content, what, _OF_BIOLOGY), what)
+
+
+def _biology(known: dict[str, Any], what: str) -> Biology:
+    return Biology(
+        organisms=tuple(_term(text, "organism", what) for text in _texts(known, "organism", what)),
+        modalities=tuple(_term(text, "modality", what) for text in _texts(known, "modality", what)),
+        specimen=_text(known, "specimen", what),
+        biosample=_text(known, "biosample", what),
+        channels=tuple(_channel(entry, f"{what}, channels,") for entry in _list(known, "channels", what)),
+        license=_text(known, "image_license", what),
     )
 
 

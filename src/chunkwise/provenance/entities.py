@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import Graph, reference
-from chunkwise.provenance.people import licence, orcid_url, person
+from chunkwise.provenance.people import licence, orcid_url, organization, person
 from chunkwise.provenance.programs import add_model, add_program
 from chunkwise.provenance.record import STORES, Resource, RunRecord
 
@@ -22,6 +21,7 @@ __all__ = [
     "STATUS",
     "Graph",
     "add_action",
+    "add_attempts",
     "add_program",
     "data_id",
     "licence",
@@ -37,6 +37,9 @@ STATUS: Final = {
     "completed": "http://schema.org/CompletedActionStatus",
     "failed": "http://schema.org/FailedActionStatus",
 }
+
+#: Earlier attempts of a run that are actions of their own; thousands of jobs may each have been one.
+_ATTEMPTS: Final = 5
 
 
 def add_action(
@@ -80,8 +83,6 @@ def add_action(
         graph.value(f"#{step}-result-{quote(name, safe='')}", name, value) for name, value in record.results.items()
     ]
     usage = _resource_usage(graph, record, step)
-    agent = record.agent or {}
-    name, orcid = agent.get("name"), agent.get("orcid")
     return graph.add(
         f"#{step}",
         "CreateAction",
@@ -95,10 +96,54 @@ def add_action(
         endTime=time_text(record.end),
         actionStatus=STATUS[record.status],
         error=(record.error or "The run did not say why it failed.") if record.status == "failed" else None,
-        agent=reference([person(graph, None if name is None else str(name), None if orcid is None else str(orcid))]),
+        agent=reference([_agent(graph, record.agent or {})]),
         subjectOf=reference([record_file]),
         resourceUsage=reference(usage) if usage else None,
     )
+
+
+def add_attempts(graph: Graph, record: RunRecord, step: str, record_file: str) -> list[str]:
+    """Add the attempts that a run went on from, each as an action that failed; the last few, the record has more.
+
+    Parameters are those of :func:`add_action`, which has to be called before.
+    """
+    action = graph[f"#{step}"]
+    found = []
+    for number, attempt in list(enumerate(record.attempts, 1))[-_ATTEMPTS:]:
+        try:
+            start, end = (time_text(str(attempt.get(key))) for key in ("start", "end"))
+        except ValueError:
+            continue
+        found.append(
+            graph.add(
+                f"#{step}-attempt-{number}",
+                "CreateAction",
+                name=f"chunkwise {record.command}, attempt {number}",
+                description=f"An attempt at {step} that did not come to its end; a later one went on from there.",
+                identifier=attempt.get("id"),
+                instrument=action["instrument"],
+                object=action["object"],
+                result=reference([record_file]),
+                startTime=start,
+                endTime=end,
+                actionStatus=STATUS["failed"],
+                error=str(attempt.get("error") or "It did not say why it failed."),
+                agent=action["agent"],
+                subjectOf=reference([record_file]),
+            )
+        )
+    return found
+
+
+def _agent(graph: Graph, told: dict[str, Json]) -> str:
+    """Add who ran a command, as far as they said so."""
+    name, orcid, employer, ror = (
+        None if told.get(key) is None else str(told[key]) for key in ("name", "orcid", "organization", "ror")
+    )
+    if ror is not None and not ror.startswith("https://"):
+        ror = f"https://ror.org/{ror}"
+    where = organization(graph, employer, ror) if employer else None
+    return where if where and not name and not orcid else person(graph, name, orcid, where)
 
 
 def data_id(resource: Resource) -> str:
@@ -129,7 +174,8 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
             identifiers.append(graph.value(mark, label, value, propertyID=algorithm))
         else:
             facts[label] = value
-    facts |= resource.description
+    # What a store's own crate says of it is told in the words of that crate, not here.
+    facts |= {name: value for name, value in resource.description.items() if name != "about"}
     properties = [
         graph.value(f"{identifier}-{quote(name, safe='')}", name, value)
         for name, value in facts.items()
@@ -138,7 +184,7 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
     return graph.add(
         identifier,
         "Dataset" if store else "File",
-        name=_name(resource),
+        name=resource.short_name,
         description=f"{resource.kind.capitalize()} at {place}; not part of this crate.",
         identifier=[resource.identity, *({"@id": mark} for mark in identifiers)] if identifiers else resource.identity,
         encodingFormat=resource.media_type,
@@ -164,6 +210,8 @@ _OF_JOBS = {
     "elapsed_seconds": ("time of all batch jobs (seconds)", "SEC"),
     "cpu_seconds": ("CPU time of all batch jobs (seconds)", "SEC"),
     "max_rss_bytes": ("largest memory of one batch job (bytes)", "BYTE"),
+    "read_bytes": ("read by all batch jobs (bytes)", "BYTE"),
+    "written_bytes": ("written by all batch jobs (bytes)", "BYTE"),
 }
 
 
@@ -217,13 +265,4 @@ def _sentence(record: RunRecord) -> str:
 
 
 def _names(resources: Sequence[Resource]) -> str:
-    return ", ".join(_name(resource) for resource in resources)
-
-
-def _name(resource: Resource) -> str:
-    """Return the end of the location: the store, and what lies in it where the location goes on."""
-    parts = PurePosixPath(resource.location).parts
-    for position in range(len(parts) - 1, -1, -1):
-        if parts[position].lower().endswith(".zarr"):
-            return "/".join(parts[position:])
-    return parts[-1] if parts else resource.location
+    return ", ".join(resource.short_name for resource in resources)

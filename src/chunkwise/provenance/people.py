@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from chunkwise.provenance.graph import Graph, reference
 
-__all__ = ["NOT_STATED_LICENCE", "licence", "orcid_url", "person"]
+__all__ = ["NOT_STATED_LICENCE", "licence", "orcid_url", "organization", "person"]
 
 #: The entity that stands where no licence was named; see :func:`licence`.
 NOT_STATED_LICENCE: Final = "#license-not-stated"
@@ -58,3 +58,9 @@ def licence(graph: Graph, text: str | None) -> str:
         address = f"https://spdx.org/licenses/{text}"
         return graph.add(address, "CreativeWork", name=text, description=f"The licence {text}.", url=address)
     return graph.add(f"#license-{quote(text[:60], safe='')}", "CreativeWork", name="Licence", description=text)
+
+
+def organization(graph: Graph, name: str, url: str | None = None) -> str:
+    """Add an organisation, named by its web address where there is one."""
+    identifier = url or f"#organization-{quote(name, safe='')}"
+    return graph.add(identifier, "Organization", name=name, url=url or "about:blank")

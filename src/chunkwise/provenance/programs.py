@@ -17,7 +17,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def add_program(graph: Graph, record: RunRecord) -> str:
-    """Add chunkwise with the packages it ran on; other versions of these make it another entity."""
+    """Add chunkwise with the packages it ran on; other versions of these, or another build, make it another entity."""
     version = record.software.get("chunkwise", "unknown")
     packages = []
     for name, package_version in record.software.items():
@@ -27,11 +27,15 @@ def add_program(graph: Graph, record: RunRecord) -> str:
             graph.add(
                 identifier, "SoftwareApplication", name=name, softwareVersion=package_version, url=home_page(name)
             )
+    build = [
+        graph.value(f"#build-{quote(key, safe='')}-{quote(str(value), safe='')}", key, value)
+        for key, value in (record.build or {}).items()
+    ]
     number = 1
     while True:
         identifier = f"{home_page('chunkwise')}#chunkwise-{quote(version)}" + (f"-{number}" if number > 1 else "")
-        requirements = reference(packages) if packages else None
-        if identifier not in graph or graph[identifier].get("softwareRequirements") == requirements:
+        known = {"softwareRequirements": reference(packages), "additionalProperty": reference(build)}
+        if identifier not in graph or all(graph[identifier].get(key, []) == links for key, links in known.items()):
             break
         number += 1
     return graph.add(
@@ -41,7 +45,7 @@ def add_program(graph: Graph, record: RunRecord) -> str:
         description="Galaxy tools for bioimages too big to move.",
         softwareVersion=version,
         url=home_page("chunkwise"),
-        softwareRequirements=requirements,
+        **known,
     )
 
 

@@ -5,9 +5,11 @@ What is not named here stays out, so that something new in the record is not pub
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Any, Final
 
 from chunkwise.provenance.allowed import (
+    OUT,
     UNITS,
     Rule,
     digest,
@@ -121,7 +123,30 @@ _AXIS: Final[dict[str, Rule]] = {
     "type": first_of(nothing, word("time", "channel", "space")),
     "unit": UNITS,
 }
+
+
+def _numbers(pattern: str) -> Rule:
+    """Let of texts only that through which is a number in a public list."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def apply(value: Json) -> Any:
+        texts = [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+        return [found.group() for text in texts if (found := compiled.search(text))] or OUT
+
+    return apply
+
+
+#: What the image's own crate says; names, which are free text, stay out.
+_ABOUT: Final[dict[str, Rule]] = {
+    "organism": _numbers(r"\bNCBI:txid\d{1,9}\b"),
+    "modality": _numbers(r"\bFBbi:\d{8}\b"),
+    "image_license": matching(
+        r"CC0-1\.0|CC-BY(?:-NC)?(?:-SA|-ND)?-[1-4]\.0"
+        r"|https://creativecommons\.org/(?:publicdomain/zero|licenses/by(?:-nc)?(?:-sa|-nd)?)/[1-4]\.0/?"
+    ),
+}
 DESCRIPTION: Final[dict[str, Rule]] = {
+    "about": table(_ABOUT),
     **dict.fromkeys(("shape", "scale", "translation", "rows"), sizes),
     "version": versions,
     "dtype": matching(r"u?int(?:8|16|32|64)|float(?:16|32|64)|bool"),

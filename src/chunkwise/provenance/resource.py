@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from chunkwise.errors import InputError
@@ -87,6 +87,15 @@ class Resource:
     """ISO 8601 with time zone."""
     description: dict[str, Json] = field(default_factory=dict)
     """Such as shape, axes, scale, units, dtype, levels."""
+
+    @property
+    def short_name(self) -> str:
+        """The end of the location: the store, and what lies in it where the location goes on."""
+        parts = PurePosixPath(self.location).parts
+        for position in range(len(parts) - 1, -1, -1):
+            if parts[position].lower().endswith(".zarr"):
+                return "/".join(parts[position:])
+        return parts[-1] if parts else self.location
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON form; what is not known is left out."""

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from chunkwise.provenance.entities import STATUS, Graph, add_action, add_program, data_id, reference
+from chunkwise.provenance.entities import STATUS, Graph, add_action, add_attempts, add_program, data_id, reference
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import kinds_of, targets
 from chunkwise.provenance.record import RunRecord
@@ -97,7 +97,7 @@ def add_step(graph: Graph, record: RunRecord, name: str, record_file: str, table
     )
     action = add_action(graph, record, name, record_file, tables, tool=tool)
     takes, makes = (_by_name((item.name, data_id(item)) for item in items) for items in (record.inputs, record.outputs))
-    step = Step(name, (action,), tool, takes, makes)
+    step = Step(name, (*add_attempts(graph, record, name, record_file), action), tool, takes, makes)
     add_settings(graph, step, name, record.parameters)
     return step
 
@@ -272,11 +272,11 @@ def add_engines(graph: Graph, records: Sequence[RunRecord]) -> tuple[list[str], 
         engines += [add_program(graph, record) for record in by_hand]
         words.append("Runs were started one by one, from a shell or a script; chunkwise joined them by their data.")
     for record in records:
-        cluster = record.cluster or {}
-        if cluster:
+        cluster = record.cluster or {}  # it may tell of this process' own job alone
+        if "kind" in cluster:
             dask = record.software.get("distributed", "")
             engines.append(add_engine(graph, "distributed", home_page("distributed"), dask))
-        if cluster.get("kind") in ("slurm", "allocation", "array"):
+        if cluster.get("kind") in ("slurm", "allocation", "array") or "driver" in cluster:
             engines.append(add_engine(graph, "Slurm", "https://slurm.schedmd.com/", str(cluster.get("version", ""))))
     return list(dict.fromkeys(engines)), " ".join(words)
 
