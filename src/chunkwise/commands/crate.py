@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from chunkwise.commands import crate_merge, crate_rerun
+from chunkwise.commands import crate_about, crate_merge, crate_rerun
 
 __all__ = ["add_arguments", "run"]
 
@@ -63,16 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for everybody: leave out paths, machines, accounts, people and free text of the runs; data keep their "
         "identity and digests",
     )
-    about = build.add_argument_group(
-        "about the crate", "All of this may be left out; the crate then says that it was not stated."
+    build.add_argument(
+        "--profile",
+        choices=("auto", "process", "provenance"),
+        default="auto",
+        help="which Workflow Run profile the crate follows: process lists the runs, provenance tells them as a "
+        "workflow; auto takes the latter where one run read what another wrote (default: auto)",
     )
-    about.add_argument("--name", help="a title, such as 'Nuclei of plate 7'")
-    about.add_argument("--description", help="a sentence or two on what was analysed and why")
-    about.add_argument("--license", help="how others may use this description: CC-BY-4.0, a web address, or a sentence")
-    about.add_argument("--author-name", metavar="NAME", help="who made the analysis")
-    about.add_argument("--author-orcid", metavar="ORCID", help="their ORCID, such as 0000-0002-1825-0097")
-    about.add_argument("--organization", metavar="NAME", help="where they work; also named as the publisher")
-    about.add_argument("--organization-url", metavar="URL", help="its web address, a ROR address at best")
+    crate_about.add_about(build)
 
     validate = actions.add_parser(
         "validate",
@@ -103,7 +101,7 @@ def _build(args: argparse.Namespace) -> int:
     from chunkwise.provenance.attachments import attachments_of, joined
     from chunkwise.provenance.closing import close_run, find_run
     from chunkwise.provenance.collect import read_records
-    from chunkwise.provenance.crate import CrateDetails, build_crate, in_order
+    from chunkwise.provenance.crate import build_crate, in_order
     from chunkwise.site import load_site
 
     found, beside = [], []
@@ -117,21 +115,13 @@ def _build(args: argparse.Namespace) -> int:
             found.append(record)
             beside.append(files)
     records = in_order(found)
-    details = CrateDetails(
-        name=args.name,
-        description=args.description,
-        license=args.license,
-        author_name=args.author_name,
-        author_orcid=args.author_orcid,
-        organization=args.organization,
-        organization_url=args.organization_url,
-    )
+    details = crate_about.details_of(args)
     attachments = joined(beside)
     if args.publish:
         from chunkwise.provenance.publish import publish
 
         records, attachments = publish(records, attachments)
-    build_crate(records, args.output, details=details, attachments=attachments)
+    build_crate(records, args.output, details=details, attachments=attachments, kind=args.profile)
     runs = "1 run" if len(records) == 1 else f"{len(records)} runs"
     form = ", published" if args.publish else ""
     print(f"{args.output}: {runs}{form} ({', '.join(record.command for record in records)})")
