@@ -211,4 +211,5 @@ ENDINGS: Final = {
 TOOL: Final[dict[str, Rule]] = {
     "id": matching(r"chunkwise_(?:" + "|".join((*PARAMETERS, "open", "inspect", "crate")) + ")"),
     "version": matching(r"\d+(?:\.\d+)*(?:\+galaxy\d+)?"),
+    "server_version": versions,
 }

@@ -70,7 +70,11 @@ _AGENT: Final = {
     "organization": "CHUNKWISE_AGENT_ORGANIZATION",
     "ror": "CHUNKWISE_AGENT_ROR",
 }
-_GALAXY: Final = {"id": "CHUNKWISE_GALAXY_TOOL_ID", "version": "CHUNKWISE_GALAXY_TOOL_VERSION"}
+_GALAXY: Final = {
+    "id": "CHUNKWISE_GALAXY_TOOL_ID",
+    "version": "CHUNKWISE_GALAXY_TOOL_VERSION",
+    "server_version": "CHUNKWISE_GALAXY_SERVER_VERSION",
+}
 
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
@@ -105,7 +109,7 @@ class RunRecord:
     agent: dict[str, Json] | None = None
     """Name and ORCID, organization and its ROR, where the person gave them."""
     galaxy: dict[str, Json] | None = None
-    """Id and version of the Galaxy tool, where one ran it."""
+    """Id and version of the Galaxy tool, where one ran it; the version of that Galaxy, where its administrator says."""
     build: dict[str, Json] | None = None
     """What is known of the chunkwise that ran: commit, whether it was changed since, lock file, container."""
     attempts: tuple[dict[str, Json], ...] = ()
