@@ -48,6 +48,13 @@ def test_build_then_validate(sources: list[str], tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == f"{crate}: valid (provenance-run-crate, recommended)\n"
 
 
+def test_the_profile_may_be_chosen(sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crate = str(tmp_path / "a.zip")
+    assert main(["crate", "build", "--from", *sources, "--profile", "process", "--output", crate]) == 0
+    assert main(["crate", "validate", crate]) == 0
+    assert "valid (process-run-crate, recommended)" in capsys.readouterr().out
+
+
 def test_from_may_be_repeated_and_may_be_a_crate(sources: list[str], tmp_path: Path) -> None:
     assert main(["crate", "build", "--from", sources[1], "--output", str(tmp_path / "a.zip")]) == 0
     arguments = ["crate", "build", "--from", str(tmp_path / "a.zip"), "--from", sources[0]]
@@ -105,6 +112,11 @@ def test_bad_input_gets_one_sentence_and_no_crate(
         (["--author-orcid", "0000-0002-1825-0098"], "not an ORCID"),
         (["--organization-url", "https://example.org"], "without its name"),
         (["--organization", "A", "--organization-url", "example.org"], "no web address"),
+        (["--organism", "NCBI:9606"], "'NCBI:9606' is no organism"),
+        (["--modality", "NCBI:txid9606"], "is no modality"),
+        (["--channel", ""], "is no channel"),
+        (["--about", "/nowhere/about.yml"], "/nowhere/about.yml cannot be read"),
+        (["--source-crate", "/nowhere/x.json"], "/nowhere/x.json cannot be read"),
     ],
 )
 def test_details_that_cannot_be_used(
