@@ -18,7 +18,7 @@ TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
 #: Commands that users of Galaxy get; chunkwise.cli says why the others are none of them.
 OFFERED = [command for command in COMMANDS if command not in FOR_ADMINISTRATORS]
 #: Tools for one action of a command that has several; the tool of the command itself is for the one in DEFAULT.
-OFFERED += ["crate_merge"]
+OFFERED += ["crate_merge", "crate_report"]
 DEFAULT = {"crate": "build"}
 
 #: Options that users of Galaxy are not asked for, and why; of all commands, or of one.
@@ -47,6 +47,7 @@ NOT_OFFERED = {
 }
 #: Parameters that are not options of the command: they choose between ways to call it.
 ONLY_IN_GALAXY = {
+    "crate",
     "image",
     "labels",
     "truth",

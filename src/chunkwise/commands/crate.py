@@ -9,6 +9,7 @@ against the rules of the RO-Crate community, without a network.
   chunkwise crate build --from labels.json objects.json --output crate.zip --license CC-BY-4.0
   chunkwise crate validate crate.zip
   chunkwise crate merge --galaxy invocation.rocrate.zip --runs segment.json measure.json --output crate.zip
+  chunkwise crate report crate.zip --html report.html
   chunkwise crate rerun crate.zip --dry-run
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from chunkwise.commands import crate_about, crate_merge, crate_rerun
+from chunkwise.commands import crate_about, crate_merge, crate_report, crate_rerun
 
 __all__ = ["add_arguments", "run"]
 
@@ -88,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     validate.add_argument("--profile", help="the profile to hold it to (default: the one that the crate names)")
     crate_merge.add_arguments(actions)
+    crate_report.add_arguments(actions)
     crate_rerun.add_arguments(actions)
 
 

@@ -155,6 +155,7 @@ class _Merger:
         self.steps: list[Step] = []
         self.labels: dict[str, GalaxyStep] = {}
         self.names: set[str] = set()
+        self.record_files: dict[str, str] = {}
 
     def build(self, details: CrateDetails) -> dict[str, bytes]:
         graph, invocation = self.graph, self.invocation
@@ -199,7 +200,7 @@ class _Merger:
         add_file(graph, README_FILE, self.files[README_FILE], "What this crate is", about={"@id": "./"})
         graph.link("./", "hasPart", [README_FILE])
         self.files[METADATA_FILE] = metadata_file(graph)
-        self.files[PREVIEW_FILE] = preview_page(graph["./"], self.records).encode()
+        self.files[PREVIEW_FILE] = preview_page(graph["./"], self.records, record_files=self.record_files).encode()
         return self.files
 
     def _add_step(self, step: GalaxyStep) -> Step:
@@ -294,7 +295,7 @@ class _Merger:
 
     def _add_record(self, record: RunRecord, name: str) -> str:
         """Put a record into the crate; without what was learned of its inputs from other records."""
-        file = f"records/{name}.json"
+        file = self.record_files[record.id] = f"records/{name}.json"
         original = next(one for one in self.records if one.id == record.id)
         self.files[file] = original.to_json().encode()
         add_file(self.graph, file, self.files[file], f"Run record of {name}", about={"@id": f"#{name}"})

@@ -24,7 +24,7 @@ from typing import Any, Final
 from chunkwise.errors import InputError
 from chunkwise.provenance.contexts import contexts
 
-__all__ = ["LEVELS", "PROFILES", "Issue", "profile_of", "validate_crate"]
+__all__ = ["LEVELS", "PROFILES", "Issue", "profile_of", "read_metadata", "validate_crate"]
 
 METADATA_FILE: Final = "ro-crate-metadata.json"
 LEVELS: Final = ("required", "recommended", "optional")
@@ -107,7 +107,7 @@ def profile_of(crate: Path | str) -> str:
     """
     crate = Path(crate)
     try:
-        metadata = json.loads(_read_metadata(crate))
+        metadata = json.loads(read_metadata(crate))
     except (ValueError, RecursionError):
         raise InputError(f"The {METADATA_FILE} of {crate} is not JSON.") from None
     graph = metadata.get("@graph") if isinstance(metadata, dict) else None
@@ -129,7 +129,14 @@ def _choose_profile(graph: list[dict[str, Any]]) -> str:
     return "ro-crate-1.1"
 
 
-def _read_metadata(crate: Path) -> bytes:
+def read_metadata(crate: Path) -> bytes:
+    """Return the metadata file of a crate, a zip file or a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no crate to be read.
+    """
     if not crate.exists():
         raise InputError(f"There is no file or folder {crate}; give a crate as a zip file or a folder.")
     try:

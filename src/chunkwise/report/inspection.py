@@ -13,7 +13,7 @@ from chunkwise.report.pictures import CHANNEL_COLORS, composite, contrast, label
 from chunkwise.report.preview import BUDGET, read_plane
 from chunkwise.report.summary import headline, size_text
 
-__all__ = ["inspection_page"]
+__all__ = ["inspection_page", "pictures_of_image"]
 
 #: Channels and fields that get a picture; a page of hundreds would help nobody.
 MOST_PICTURES = 12
@@ -52,7 +52,7 @@ def _image_sections(image: Image, summary: dict[str, Any]) -> list[Section]:
         ],
         "Full resolution; step is the size of a voxel or the time between two points.",
     )
-    sections = [_pictures_of_image(image), Section("Axes", tables=[axes])]
+    sections = [pictures_of_image(image), Section("Axes", tables=[axes])]
     if image.kind == "image":
         sections.append(Section("Channels", tables=[_channel_table(image)]))
     sections.append(
@@ -142,7 +142,8 @@ def _picture_of_labels(label: Image, name: str, title: str) -> Picture:
     return Picture(name, label_colors(plane.data), title, plane.caption)
 
 
-def _pictures_of_image(image: Image) -> Section:
+def pictures_of_image(image: Image) -> Section:
+    """Show the channels of an image, the first ones of many, and several together; of labels the objects in colour."""
     if image.kind == "labels":
         return Section("Picture", pictures=[_picture_of_labels(image, "labels", image.name)])
     shown = image.channels[:MOST_PICTURES]
