@@ -4,132 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import zarr
 
 import made_stores
 from chunkwise.cli import main
-from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.provenance import verify
 from chunkwise.storage import kv
 from chunkwise.storage.location import resolve
-from chunkwise.storage.manifest import ATTACHED, Manifest
+from chunkwise.storage.manifest import Manifest
 from chunkwise.storage.objects import Seen
 from s3_place import Place
 from s3_server import S3
-
-
-def fill(store: Path) -> Path:
-    array: Any = zarr.open_array(store / "0", mode="r+")
-    array[...] = np.random.default_rng(0).integers(0, 5000, array.shape)
-    return store
-
-
-@pytest.fixture
-def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return fill(made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (96, 96)))
-
-
-def segment(output: str = "l.ome.zarr", *more: str, workers: int = 1) -> list[str]:
-    return ["segment", "i.ome.zarr", "--output", output, "--workers", str(workers), "--shard", "32,32", *more]
-
-
-@pytest.fixture
-def labels(image: Path) -> Path:
-    """Labels of nine shards of one chunk each, with all that can speak of them."""
-    assert main(segment("l.ome.zarr", "--reference", "l.json", "--record", "r.json", "--crate", "l.zip")) == 0
-    return image.parent / "l.ome.zarr"
-
-
-def ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[str]]:
-    """Verify; the exit code, and what is printed."""
-    capsys.readouterr()
-    code = main(["verify", *words])
-    return code, capsys.readouterr().out.splitlines()
-
-
-def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Verify what cannot be verified; the one sentence."""
-    capsys.readouterr()
-    before = set(os.listdir("."))
-    assert main(["verify", *words]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    lines = [line for line in said.err.splitlines() if not line.startswith("verify  ")]
-    assert len(lines) == 1
-    assert set(os.listdir(".")) == before
-    return lines[0]
-
-
-# ---- every way to damage a store
-
-
-def flip(path: Path) -> tuple[str, Path | None]:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    return "changed", None
-
-
-def delete(path: Path) -> tuple[str, Path | None]:
-    path.unlink()
-    return "missing", None
-
-
-def truncate(path: Path) -> tuple[str, Path | None]:
-    os.truncate(path, path.stat().st_size - 1)
-    return "truncated", None
-
-
-def lengthen(path: Path) -> tuple[str, Path | None]:
-    with path.open("ab") as file:
-        file.write(b"\0")
-    return "changed", None
-
-
-def rename(path: Path) -> tuple[str, Path | None]:
-    other = path.with_name("99")
-    path.rename(other)
-    return "missing", other
-
-
-def add(path: Path) -> tuple[str, Path | None]:
-    other = path.with_name("99")
-    other.write_bytes(b"new")
-    return "", other
-
-
-DAMAGES: dict[str, Callable[[Path], tuple[str, Path | None]]] = {
-    "flipped": flip,
-    "deleted": delete,
-    "truncated": truncate,
-    "lengthened": lengthen,
-    "renamed": rename,
-    "added": add,
-}
-
-
-def expected(store: Path, path: Path, word: str, added: Path | None) -> list[str]:
-    """The lines about objects that are to be printed."""
-    key = path.relative_to(store).as_posix()
-    lines = [f"  {word:<9} {key}"] if word else []
-    if added is not None:
-        other = added.relative_to(store).as_posix()
-        lines.append(f"  added     {other}" + (f" (the bytes of {key}, which is missing)" if word else ""))
-    return lines
+from verifying import DAMAGES, add, ask, complaint, delete, expected, fill, flip, manifest_of, rename, segment, truncate
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -332,163 +226,6 @@ def test_the_checksum_of_dandi_is_noted_and_compared(labels: Path, capsys: pytes
     code, lines = ask(capsys, "i.json", "--dandi")
     assert code == 1
     assert lines[0].endswith("another checksum") or "no manifest" in lines[0]
-
-
-# ---- the same manifest, however it came about
-
-
-def manifest_of(run: str) -> bytes:
-    return Path(run, "manifest.tsv.gz").read_bytes()
-
-
-def test_workers_order_and_blocks_leave_the_manifest_as_it_is(
-    labels: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first = manifest_of("l.ome.zarr.run")
-    root = json.loads(Path("l.json").read_text())["fingerprint"]["value"]
-    assert Manifest.from_bytes(first, "m").digest == root
-    for workers in (2, 4):
-        assert main(segment(f"w{workers}.ome.zarr", workers=workers)) == 0
-        assert manifest_of(f"w{workers}.ome.zarr.run") == first
-    assert main(segment("b.ome.zarr", "--block", "16,16")) == 0
-    assert manifest_of("b.ome.zarr.run") == first
-    in_order = InlineExecutor.run
-
-    def shuffled(self: InlineExecutor, function: Any, calls: Any) -> Any:
-        mixed = list(calls)
-        random.Random(1).shuffle(mixed)
-        return in_order(self, function, mixed)
-
-    monkeypatch.setattr(InlineExecutor, "run", shuffled)
-    assert main(segment("s.ome.zarr", "--block", "16,16")) == 0
-    assert manifest_of("s.ome.zarr.run") == first
-    assert ask(capsys, "s.ome.zarr", "--against", "l.zip")[0] == 0
-
-
-def test_a_killed_run_ends_with_the_same_manifest(labels: Path) -> None:
-    words = segment("k.ome.zarr", "--block", "8,8")
-    process = subprocess.Popen([sys.executable, "-m", "chunkwise.cli", *words], stderr=subprocess.DEVNULL)
-    journal = Path("k.ome.zarr.run", "journal")
-    while not any(b'"pass":"write"' in segment.read_bytes() for segment in journal.glob("*.jsonl")):
-        assert process.poll() is None, "the run was over before it could be killed"
-        time.sleep(0.002)
-    process.kill()
-    process.communicate()
-    assert not Path("k.ome.zarr").exists()
-    assert main(words) == 0
-    assert manifest_of("k.ome.zarr.run") == manifest_of("l.ome.zarr.run")
-
-
-def test_a_large_manifest_stays_out_of_the_crate(
-    image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert ATTACHED <= 4 * 2**20, "the crate of a 1 GiB store has to stay under 5 MB"
-    monkeypatch.setattr("chunkwise.commands.stores.ATTACHED", 10)
-    assert main(segment("l.ome.zarr", "--record", "r.json", "--crate", "l.zip")) == 0
-    with zipfile.ZipFile("l.zip") as crate:
-        assert not [name for name in crate.namelist() if name.startswith("manifest")]
-        record = json.loads(crate.read("records/segment-1.json"))
-    import hashlib
-
-    assert record["blocks"]["manifest_sha256"] == hashlib.sha256(manifest_of("l.ome.zarr.run")).hexdigest()
-    assert ask(capsys, "l.zip")[0] == 0
-
-
-# ---- what cannot be used
-
-
-def rewrite(path: str, change: Callable[[Any], None]) -> None:
-    made_stores.change_json(Path(path), change)
-
-
-def replaced(crate: str, target: str, name: str, content: bytes) -> None:
-    """Copy a crate with one of its files replaced, or added."""
-    with zipfile.ZipFile(crate) as old, zipfile.ZipFile(target, "w") as new:
-        for other in old.namelist():
-            new.writestr(other, content if other == name else old.read(other))
-        if name not in old.namelist():
-            new.writestr(name, content)
-
-
-def test_a_reference_that_was_edited(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = Path("l.json").read_text()
-    rewrite("l.json", lambda content: content["fingerprint"].update({"value": "0" * 64}))
-    assert "something else than the record" in complaint(capsys, "l.json")
-    Path("l.json").write_text(whole)
-    for change in ({"value": "short"}, {"level": "all"}, {"algorithm": "md5"}, {"level": "sample", "sample": 0}):
-        rewrite("l.json", lambda content, change=change: content["fingerprint"].update(change))
-        assert "The fingerprint of" in complaint(capsys, "l.json")
-        Path("l.json").write_text(whole)
-    rewrite("l.json", lambda content: content["store"].update({"path": str(labels.parent / "i.ome.zarr")}))
-    assert ask(capsys, "l.json")[0] == 1
-    rewrite("l.json", lambda content: content["store"].update({"path": "/etc"}))
-    assert main(["verify", "l.json"]) == 3
-
-
-def test_a_crate_that_was_edited(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with zipfile.ZipFile("l.zip") as crate:
-        record = crate.read("records/segment-1.json")
-        damaged = crate.read("manifest-1.tsv.gz")[:-5]
-    replaced("l.zip", "a.zip", "records/segment-1.json", record.replace(b'"sigma": 1.0', b'"sigma": 2.0'))
-    assert "is not the file that the crate describes" in complaint(capsys, "a.zip")
-    replaced("l.zip", "b.zip", "manifest-1.tsv.gz", damaged)
-    assert "is not the file that the crate describes" in complaint(capsys, "b.zip")
-    replaced("l.zip", "c.zip", "records/segment-2.json", record)
-    assert "files that it does not describe" in complaint(capsys, "c.zip")
-    replaced("l.zip", "d.zip", "ro-crate-metadata.json", b"{")
-    assert "are not those of a crate" in complaint(capsys, "d.zip")
-    with zipfile.ZipFile("e.zip", "w") as other:
-        other.writestr("hello.txt", "hello")
-    assert "is no crate" in complaint(capsys, "e.zip")
-    Path("f.zip").write_bytes(Path("l.zip").read_bytes()[:-30])
-    assert main(["verify", "f.zip"]) == 2
-    # Unpacked it is a crate, too.
-    with zipfile.ZipFile("l.zip") as archive:
-        archive.extractall("unpacked")
-    assert ask(capsys, "unpacked")[0] == 0
-
-
-def test_other_input_gets_one_sentence(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("broken.json").write_text("{")
-    Path("other.json").write_text('{"a": 1}')
-    Path("empty.json").write_text("")
-    assert "is not JSON" in complaint(capsys, "broken.json")
-    assert "is not JSON" in complaint(capsys, "empty.json")
-    assert "neither a reference nor a run record" in complaint(capsys, "other.json")
-    assert "There is no nothing.zip" in complaint(capsys, "nothing.zip")
-    assert "does not say what it should be" in complaint(capsys, "l.ome.zarr")
-    assert "no file nothing.zip" in complaint(capsys, "l.ome.zarr", "--against", "nothing.zip")
-    assert "takes one" in complaint(capsys, "l.ome.zarr", "--against", "l.zip", "l.json")
-    assert "is a manifest" in complaint(capsys, "l.ome.zarr.run/manifest.tsv.gz")
-    Path("m.tsv.gz").write_bytes(manifest_of("l.ome.zarr.run")[:-9])
-    assert "is no manifest" in complaint(capsys, "l.ome.zarr", "--against", "m.tsv.gz")
-    main(["open", "i.ome.zarr", "--output", "i.json", "--fingerprint", "full", "--manifest", "i.tsv.gz"])
-    assert "of another store" in complaint(capsys, "l.json", "--against", "i.tsv.gz")
-    assert "need --fingerprint full" in _open_complaint(capsys, "--manifest", "x.tsv.gz")
-    assert "need --fingerprint full" in _open_complaint(capsys, "--dandi", "--fingerprint", "stat")
-    Path("unreadable").mkdir()
-    reference = json.loads(Path("i.json").read_text()) | {"fingerprint": {}}
-    Path("none.json").write_text(json.dumps(reference))
-    assert "no fingerprint was taken" in complaint(capsys, "none.json")
-
-
-def _open_complaint(capsys: pytest.CaptureFixture[str], *more: str) -> str:
-    capsys.readouterr()
-    assert main(["open", "i.ome.zarr", "--output", "x.json", *more]) == 2
-    assert not Path("x.json").exists()
-    return capsys.readouterr().err
-
-
-def test_places_outside_are_not_looked_at(
-    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without a site file, what a file names is looked at below the working directory only; what is typed, anywhere."""
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    for source in ("../l.json", "../l.zip", "../r.json"):
-        assert main(["verify", source]) == 3
-        assert "lies outside the working directory" in capsys.readouterr().err
-    assert ask(capsys, "../l.ome.zarr", "--against", "../l.zip")[0] == 0
 
 
 # ---- on S3
