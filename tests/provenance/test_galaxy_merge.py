@@ -258,6 +258,51 @@ def test_a_job_that_galaxy_calls_failed_is_failed(tmp_path: Path) -> None:
     assert validate_crate(crate, profile="provenance-run-crate") == []
 
 
+def test_a_published_crate_tells_no_names(tmp_path: Path) -> None:
+    """Secrets in the names of datasets, in settings of jobs and of the workflow, in paths and records."""
+    secret = "PatientMiller"
+
+    def plant(files: dict[str, bytes]) -> None:
+        datasets = json.loads(files["datasets_attrs.txt"])
+        for dataset in datasets:
+            dataset["name"] = f"{dataset['name']} of {secret}"
+        files["datasets_attrs.txt"] = json.dumps(datasets).encode()
+        files["jobs_attrs.txt"] = files["jobs_attrs.txt"].replace(b'"otsu"', f'"{secret}"'.encode())
+        files["jobs_attrs.txt"] = files["jobs_attrs.txt"].replace(b"Nuclei segmentation", secret.encode())
+        invocation = files["invocation_attrs.txt"].replace(b'"DAPI"', f'"{secret}"'.encode())
+        files["invocation_attrs.txt"] = invocation
+        for name in files:
+            if name.endswith(".json") and name.startswith("datasets/"):
+                files[name] = files[name].replace(b"/galaxy/", f"/galaxy/{secret}/".encode())
+
+    export = edited(EXPORTS["one_image"], tmp_path / "secret.zip", plant)
+    merge_crate(export, [], tmp_path / "open.zip")
+    assert secret.encode() in files_of(tmp_path / "open.zip")[METADATA_FILE]
+    words = ["crate", "merge", "--galaxy", str(export), "--publish", "--output", str(tmp_path / "crate.zip")]
+    assert main(words) == 0
+    files = files_of(tmp_path / "crate.zip")
+    for name, content in files.items():
+        assert secret.encode() not in content, name
+        if not name.startswith("workflows/"):
+            assert b"/galaxy/" not in content, name
+            assert b"gxfiles" not in content, name
+    graph = graph_of(files)
+    assert graph["#inspect-parameter-pictures"]["value"] == "true"
+    assert "#workflow-smoothing" in graph
+    assert "#workflow-channel-of-the-nuclei" not in graph
+    # Data are still recognised, and the chain still hangs together.
+    with zipfile.ZipFile(tmp_path / "open.zip") as archive:
+        before = {entity["@id"]: entity for entity in json.loads(archive.read(METADATA_FILE))["@graph"]}
+    for action in ("#inspect", "#segment", "#measure", "#crate"):
+        for key in ("object", "result"):
+            data = [
+                {one for one in links(told[action][key]) if told[one]["@type"] in ("File", "Dataset")}
+                for told in (graph, before)
+            ]
+            assert data[0] == data[1]
+    assert validate_crate(tmp_path / "crate.zip", profile="provenance-run-crate") == []
+
+
 def another_run() -> RunRecord:
     recorder = Recorder("segment", {})
     recorder.output("output", "labels", "/somewhere/else.ome.zarr")

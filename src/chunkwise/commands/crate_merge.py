@@ -47,6 +47,12 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="list runs that belong to no job of the invocation as well, outside of the workflow, instead of refusing",
     )
+    merge.add_argument(
+        "--publish",
+        action="store_true",
+        help="for everybody: records as 'crate build --publish' gives them; of Galaxy no names of datasets and no "
+        "settings that are free text; the workflow's files stay as they are",
+    )
     merge.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
     crate_about.add_about(merge)
 
@@ -60,8 +66,17 @@ def _merge(args: argparse.Namespace) -> int:
     runs = [RecordFile.given(path, read_records(path)) for path in args.runs]
     details = crate_about.details_of(args)
     attachments = joined(attachments_of(path) for path in args.runs)
-    merged = merge_crate(args.galaxy, runs, args.output, details=details, attachments=attachments, outside=args.outside)
+    merged = merge_crate(
+        args.galaxy,
+        runs,
+        args.output,
+        details=details,
+        attachments=attachments,
+        outside=args.outside,
+        publish=args.publish,
+    )
     steps = "1 step" if merged.steps == 1 else f"{merged.steps} steps"
     others = f", {merged.outside} outside of the workflow" if merged.outside else ""
-    print(f"{args.output}: {steps} of the workflow, {merged.joined} jobs with a run record{others}")
+    form = ", published" if args.publish else ""
+    print(f"{args.output}: {steps} of the workflow, {merged.joined} jobs with a run record{others}{form}")
     return 0

@@ -36,8 +36,10 @@ _DISCOVERED = re.compile(r"__new_primary_file_(.+)\|.*__")
 class Datasets:
     """Adds each dataset once, to the entity of a record's resource where that is the same data."""
 
-    def __init__(self, graph: Graph, invocation: Invocation) -> None:
+    def __init__(self, graph: Graph, invocation: Invocation, *, names: bool = True) -> None:
         self.graph = graph
+        self.names = names
+        """Whether to call datasets as somebody named them; they may hold names of people and patients."""
         self.datasets = invocation.datasets
         self.known: dict[str, str] = {}
         """The entity of each dataset, by Galaxy's identifier."""
@@ -78,7 +80,8 @@ class Datasets:
         """Say of data that records describe how Galaxy knows them, once all records are in the graph."""
         for identifier, entity in self._described.items():
             dataset, label = self.datasets[identifier], "UUID of the dataset in Galaxy"
-            self.graph[entity].setdefault("alternateName", dataset.name)
+            if self.names:
+                self.graph[entity].setdefault("alternateName", dataset.name)
             fact = self.graph.value(f"{entity}-galaxy", label, f"urn:uuid:{dataset.uuid}", propertyID="uuid")
             self.graph.link(entity, "additionalProperty", [fact])
 
@@ -95,7 +98,7 @@ class Datasets:
         return self.graph.add(
             f"#{dataset.uuid}",
             "Dataset" if directory else "File",
-            name=dataset.name,
+            name=dataset.name if self.names else f"Dataset ({dataset.extension})",
             description=f"Dataset of Galaxy in the format '{dataset.extension}'; not part of this crate.",
             identifier=f"urn:uuid:{dataset.uuid}",
             encodingFormat=_MEDIA_TYPES.get(dataset.extension, "application/octet-stream"),

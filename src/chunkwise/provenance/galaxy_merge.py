@@ -39,6 +39,7 @@ from chunkwise.provenance.galaxy_join import RecordFile, join_records, short_too
 from chunkwise.provenance.galaxy_workflow import GALAXY_PAGE, add_galaxy_workflow
 from chunkwise.provenance.graph import Graph, reference, targets
 from chunkwise.provenance.preview import preview_page
+from chunkwise.provenance.publish import publish as published
 from chunkwise.provenance.record import RunRecord
 from chunkwise.provenance.software import home_page
 from chunkwise.provenance.workflow import (
@@ -60,6 +61,8 @@ __all__ = ["Merged", "merge_crate", "merged_files"]
 #: What Galaxy calls jobs and invocations that did not end well.
 FAILED_STATES: Final = ("cancelled", "cancelling", "deleted", "deleting", "error", "failed", "stopped")
 
+#: Galaxy writes numbers and truth values as texts.
+_PLAIN = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?|true|false")
 #: An action, and by name what it took and made.
 _Ran = tuple[str, dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]
 
@@ -84,6 +87,7 @@ def merge_crate(
     details: CrateDetails | None = None,
     attachments: Mapping[str, bytes] | None = None,
     outside: bool = False,
+    publish: bool = False,
 ) -> Merged:
     """Write the crate of an invocation as a zip file.
 
@@ -100,6 +104,9 @@ def merge_crate(
         As :func:`chunkwise.provenance.crate.build_crate`.
     outside : bool
         Whether records that belong to no job are listed as runs outside of the workflow.
+    publish : bool
+        Whether the crate is for everybody: records as :func:`chunkwise.provenance.publish.publish` gives them, and of
+        Galaxy no names of datasets and no settings that are free text. The workflow's files stay as they are.
 
     Raises
     ------
@@ -108,7 +115,9 @@ def merge_crate(
         :func:`chunkwise.provenance.galaxy_join.join_records`; also if there is no record at all, or the output exists.
     """
     check_output_file(output)
-    merged = merged_files(read_galaxy_export(export), runs, details=details, attachments=attachments, outside=outside)
+    merged = merged_files(
+        read_galaxy_export(export), runs, details=details, attachments=attachments, outside=outside, publish=publish
+    )
     write_crate(merged.files, output)
     return merged
 
@@ -120,6 +129,7 @@ def merged_files(
     details: CrateDetails | None = None,
     attachments: Mapping[str, bytes] | None = None,
     outside: bool = False,
+    publish: bool = False,
 ) -> Merged:
     """Return the files of the crate of an invocation; parameters and errors as :func:`merge_crate`."""
     if not invocation.records and not runs:
@@ -128,7 +138,7 @@ def merged_files(
             "export the invocation with its files."
         )
     joined, others = join_records(invocation, runs, outside=outside)
-    merger = _Merger(invocation, joined, others, checked_attachments(attachments or {}))
+    merger = _Merger(invocation, joined, others, checked_attachments(attachments or {}), publish)
     return Merged(merger.build(details or CrateDetails()), len(merger.steps), len(joined), len(others))
 
 
@@ -141,17 +151,24 @@ class _Merger:
         joined: Mapping[str, RunRecord],
         others: Sequence[RunRecord],
         attachments: dict[str, bytes],
+        publish: bool,
     ) -> None:
         self.invocation = invocation
+        self.publish = publish
         self.records = in_order([*joined.values(), *others])
         known = {record.id: record for record in joined_by_place(self.records)}
+        #: With their paths, by which Galaxy's datasets are recognised; identities are those of the published ones.
+        self.originals = {job: known[record.id] for job, record in joined.items()}
+        if publish:
+            self.records, attachments = published(self.records, attachments)
+            known = {record.id: record for record in self.records}
         self.joined = {job: known[record.id] for job, record in joined.items()}
         self.others = [known[record.id] for record in others]
         self.workflow = invocation.main_workflow
         self.attachments = attachments
         self.files = dict(attachments)
         self.graph = Graph()
-        self.datasets = Datasets(self.graph, invocation)
+        self.datasets = Datasets(self.graph, invocation, names=not publish)
         self.steps: list[Step] = []
         self.labels: dict[str, GalaxyStep] = {}
         self.names: set[str] = set()
@@ -173,7 +190,7 @@ class _Merger:
             outside.append(
                 add_action(graph, record, name, self._add_record(record, name), self.tables.get(record.id, ()))
             )
-        for identifier, record in self.joined.items():
+        for identifier, record in self.originals.items():
             job = invocation.jobs[identifier]
             self.datasets.recognise(record.inputs, job.inputs, made=False)
             self.datasets.recognise(record.outputs, job.outputs, made=True)
@@ -216,7 +233,7 @@ class _Merger:
             own = name if len(jobs) == 1 else f"{name}-{number}"
             record = self.joined.get(job.id)
             ran = self._add_job(job, own, tool) if record is None else self._add_joined(job, record, own, tool)
-            settings = flat_parameters(job.parameters) if record is None else record.parameters
+            settings = self._settings(job) if record is None else record.parameters
             add_settings(self.graph, Step(name, (), tool, {}, {}), own, settings)
             actions.append(ran[0])
             for sums, part in zip((takes, makes), ran[1:], strict=True):
@@ -248,8 +265,9 @@ class _Merger:
         graph[action]["description"] = f"{graph[action]['description']} It was the job {job.id} of Galaxy."
         if job.state in FAILED_STATES and record.status == "completed":
             graph[action].update(_failure(job))
-        takes = self.datasets.join(record.inputs, job.inputs, made=False)
-        makes = self.datasets.join(record.outputs, job.outputs, made=True)
+        original = self.originals[job.id]
+        takes = self.datasets.join(original.inputs, job.inputs, made=False)
+        makes = self.datasets.join(original.outputs, job.outputs, made=True)
         graph.link(action, "object", [data for group in takes.values() for data in group])
         graph.link(action, "result", [data for group in makes.values() for data in group])
         return action, takes, makes
@@ -261,7 +279,7 @@ class _Merger:
         makes = self.datasets.join((), job.outputs, made=True)
         parameters = [
             graph.value(f"#{name}-parameter-{quote(key, safe='')}", key, value)
-            for key, value in flat_parameters(job.parameters).items()
+            for key, value in self._settings(job).items()
         ]
         action = graph.add(
             f"#{name}",
@@ -281,6 +299,13 @@ class _Merger:
         if job.state in FAILED_STATES:
             graph[action].update(_failure(job))
         return action, takes, makes
+
+    def _settings(self, job: GalaxyJob) -> dict[str, Json]:
+        return {name: value for name, value in flat_parameters(job.parameters).items() if self._may_leave(value)}
+
+    def _may_leave(self, value: Json) -> bool:
+        """For everybody are numbers, truth values and what was not set: a text may be anything."""
+        return not self.publish or not isinstance(value, str | list | dict) or bool(_PLAIN.fullmatch(str(value)))
 
     def _earliest(self, job: GalaxyJob) -> str:
         """Return when a job can have begun: Galaxy makes all jobs of a workflow at once, and lets them wait."""
@@ -318,7 +343,7 @@ class _Merger:
                 graph[action]["actionStatus"] = STATUS["failed"]
                 graph[action].setdefault("error", f"Galaxy gave the invocation the state '{invocation.state}'.")
         for label, value in invocation.inputs:
-            if "value" in value:
+            if "value" in value and self._may_leave(value["value"]):
                 key = self._unique(f"workflow {label}")
                 told = graph.value(f"#{key}-value", label, value["value"])
                 add_setting(graph, self.workflow, f"#{key}", label, value["value"], told)
