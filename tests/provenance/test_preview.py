@@ -110,6 +110,19 @@ def test_times_resources_and_digests_are_told(chain: list[RunRecord]) -> None:
         assert words in page, words
 
 
+def test_what_went_before_and_which_program_it_was_are_told(chain: list[RunRecord]) -> None:
+    attempts = ({"start": "2026-11-20T01:02:03.000+00:00", "end": "nonsense", "error": "It was <killed>."}, {"end": 7})
+    record = replace(chain[0], attempts=attempts, build={"commit": "ab" * 20, "modified": True})
+    page = preview_page(ROOT, [record])
+    for words in (
+        "2 earlier attempts",
+        "2026-11-20 01:02:03 UTC",
+        "It was &lt;killed&gt;.",
+        "abababababab, changed since",
+    ):
+        assert words in page
+
+
 def test_everything_is_escaped_and_nothing_is_loaded(chain: list[RunRecord]) -> None:
     evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     item = replace(chain[0].inputs[0], location=f"/{evil}", name=evil, description={evil: evil})

@@ -22,6 +22,7 @@ from chunkwise.provenance import publish_rules
 from chunkwise.provenance.allowed import through
 from chunkwise.provenance.crate import crate_files
 from chunkwise.provenance.publish import publish
+from chunkwise.provenance.publish_blocks import FAILED
 from chunkwise.provenance.publish_rules import PARAMETERS, PUBLISHED, WITHHELD
 from chunkwise.provenance.record import Resource, RunRecord
 from chunkwise.provenance.validate import validate_crate
@@ -84,6 +85,10 @@ def planted(chain: list[RunRecord]) -> list[RunRecord]:
             "notes": [PATH],
             "model": {"id": USER, "name": NAME, "cite": [MAIL]},
         },
+        build={"commit": "ab" * 20, "modified": True, "container": f"{USER}.sif", "container_digest": TOKEN},
+        attempts=(
+            {"id": first.id, "start": "2026-11-20T01:02:03.000+05:30", "end": HOST, "status": "failed", "error": PATH},
+        ),
         agent={"name": USER, "orcid": "0000-0002-1825-0097", "mail": MAIL},
         galaxy={"id": f"{HOST}/repos/{USER}/chunkwise/chunkwise_segment/0.1", "version": "0.1+galaxy0", "user": USER},
     )
@@ -144,6 +149,10 @@ def test_what_is_of_use_is_still_there(chain: list[RunRecord]) -> None:
     }
     assert first.galaxy == {"id": "chunkwise_segment", "version": "0.1+galaxy0"}
     assert first.status == "failed"
+    assert first.build == {"commit": "ab" * 20, "modified": True}
+    assert first.attempts == (
+        {"id": first.id, "start": "2026-11-19T19:32:03.000+00:00", "status": "failed", "error": FAILED},
+    )
     rows = [line.split("\t") for line in gzip.decompress(files["blocks-1.tsv.gz"]).decode().splitlines()]
     assert rows[0] == ["pass", "block", "status", "worker", "start", "end", "objects", "sha256", "bytes", "error"]
     assert rows[1][:4] == ["label", "0", "done", "worker-1"]
@@ -285,7 +294,12 @@ def template() -> dict[str, Any]:
         blocks={"total": 1, "table": "blocks-1.tsv.gz", "sha256": "x"},
         workers=[{"worker": "w", "peak_rss_bytes": 3}],
         cluster={"kind": "slurm", "jobs": [{"id": "1", "nodes": "n", "state": "COMPLETED"}], "total": {"submitted": 1}},
-    ).to_dict() | {"agent": {"name": "x"}, "galaxy": {"id": "x", "version": "1"}}
+    ).to_dict() | {
+        "agent": {"name": "x"},
+        "galaxy": {"id": "x", "version": "1"},
+        "build": {"commit": "x", "container": "x"},
+        "attempts": [{"error": "x"}],
+    }
 
 
 def test_the_command_publishes(chain: list[RunRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

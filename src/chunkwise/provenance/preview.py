@@ -202,6 +202,9 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         facts.append(
             ("Galaxy tool", " ".join(str(record.galaxy[key]) for key in ("id", "version") if key in record.galaxy))
         )
+    commit = (record.build or {}).get("commit")
+    if isinstance(commit, str):
+        facts.append(("Commit", commit[:12] + (", changed since" if (record.build or {}).get("modified") else "")))
     if (record.agent or {}).get("name"):
         facts.append(("Run by", str((record.agent or {})["name"])))
     return facts
@@ -272,8 +275,11 @@ def _size(count: Json) -> str:
     return f"{amount:.0f} {units[0]}" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
 
 
-def _day(text: str) -> str:
-    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S %Z").strip()
+def _day(text: Json) -> str:
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S %Z").strip()
+    except (TypeError, ValueError):
+        return "not known"  # times of attempts are not checked when a record is read
 
 
 def _length(record: RunRecord) -> float:

@@ -34,6 +34,7 @@ from chunkwise.provenance.fields import Json
 from chunkwise.provenance.publish_blocks import FAILED, Neutral, publish_blocks, publish_manifest
 from chunkwise.provenance.publish_rules import (
     BLOCKS,
+    BUILD,
     DESCRIPTION,
     ENDINGS,
     FINGERPRINT,
@@ -45,6 +46,7 @@ from chunkwise.provenance.publish_rules import (
     TOTAL,
 )
 from chunkwise.provenance.record import Resource, RunRecord
+from chunkwise.provenance.resource import URN
 from chunkwise.provenance.software import HOME_PAGES
 
 __all__ = ["publish"]
@@ -123,7 +125,29 @@ def _record(record: RunRecord, neutral: Neutral) -> RunRecord:
         cluster=_cluster(record.cluster, neutral) if record.cluster else None,
         results=through(record.results, RESULTS),
         galaxy=through(galaxy, TOOL) or None,
+        build=through(record.build or {}, BUILD) or None,
+        attempts=tuple(_attempt(attempt) for attempt in record.attempts),
     )
+
+
+def _attempt(attempt: Mapping[str, Json]) -> dict[str, Json]:
+    def time(value: Json) -> Any:
+        try:
+            return _time(value) if isinstance(value, str) else OUT
+        except ValueError:
+            return OUT
+
+    def identifier(value: Json) -> Any:
+        return value if isinstance(value, str) and URN.fullmatch(value) else OUT
+
+    rules: dict[str, Rule] = {
+        "id": identifier,
+        "start": time,
+        "end": time,
+        "status": word("completed", "failed"),
+        "error": lambda _: FAILED,
+    }
+    return through(attempt, rules)
 
 
 def _parameters(record: RunRecord) -> dict[str, Json]:

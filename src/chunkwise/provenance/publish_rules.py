@@ -29,6 +29,7 @@ from chunkwise.provenance.fields import Json
 
 __all__ = [
     "BLOCKS",
+    "BUILD",
     "DESCRIPTION",
     "ENDINGS",
     "FINGERPRINT",
@@ -46,7 +47,7 @@ __all__ = [
 PUBLISHED: Final = frozenset(
     {
         *("id", "command", "parameters", "inputs", "outputs", "software", "start", "end", "status", "error", "plan"),
-        *("blocks", "workers", "cluster", "results", "galaxy"),
+        *("blocks", "workers", "cluster", "results", "galaxy", "build", "attempts"),
         *("name", "kind", "location", "identity", "media_type", "fingerprint", "size", "modified", "description"),
     }
 )
@@ -160,7 +161,10 @@ FINGERPRINT: Final[dict[str, Rule]] = {
     "sample": number,
     "checksums": table({"dandi-zarr-checksum": matching(r"[0-9a-f]{32}-\d{1,12}--\d{1,18}")}),
 }
-_FIGURES: Final = ("elapsed_seconds", "queue_seconds", "cpu_seconds", "max_rss_bytes", "submitted")
+_FIGURES: Final = (
+    *("elapsed_seconds", "queue_seconds", "cpu_seconds", "walltime_seconds", "max_rss_bytes", "submitted"),
+    *("gpus", "gpu_memory_bytes", "gpu_utilization_percent", "read_bytes", "written_bytes"),
+)
 _STATES: Final = (
     *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "RUNNING", "PENDING"),
     *("BOOT_FAIL", "DEADLINE", "COMPLETING", "REQUEUED", "RESIZING", "REVOKED", "SUSPENDED"),
@@ -207,6 +211,13 @@ ENDINGS: Final = {
     "application/json": ".json",
     "application/zip": ".zip",
     "image/tiff": ".ome.tiff",
+}
+#: Of a container the digest leaves, not what somebody called its file.
+BUILD: Final[dict[str, Rule]] = {
+    "commit": matching(r"[0-9a-f]{40}|[0-9a-f]{64}"),
+    "modified": truth,
+    "lock_sha256": digest,
+    "container_digest": matching(r"sha256:[0-9a-f]{64}"),
 }
 TOOL: Final[dict[str, Rule]] = {
     "id": matching(r"chunkwise_(?:" + "|".join((*PARAMETERS, "open", "inspect", "crate")) + ")"),
