@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import made_stores
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, PolicyError
 from chunkwise.storage.dandi import dandi_checksum
 from chunkwise.storage.fingerprint import METADATA_NAMES, SAMPLE, fingerprint
 from chunkwise.storage.location import Location
@@ -168,3 +168,27 @@ def test_a_name_that_is_not_in_utf_8_counts(store: Path) -> None:
     after = survey(store)
     assert fingerprint(Location(str(store)), "full")["value"] == after.digest != before["value"]
     assert Manifest.from_bytes(after.to_bytes(), "m") == after
+
+
+def test_folders_behind_links_are_read_like_the_image_reads_them(store: Path, tmp_path: Path) -> None:
+    whole = survey(store)
+    (store / "0" / "c").rename(tmp_path / "elsewhere")
+    (store / "0" / "c").symlink_to(tmp_path / "elsewhere")
+    linked = survey(store)
+    assert linked == whole
+    values = {level: fingerprint(Location(str(store)), level)["value"] for level in ("stat", "sample", "full")}
+    (tmp_path / "elsewhere" / "7" / "0").write_bytes(b"other, and longer")
+    assert list(whole.compare(survey(store)).changed) == ["0/c/7/0"]
+    assert all(fingerprint(Location(str(store)), level)["value"] != value for level, value in values.items())
+
+
+def test_links_in_a_store_cannot_lead_out_of_the_policy_or_round_and_round(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir()
+    (store / "9").symlink_to(tmp_path / "closed")
+    with pytest.raises(PolicyError, match="symbolic link"):
+        object_keys(Location(str(store), None, str(store)))
+    (store / "9").unlink()
+    (store / "0" / "up").symlink_to(store / "9")
+    (store / "9").symlink_to(store / "0")
+    with pytest.raises(InputError, match="leads back to itself"):
+        object_keys(Location(str(store)))

@@ -42,6 +42,8 @@ def object_keys(location: Location, *, about: bool = False) -> list[str]:
     InputError
         If the store, or a folder in it, cannot be listed, as on a web server; or if a name has a line break, with which
         one object could pass for two.
+    PolicyError
+        If a folder is a symbolic link to what the policy does not allow.
     ResumableError
         If the server does not answer.
     """
@@ -54,7 +56,7 @@ def object_keys(location: Location, *, about: bool = False) -> list[str]:
         keys = list_keys(location)
     else:
         try:
-            keys = list(_walk(location.address))
+            keys = list(_walk(location))
         except OSError as error:
             raise _unreadable(error) from None
     for key in keys:
@@ -121,14 +123,24 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
         yield Seen(key, sha256.hexdigest(), size, None if other is None else other.hexdigest())
 
 
-def _walk(top: str) -> Iterator[str]:
+def _walk(location: Location, below: str = "", links: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name the files; a folder that is a symbolic link is looked into, for whoever reads the image does so, too."""
+
     def stop(error: OSError) -> None:
         raise error
 
-    for folder, _, files in os.walk(top, onerror=stop):
-        inner = os.path.relpath(folder, top).replace(os.sep, "/")
+    top = location.child(below).address
+    for folder, folders, files in os.walk(top, onerror=stop):
+        inner = posixpath.normpath(posixpath.join(below, os.path.relpath(folder, top).replace(os.sep, "/")))
+        place = "" if inner == "." else f"{inner}/"
         for name in files:
-            yield name if inner == "." else f"{inner}/{name}"
+            yield place + name
+        for name in folders:
+            if os.path.islink(os.path.join(folder, name)):
+                real = location.child(place + name).address
+                if real in links:
+                    raise InputError(f"{os.path.join(folder, name)} is a symbolic link that leads back to itself.")
+                yield from _walk(location, place + name, (*links, real))
 
 
 def _unreadable(error: OSError) -> InputError:
