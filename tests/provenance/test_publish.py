@@ -22,10 +22,11 @@ from chunkwise.provenance import publish_rules
 from chunkwise.provenance.allowed import through
 from chunkwise.provenance.crate import crate_files
 from chunkwise.provenance.publish import publish
-from chunkwise.provenance.publish_blocks import FAILED
+from chunkwise.provenance.publish_blocks import FAILED, Neutral, publish_blocks, publish_manifest
 from chunkwise.provenance.publish_rules import PARAMETERS, PUBLISHED, WITHHELD
 from chunkwise.provenance.record import Resource, RunRecord
 from chunkwise.provenance.validate import validate_crate
+from chunkwise.storage.manifest import Manifest
 
 SECRETS = (
     "/home/agnes/Plate 7",
@@ -318,3 +319,15 @@ def test_the_command_publishes(chain: list[RunRecord], tmp_path: Path, capsys: p
     assert b"Nuclei of Plate 7" in files["ro-crate-metadata.json"], "what the author typed for the crate stays"
     assert json.loads(files["records/segment-1.json"])["outputs"][0]["location"] == "labels-1.ome.zarr"
     assert main(["crate", "validate", crate]) == 0
+
+
+def test_a_long_number_in_a_key_is_refused_at_once() -> None:
+    for key in ("1" * 60 + "x", "0/c/" + "1" * 60, "1234567890"):
+        assert publish_manifest(Manifest({key: ("ab" * 32, 1)}).to_bytes()) is None
+    assert publish_manifest(Manifest({"0/c/10/123456789": ("ab" * 32, 1)}).to_bytes()) is not None
+
+
+def test_a_table_without_line_breaks_is_not_read_whole() -> None:
+    for content in (b"pass\tblock\n" + bytes(2**23), b"pass\tblock\nlabel\t0"):
+        with pytest.raises(InputError, match="damaged"):
+            publish_blocks(gzip.compress(content), Neutral())

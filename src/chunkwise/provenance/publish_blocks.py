@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import zlib
 from typing import Any, Final
 
 from chunkwise.errors import InputError
@@ -33,8 +34,11 @@ _PASSES: Final = (
     *("boxes", "compare", "copy", "count", "decide", "histogram", "holes", "join", "join-holes", "label", "level"),
     *("measure", "objects", "predict", "radius", "rims", "split", "statistics", "values", "write"),
 )
-#: Keys of chunks, and of the metadata of an image, its levels and its labels, which are numbered.
-_KEY = re.compile(r"(?:\d{1,9}|c|\.|/)+|(?:\d{1,3}/)?(?:zarr\.json|\.zarray|\.zattrs|\.zgroup)")
+#: Keys of chunks, and of the metadata of an image, its levels and its labels, which are numbered. A number ends where
+#: its digits do: without that there are as many ways to part them as there are sums, and a long key is never done.
+_KEY = re.compile(r"(?:\d{1,9}(?!\d)|c|\.|/)+|(?:\d{1,3}/)?(?:zarr\.json|\.zarray|\.zattrs|\.zgroup)")
+#: Characters of a line of a table; real ones are shorter by far, and what has no line breaks is not read whole.
+_LONGEST: Final = 2**22
 _DIGITS: Final[Rule] = matching(r"\d{1,19}(?:\.\d{1,9})?")
 
 
@@ -65,14 +69,16 @@ def publish_blocks(content: bytes, neutral: Neutral) -> bytes:
             gzip.open(io.BytesIO(content), "rt", encoding="utf-8", newline="\n") as source,
             gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as target,
         ):
-            names = next(source, "").rstrip("\n").split("\t")
+            names = source.readline(_LONGEST).rstrip("\n").split("\t")
             kept = [(position, name) for position, name in enumerate(names) if name in columns]
             target.write(("\t".join(name for _, name in kept) + "\n").encode())
-            for line in source:
+            while line := source.readline(_LONGEST):
+                if not line.endswith("\n"):
+                    raise ValueError("no line of a table is as long, and every one has an end")
                 cells = line.rstrip("\n").split("\t")
                 row = [columns[name](cells[position]) for position, name in kept]
                 target.write(("\t".join("" if cell is OUT else cell for cell in row) + "\n").encode())
-    except (OSError, EOFError, ValueError, IndexError):
+    except (OSError, EOFError, ValueError, IndexError, zlib.error):
         raise InputError("A table of blocks in the crate is damaged, so that it cannot be published.") from None
     return buffer.getvalue()
 
