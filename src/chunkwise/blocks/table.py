@@ -4,7 +4,7 @@ Rows are in the order of passes by name, then of blocks, whoever did them and wh
 rows but for workers and times. Of a run that has not come to its end a block is called done only where the objects
 that its line names are there with the hashes that it names, as when the run goes on (``Run.done``).
 
-Lines are looked up again one by one, so that only numbers are held in memory: 34 bytes a line.
+Lines are looked up again one by one, so that only numbers are held in memory: 37 bytes a line.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Lines:
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What is known of passes: how many blocks, and which voxels each is."""
     segments: list[str] = field(default_factory=list)
-    which: array[int] = field(default_factory=lambda: array("b"))
+    which: array[int] = field(default_factory=lambda: array("i"))
     block: array[int] = field(default_factory=lambda: array("q"))
     end: array[float] = field(default_factory=lambda: array("d"))
     done: array[int] = field(default_factory=lambda: array("b"))
@@ -159,13 +159,15 @@ def make_table(folder: str, run: str, whole: Whole | None = None) -> tuple[bytes
 def _rows(lines: _Lines, segments: _Segments) -> Iterator[tuple[Entry, int]]:
     """Give the line that counts of every block, and how many there are about it."""
     rank = np.argsort(np.argsort(np.asarray(lines.passes))) if lines.passes else np.zeros(0, np.int64)
-    which = rank[np.frombuffer(lines.which, np.int8)] if lines.which else rank[:0]
+    which = rank[np.asarray(lines.which)] if lines.which else rank[:0]
     block, end = np.asarray(lines.block), np.asarray(lines.end)
     done, segment, offset = np.asarray(lines.done), np.asarray(lines.segment), np.asarray(lines.offset)
     # Of several lines about a block the last counts, and one that says done before one that says failed.
     order = np.lexsort((end, done, block, which))
+    if not len(order):
+        return
     which, block = which[order], block[order]
-    first = np.flatnonzero(np.r_[True, (which[1:] != which[:-1]) | (block[1:] != block[:-1])]) if len(order) else order
+    first = np.flatnonzero(np.r_[True, (which[1:] != which[:-1]) | (block[1:] != block[:-1])])
     for begin, stop in zip(first.tolist(), [*first[1:].tolist(), len(order)], strict=True):
         chosen = order[stop - 1]
         yield segments.line(int(segment[chosen]), int(offset[chosen])), stop - begin
