@@ -38,6 +38,7 @@ def test_lines_of_one_pass_alone(tmp_path: Path) -> None:
 
 def test_the_table_and_the_sums_of_a_run(tmp_path: Path) -> None:
     run = Run(str(tmp_path), Location(str(tmp_path / "store")), "abc")
+    assert run.table()[1] == {"total": 0, "done": 0, "retried": 0, "failed": 0}
     journal = Journal(run.journal, "abc")
     item = StoredObject("0/c/0", "f" * 64, 7)
     journal.begin("write", {"count": 8, "grid": [[8, 5], [4, 4], [2, 4]], "each": "block"})

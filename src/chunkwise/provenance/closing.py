@@ -245,7 +245,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ChunkwiseError):
         return " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
-        return f"The run was interrupted ({error or 'SIGINT'}); the same command goes on from where it stopped."
+        return f"The run was interrupted ({str(error) or 'SIGINT'}); the same command goes on from where it stopped."
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
