@@ -57,7 +57,7 @@ def test_a_crate_with_every_detail_is_valid(chain: list[RunRecord], tmp_path: Pa
         organization="Institute",
         organization_url="https://example.org/institute",
     )
-    build_crate(chain, tmp_path / "crate.zip", details=details)
+    build_crate(chain[:1], tmp_path / "crate.zip", details=details)
     assert validate_crate(tmp_path / "crate.zip") == []
 
 
