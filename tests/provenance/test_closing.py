@@ -275,12 +275,13 @@ def test_a_full_disk(image: Path, undisturbed: str, tmp_path: Path, small_disk: 
 def test_measure_has_a_record_of_its_failure_too(image: Path, undisturbed: str, tmp_path: Path) -> None:
     labels = tmp_path / "labels.ome.zarr"
     assert main(words(image, labels)) == 0
-    command = ["measure", "--labels", str(labels), "--block", "16,16", "--workers", "1", "--output", str(tmp_path / "a.tsv")]
+    output = tmp_path / "a.tsv"
+    command = ["measure", "--labels", str(labels), "--block", "16,16", "--workers", "1", "--output", str(output)]
     chunk = next(path for path in sorted((labels / "0").rglob("c/*/*")) if path.is_file())
     content = chunk.read_bytes()
     chunk.write_bytes(content[:-5])
     assert main(command) == 4
-    record, rows = close(tmp_path / "a.tsv", tmp_path / "crate.zip")
+    record, rows = close(output, tmp_path / "crate.zip")
     assert (record.command, record.status) == ("measure", "failed")
     assert {row["status"] for row in rows} == {"done", "failed"}
     chunk.write_bytes(content)
