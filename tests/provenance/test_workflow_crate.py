@@ -156,7 +156,7 @@ def test_earlier_attempts_are_actions_that_failed(chain: list[RunRecord], tmp_pa
         }
         for number in range(1, 8)
     ]
-    resumed = replace(chain[0], attempts=(*told, {"start": "yesterday", "end": None}))
+    resumed = replace(chain[0], attempts=(*told, {"start": "2026-01-01T01:00:00", "end": None}))
     build_crate([resumed, chain[1]], tmp_path / "crate.zip")
     assert validate_crate(tmp_path / "crate.zip") == []
     graph = entities(crate_files([resumed, chain[1]]))

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-from chunkwise.provenance.fields import Json
+from chunkwise.errors import InputError
+from chunkwise.provenance.fields import Json, check_time
 from chunkwise.provenance.graph import Graph, reference
 from chunkwise.provenance.people import licence, orcid_url, organization, person
 from chunkwise.provenance.programs import add_model, add_program
@@ -110,9 +111,11 @@ def add_attempts(graph: Graph, record: RunRecord, step: str, record_file: str) -
     action = graph[f"#{step}"]
     found = []
     for number, attempt in list(enumerate(record.attempts, 1))[-_ATTEMPTS:]:
+        start, end = (str(attempt.get(key)) for key in ("start", "end"))
         try:
-            start, end = (time_text(str(attempt.get(key))) for key in ("start", "end"))
-        except ValueError:
+            check_time(start, "An attempt")
+            check_time(end, "An attempt")
+        except InputError:
             continue
         found.append(
             graph.add(
@@ -124,8 +127,8 @@ def add_attempts(graph: Graph, record: RunRecord, step: str, record_file: str) -
                 instrument=action["instrument"],
                 object=action["object"],
                 result=reference([record_file]),
-                startTime=start,
-                endTime=end,
+                startTime=time_text(start),
+                endTime=time_text(end),
                 actionStatus=STATUS["failed"],
                 error=str(attempt.get("error") or "It did not say why it failed."),
                 agent=action["agent"],
@@ -246,7 +249,8 @@ def time_text(text: str) -> str:
 
 
 def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that can be summed up: of two that are larger, the sum may be none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
 
 
 def _sentence(record: RunRecord) -> str:
