@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from chunkwise.cli import main
+
 DEMO = Path(__file__).parents[2] / "demo"
 
 
@@ -52,6 +54,17 @@ def test_everything_that_the_page_names_is_there(made: tuple[Path, str]) -> None
 def test_objects_do_cross_borders(made: tuple[Path, str]) -> None:
     crossing, objects = map(int, re.search(r"(\d+) of (\d+) objects cross", made[1]).groups())  # type: ignore[union-attr]
     assert 20 < crossing < objects
+
+
+def test_its_crate_is_done_again_with_the_same_bytes(
+    made: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(made[0])
+    monkeypatch.delenv("CHUNKWISE_SITE", raising=False)
+    assert main(["crate", "rerun", "crate.zip", "--output", "../again"]) == 0
+    assert "all of 3 outputs the same" in capsys.readouterr().out
+    tables = [(made[0] / name).read_bytes() for name in ("objects.tsv", "../again/measure-2/output.tsv")]
+    assert tables[0] == tables[1]
 
 
 def _facts(demo: Any) -> Any:

@@ -447,3 +447,52 @@ def test_mutant_that_does_not_ask_who(world: World, way: str, monkeypatch: pytes
     monkeypatch.setattr("chunkwise.site.Root.open_to", lambda self, person: True)
     assert main(COMMANDS["fetch"](WAYS[way](world, world / "lab" / "secret.ome.zarr"))) == 0
     assert secret_came_out()
+
+
+# ---- a crate that anybody may have written
+
+
+def forged(world: World, place: str, kind: str = "image") -> str:
+    """The record of a run on a place, as anybody can write one."""
+    recorder = Recorder("fetch", {})
+    recorder.input("image", kind, place)
+    recorder.output("output", "image", world / "job" / "piece.ome.zarr")
+    (world / "job" / "forged.json").write_text(recorder.finish().to_json())
+    return "forged.json"
+
+
+@pytest.mark.parametrize("place", ["data/clinic", "lab"])
+def test_a_rerun_asks_the_policy(world: World, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = world / place / "secret.ome.zarr"
+    said = [refused(world, ["crate", "rerun", forged(world, str(store)), "--output", "again"], capsys)]
+    Path("forged.json").unlink()
+    shutil.copytree(world / "data" / "own.ome.zarr", world / "job" / "own.ome.zarr")
+    record = forged(world, str(world / "job" / "own.ome.zarr"))
+    said.append(
+        refused(world, ["crate", "rerun", record, "--map", f"own.ome.zarr={store}", "--output", "again"], capsys)
+    )
+    assert all("lies under none of this site's roots that are open to you" in sentence for sentence in said)
+    refused(world, ["crate", "rerun", record, "--output", str(world / "data" / "again")], capsys)
+    assert main(["crate", "rerun", record, "--output", "again"]) in (0, 1), "a place that is open is read"
+    assert (world / "job" / "again" / "fetch-1" / "output.ome.zarr").is_dir()
+
+
+@pytest.mark.parametrize("place", ["data/clinic", "lab"])
+def test_a_report_shows_nothing_of_a_closed_root(
+    world: World, place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = world / place / "secret.ome.zarr"
+    record = forged(world, str(store))
+
+    def report(name: str) -> str:
+        assert main(["crate", "report", record, "--html", name]) == 0
+        return capsys.readouterr().err
+
+    said = report("eve.html")
+    assert "data:image/png" not in Path("eve.html").read_text()
+    store.rename(store.with_name("elsewhere"))
+    assert report("absent.html") == said, "the same is said of what is not there"
+    store.with_name("elsewhere").rename(store)
+    become(monkeypatch, OWNER)
+    report("owner.html")
+    assert "data:image/png" in Path("owner.html").read_text()

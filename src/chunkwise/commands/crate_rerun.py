@@ -228,7 +228,7 @@ def _as_reference(folder: str, name: str, source: Source, opened: Any) -> str:
         return str(source.place)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}.json")
-    make_reference(opened.image, source.resource.fingerprint or {}).write(path)
+    make_reference(opened.image, source.resource.fingerprint or {"level": "none"}).write(path)
     return path
 
 
