@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "measure": "measure the objects of a label image, one row an object",
     "compare": "compare two label images: objects found, missed, split and merged",
     "fetch": "cut a piece out of a store, as a dataset of its own",
-    "crate": "build or validate the RO-Crate that says what was done",
+    "crate": "build, merge, check, show or run again the RO-Crate that says what was done",
     "verify": "check that stores and tables are still the same, byte for byte",
     "model": "for administrators: approve, list, test and remove bioimage.io models",
     "site": "for administrators: test every promise of the site file",
