@@ -44,12 +44,13 @@ $(VENV)-train/.ready: training/requirements.lock training/requirements-cuda.lock
 
 TRAIN := $(VENV)-train/bin/python training
 DATA ?= ../shared/data/dsb2018_train
-MINUTES ?= 120
+MINUTES ?= 100
 
 train-nuclei: $(VENV)-train/.ready ## train and export models/nuclei: hours on two cores, minutes on a GPU (DATA, MINUTES)
-	OMP_WAIT_POLICY=PASSIVE $(TRAIN)/train.py --data $(DATA) --run .training/nuclei --minutes $(MINUTES)
-	OMP_WAIT_POLICY=PASSIVE $(TRAIN)/train.py --data $(DATA) --run .training/nuclei-all --minutes $(shell expr $(MINUTES) / 2) \
-	  --start .training/nuclei/best.pt --all --rate 1e-3 --seed 20261121
+	OMP_WAIT_POLICY=PASSIVE $(TRAIN)/train.py --data $(DATA) --run .training/nuclei --minutes $(MINUTES) \
+	  --batch 4 --steps 30000 --every 1000
+	OMP_WAIT_POLICY=PASSIVE $(TRAIN)/train.py --data $(DATA) --run .training/nuclei-all --minutes $(shell expr $(MINUTES) / 4) \
+	  --batch 4 --steps 8000 --start .training/nuclei/best.pt --all --rate 1e-3 --seed 20261124
 	$(TRAIN)/tune.py --data $(DATA) --run .training/nuclei
 	$(TRAIN)/export.py --data $(DATA) --run .training/nuclei-all --tuned .training/nuclei
 

@@ -36,7 +36,8 @@ TEST_SIDE = 256
 OPSET = 17
 
 MEANING = {
-    "foreground-boundary": "foreground: the pixel lies in a nucleus; boundary: it lies on the edge of one.",
+    "foreground-boundary": "foreground: the pixel lies in a nucleus; boundary: it lies on the edge of one, "
+    "or where two touch.",
     "foreground-distance": "foreground: the pixel lies in a nucleus; distance: from its edge, as a share.",
 }
 
