@@ -142,7 +142,12 @@ class ClusterRun:
 
     def cluster(self) -> dict[str, Any]:
         """What the record says of the jobs."""
-        found: dict[str, Any] = json.loads(self.record.read_text())["cluster"]
+        found: dict[str, Any] = self.content()["cluster"]
+        return found
+
+    def content(self) -> dict[str, Any]:
+        """The record."""
+        found: dict[str, Any] = json.loads(self.record.read_text())
         return found
 
     def kill(self) -> None:

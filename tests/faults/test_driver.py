@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import made_stores
+from closed_runs import check_table, close
 from cluster_runs import ClusterRun, Undisturbed
 from slurm_server import Slurm, until
 
@@ -19,7 +21,7 @@ INTERRUPTED = "chunkwise segment: error: interrupted; run the same command again
 
 
 def test_the_driver_is_cancelled_and_the_same_command_goes_on(
-    make_run: MakeRun, undisturbed: Undisturbed, slurm: Slurm
+    make_run: MakeRun, undisturbed: Undisturbed, slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run()
     job = run.submit()
@@ -31,12 +33,22 @@ def test_the_driver_is_cancelled_and_the_same_command_goes_on(
     until("the end of its workers", 30, lambda: not run.workers("PENDING,RUNNING"))
     assert not run.output.exists()
     assert not list(run.folder.glob("cluster/*.pem")), "keys were left behind"
+    monkeypatch.setenv("SLURM_CONF", slurm.conf)
+    record, rows = close(run.folder, tmp_path / "cancelled.zip", strictly=True)
+    check_table(rows, run.output)
+    assert record.status == "failed"
+    assert record.error is not None
+    assert "interrupted (SIGTERM)" in record.error
+    told = record.cluster or {}
+    assert (told["driver"]["id"], told["driver"]["state"]) == (job, "CANCELLED")
+    assert told["total"]["submitted"] >= 3
     again = run.submit()
     until("the end of the second run", 240, lambda: again not in slurm.jobs())
     said = run.said.read_text()
     assert run.output.exists(), said
     assert "blocks were done before" in said
     assert made_stores.digest(run.output) == undisturbed.digest
+    assert [attempt["id"] for attempt in run.content()["attempts"]] == [record.id]
     cluster = run.cluster()
     assert cluster["driver"]["id"] == again
     assert cluster["driver"]["state"] == "RUNNING"
