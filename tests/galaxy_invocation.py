@@ -14,6 +14,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from chunkwise.provenance.record import RunRecord
 
 if TYPE_CHECKING:
@@ -27,10 +29,35 @@ CELLS = "gxfiles://chunkwise_images/cells_tczyx.ome.zarr"
 STACK = "gxfiles://chunkwise_images/cells_zyx_v04.ome.zarr"
 
 
+def nuclei() -> str:
+    """Our workflow for nuclei."""
+    return (ROOT / "workflows" / "nuclei-segmentation" / "nuclei-segmentation.gxwf.yml").read_text()
+
+
+def nested() -> str:
+    """A workflow that has one within it: it looks at an image, and segments it below. The inner names all settings."""
+    inner = yaml.safe_load(nuclei())
+    del inner["report"]
+    step = inner["steps"]["segment"]
+    # Of a workflow within a workflow Galaxy fills in no settings.
+    step["tool_state"] |= {"selection": {"level": 0, "time": None, "region": None}, "split": None, "connectivity": None}
+    step["tool_state"] |= {"split_min_distance": 7, "advanced": {"block": None, "shard": None}}
+    inner |= {"steps": {"segment": step}, "outputs": {"Labels": inner["outputs"]["Labels"]}}
+    look = {"tool_id": "chunkwise_inspect", "in": {"image": "Image"}, "tool_state": {"pictures": False}}
+    below = {"run": inner, "in": {"Image": "Image", "Channel of the nuclei": "Channel"}}
+    outer = {
+        "class": "GalaxyWorkflow",
+        "label": "Look, then segment",
+        "inputs": {"Image": {"type": "data"}, "Channel": {"type": "text", "optional": True}},
+        "outputs": {"Labels": {"outputSource": "nuclei/Labels"}},
+        "steps": {"look": look | {"tool_version": step["tool_version"]}, "nuclei": below},
+    }
+    return str(yaml.safe_dump(outer, sort_keys=False))
+
+
 def invoke(user: User, workflow: str, inputs: dict[str, Any]) -> str:
-    """Run one of our workflows to its end, and return the invocation."""
-    (file,) = (ROOT / "workflows" / workflow).glob("*.gxwf.yml")
-    text = {"class": "GalaxyWorkflow", "yaml_content": file.read_text()}
+    """Run a workflow to its end, and return the invocation."""
+    text = {"class": "GalaxyWorkflow", "yaml_content": workflow}
     made = user.call("POST", "/api/workflows", {"workflow": text})
     # Settings that a workflow does not name are those of the tool, as planemo has it.
     body = {
@@ -87,6 +114,11 @@ def list_inputs(user: User) -> dict[str, Any]:
     return {"Image": {"src": "hdca", "id": made["id"]}, "Smallest nucleus": 20}
 
 
+def nested_inputs(user: User) -> dict[str, Any]:
+    """The inputs of the workflow that has one within it."""
+    return {"Image": {"src": "hda", "id": user.deferred(CELLS)}, "Channel": "DAPI"}
+
+
 def neutral(content: bytes) -> bytes:
     """Name the checkout /galaxy, also in archives within the archive."""
     if not content.startswith(b"PK\x03\x04"):
@@ -111,12 +143,13 @@ def links(value: Any) -> list[str]:
 def told_by_galaxy(export: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, RunRecord]]:
     """The invocation, the jobs of its steps, and the records in it, read in the simplest way."""
     with zipfile.ZipFile(export) as archive:
-        (invocation,) = json.loads(archive.read("invocation_attrs.txt"))
+        invocations = json.loads(archive.read("invocation_attrs.txt"))
+        (invocation,) = (one for one in invocations if one["subworkflow_invocations"] or len(invocations) == 1)
         many = {
             one["encoded_id"]: one["jobs"] for one in json.loads(archive.read("implicit_collection_jobs_attrs.txt"))
         }
         wanted = []
-        for step in invocation["steps"]:
+        for step in [step for one in invocations for step in one["steps"]]:
             if "job" in step:
                 wanted.append(step["job"]["encoded_id"])
             wanted += many.get(step.get("implicit_collection_jobs", {}).get("encoded_id"), [])
@@ -183,12 +216,18 @@ def check_run(graph: Graph, export: Path) -> None:
 
 
 def main() -> None:
-    """Write both exports."""
+    """Write all exports."""
     from tests.galaxy.conftest import RUN, User
 
     user = User(f"http://127.0.0.1:{(RUN / 'port').read_text().strip()}", "analyst")
-    for name, inputs in (("one_image", image_inputs), ("two_images", list_inputs)):
-        content = neutral(export(user, invoke(user, "nuclei-segmentation", inputs(user))))
+    for name, workflow, inputs in (
+        ("one_image", nuclei(), image_inputs),
+        ("two_images", nuclei(), list_inputs),
+        ("nested", nested(), nested_inputs),
+    ):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        content = neutral(export(user, invoke(user, workflow, inputs(user))))
         assert str(ROOT).encode() not in content
         (DATA / f"{name}.rocrate.zip").write_bytes(content)
         print(f"{name}: {len(content)} bytes")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chunkwise.provenance.validate import validate_crate
-from galaxy_invocation import check_run, export, graph_of, image_inputs, invoke, list_inputs, told_by_galaxy
+from galaxy_invocation import check_run, export, graph_of, image_inputs, invoke, list_inputs, nuclei, told_by_galaxy
 
 if TYPE_CHECKING:
     from tests.galaxy.conftest import User
@@ -39,7 +39,7 @@ def uploaded(user: User, content: bytes) -> str:
 
 def test_an_invocation_is_merged_and_read_by_others(analyst: User, tmp_path: Path) -> None:
     theirs = tmp_path / "export.rocrate.zip"
-    theirs.write_bytes(export(analyst, invoke(analyst, "nuclei-segmentation", image_inputs(analyst))))
+    theirs.write_bytes(export(analyst, invoke(analyst, nuclei(), image_inputs(analyst))))
     outputs = analyst.run("chunkwise_crate_merge", {"galaxy": f"hda:{uploaded(analyst, theirs.read_bytes())}"})
     assert outputs["crate"]["state"] == "ok", analyst.error_of(outputs["crate"])
     crate = tmp_path / "crate.zip"
@@ -63,7 +63,7 @@ def test_an_invocation_is_merged_and_read_by_others(analyst: User, tmp_path: Pat
 @pytest.mark.slow
 def test_runs_over_a_list_without_the_files(analyst: User, tmp_path: Path) -> None:
     """Two jobs of each tool at once; the records come from the history, as the tool gets them from a person."""
-    invocation = invoke(analyst, "nuclei-segmentation", list_inputs(analyst))
+    invocation = invoke(analyst, nuclei(), list_inputs(analyst))
     with_files, bare = tmp_path / "with.rocrate.zip", tmp_path / "bare.rocrate.zip"
     with_files.write_bytes(export(analyst, invocation))
     bare.write_bytes(export(analyst, invocation, files=False))

@@ -1,7 +1,7 @@
 """Exports of the real Galaxy (tests/galaxy_invocation.py made them) and our records as one crate.
 
 ``one_image`` is a run of the workflow for nuclei on a deferred image; in ``two_images`` it was mapped over a list, so
-that two jobs of each tool ran at the same time.
+that two jobs of each tool ran at the same time. ``nested`` is a workflow that has one within it.
 """
 
 from __future__ import annotations
@@ -225,6 +225,21 @@ def test_one_of_two_records_is_enough(tmp_path: Path) -> None:
     assert graph["#measure"]["identifier"] == record.id
     assert "left no run record" in graph["#segment"]["description"]
     assert graph["#segment-parameter-method%7Cthreshold"]["value"] == "otsu"
+
+
+def test_a_workflow_within_a_workflow_is_told_step_by_step(tmp_path: Path) -> None:
+    crate = tmp_path / "crate.zip"
+    merged = merge_crate(DATA / "nested.rocrate.zip", [], crate)
+    assert (merged.steps, merged.joined) == (2, 1)
+    graph = graph_of(files_of(crate))
+    workflow = graph[graph["./"]["mainEntity"]["@id"]]
+    assert workflow["name"] == "Look, then segment"
+    assert [graph[step]["name"] for step in links(workflow["step"])] == ["look", "nuclei / segment"]
+    _, _, records = told_by_galaxy(DATA / "nested.rocrate.zip")
+    (record,) = records.values()
+    assert (graph["#nuclei-segment"]["identifier"], graph["#nuclei-segment"]["endTime"]) == (record.id, record.end)
+    assert links(graph["#look"]["object"])[0] in links(graph["#nuclei-segment"]["object"]), "one image"
+    assert validate_crate(crate, profile="provenance-run-crate") == []
 
 
 def test_a_tool_of_the_tool_shed_is_named_with_its_address(tmp_path: Path) -> None:

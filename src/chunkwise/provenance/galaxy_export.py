@@ -57,11 +57,12 @@ class _Reader:
         self.entries = archive.entries
 
     def read(self) -> Invocation:
-        main = self._check_crate()
-        workflow = self._workflow()
+        self._check_crate()
         jobs = {job.id: job for job in self._jobs()}
         datasets = {dataset.id: dataset for dataset in self._datasets()}
         invocation, others = self._invocations()
+        main = self._main_workflow(invocation)
+        workflow = json_object(self.archive.json(f"{main}.ga"), "The workflow", required=("steps",))
         links = json_list(invocation, "output_datasets", "An invocation")
         linked_collections = json_list(invocation, "output_dataset_collections", "An invocation")
         creators = workflow.get("creator")
@@ -72,7 +73,7 @@ class _Reader:
             workflow_creators=tuple(one for one in creators if isinstance(one, dict))
             if isinstance(creators, list)
             else (),
-            main_workflow=main,
+            main_workflow=f"{main}.gxwf.yml",
             start=_time(json_text(invocation, "create_time", "An invocation"), "An invocation"),
             end=_time(json_text(invocation, "update_time", "An invocation"), "An invocation"),
             state=json_text(invocation, "state", "An invocation"),
@@ -94,8 +95,8 @@ class _Reader:
             records=self._records(),
         )
 
-    def _check_crate(self) -> str:
-        """Refuse what is no export of an invocation, or of a version that is not known; return the main workflow."""
+    def _check_crate(self) -> None:
+        """Refuse what is no export of an invocation, or of a version that is not known."""
         if METADATA_FILE not in self.entries:
             raise InputError(f"{self.path} is not an RO-Crate: it has no {METADATA_FILE} at its top.")
         graph = json_list(
@@ -123,17 +124,13 @@ class _Reader:
                 f"{self.path} has version {str(version)[:20]} of Galaxy's export; this chunkwise reads version "
                 f"{EXPORT_VERSION}."
             )
-        main = root.get("mainEntity")
-        name = str(main.get("@id")) if isinstance(main, dict) else ""
-        if name not in self.entries or not _WORKFLOW.fullmatch(name):
+
+    def _main_workflow(self, invocation: Mapping[str, Json]) -> str:
+        """Return where the workflow lies, without ending; Galaxy's crate may call one within it the main one."""
+        name = f"workflows/{invocation.get('workflow')}"
+        if not {f"{name}.ga", f"{name}.gxwf.yml"} <= set(self.entries) or not _WORKFLOW.fullmatch(f"{name}.ga"):
             raise InputError(f"{self.path} lacks the file of its workflow; export the invocation anew.")
         return name
-
-    def _workflow(self) -> dict[str, Json]:
-        names = [name for name in self.entries if _WORKFLOW.fullmatch(name) and name.endswith(".ga")]
-        if len(names) != 1:
-            raise InputError(f"{self.path} lacks the file of its workflow; export the invocation anew.")
-        return json_object(self.archive.json(names[0]), "The workflow", required=("steps",))
 
     def _steps(
         self,

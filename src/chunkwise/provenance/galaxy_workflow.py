@@ -60,7 +60,8 @@ def add_galaxy_workflow(graph: Graph, invocation: Invocation) -> dict[str, bytes
                 url=GALAXY_PAGE,
                 version=_version(content),
             )
-            graph.link(main, "subjectOf", [name])
+            if name.partition(".")[0] == main.partition(".")[0]:
+                graph.link(main, "subjectOf", [name])
         add_file(graph, name, content, "The workflow, as Galaxy exported it")
     return dict(invocation.files)
 
