@@ -233,6 +233,11 @@ def test_measure_has_a_record_of_its_failure_too(image: Path, undisturbed: str, 
     [
         ("begun.json", "[", "is damaged: it is not JSON"),
         ("begun.json", "{}", "is not what a run of this chunkwise writes"),
+        (
+            "begun.json",
+            '{"chunkwise_begun": 1, "table": "t", "resumed": "often"}',
+            "is not what a run of this chunkwise",
+        ),
         ("begun.json", '{"chunkwise_begun": 1, "table": "t", "record": {}}', "is damaged: This is not a run record"),
         ("begun.json", None, "ended before it began its work"),
         ("plan.json", "{}", "is not the plan of a run"),
@@ -257,6 +262,21 @@ def test_a_damaged_run_directory_is_one_sentence(
     assert said in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "c.zip").exists()
+
+
+def test_ended_between_the_name_of_the_store_and_the_record(image: Path, undisturbed: str, tmp_path: Path) -> None:
+    """The store is whole and has its name; what only passes needed is gone; nobody wrote the record."""
+    output, run = tmp_path / "o.ome.zarr", tmp_path / "o.ome.zarr.run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chunkwise.commands.stores.StoreWriter.report", _stop)
+        assert main(words(image, output)) == 130
+    assert made_stores.digest(output) == undisturbed
+    record, rows = close(output, tmp_path / "c.zip")
+    assert record.status == "failed"
+    assert {row["status"] for row in rows} == {"done"}
+    next(path for path in sorted(output.rglob("c/*/*")) if path.is_file()).unlink()
+    _, rows = close(run, tmp_path / "hurt.zip")
+    assert [row["status"] for row in rows].count("lost") == 1
 
 
 def _stop(*_: object) -> None:

@@ -182,7 +182,7 @@ def _with_blocks(
     """Say what was done before a run failed, as far as it is there."""
     table, sums = made
     name = str(begun["table"])
-    resumed = int(begun.get("resumed", 0))
+    resumed = begun.get("resumed", 0)
     blocks: dict[str, Json] = sums | ({"resumed": resumed} if resumed else {})
     cluster, ended = account_left(run.folder, record.cluster)
     error = record.error
@@ -229,7 +229,7 @@ def _earlier(run: Run) -> Attempts:
     told: dict[str, Json] = {"id": record.id, "start": record.start, "end": record.end, "status": record.status}
     if record.error:
         told["error"] = record.error
-    return Attempts((*record.attempts, told)[-NAMED:], int(begun.get("resumed", 0)) + 1)
+    return Attempts((*record.attempts, told)[-NAMED:], begun.get("resumed", 0) + 1)
 
 
 def _killed(opening: RunRecord, run: Run) -> RunRecord:
@@ -293,14 +293,11 @@ def _read_record(folder: str) -> RunRecord | None:
 
 
 def _read_begun(folder: str) -> dict[str, Any] | None:
-    content = _read(folder, BEGUN)
+    content: dict[str, Any] | None = _read(folder, BEGUN)
     if content is None:
         return None
-    if (
-        not isinstance(content, dict)
-        or content.get("chunkwise_begun") != 1
-        or not isinstance(content.get("table"), str)
-    ):
+    known = isinstance(content, dict) and content.get("chunkwise_begun") == 1
+    if not known or not isinstance(content.get("table"), str) or type(content.get("resumed", 0)) is not int:
         raise InputError(f"{os.path.join(folder, BEGUN)} is not what a run of this chunkwise writes when it begins.")
     return content
 
