@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,7 @@ def details_of(args: argparse.Namespace) -> CrateDetails:
     InputError
         If a text or a file cannot be used.
     """
+    from chunkwise.errors import InputError
     from chunkwise.provenance.biology import Biology, parse_channel, parse_term, read_source_crate
     from chunkwise.provenance.details import CrateDetails, read_about
 
@@ -89,7 +91,7 @@ def details_of(args: argparse.Namespace) -> CrateDetails:
     biology = biology.or_else(written.biology or Biology())
     if args.source_crate is not None:
         biology = biology.or_else(read_source_crate(args.source_crate))
-    return replace(
+    details = replace(
         written,
         name=args.name or written.name,
         description=args.description or written.description,
@@ -100,3 +102,8 @@ def details_of(args: argparse.Namespace) -> CrateDetails:
         organization_url=args.organization_url,
         biology=None if biology == Biology() else biology,
     )
+    try:
+        json.dumps(asdict(details), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError("What is said of the crate has a character that is none in UTF-8; write it anew.") from None
+    return details

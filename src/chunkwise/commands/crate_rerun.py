@@ -30,7 +30,8 @@ Every input is compared with its recorded fingerprint first. Places that a crate
 policy decides, and without a site file only what lies below the working directory is opened; say with --map where
 other things are. A published crate names no places at all. Runs that failed are left out.
 
-The exit code is 0 where every output has the recorded digest, 1 where one has not, 2 where something is missing."""
+The exit code is 0 where every output has the recorded digest, 1 where one has not or none was recorded of it, 2 where
+something is missing."""
 
 
 def add_arguments(actions: Any) -> None:
@@ -105,7 +106,10 @@ def _rerun(args: argparse.Namespace) -> int:
         print(f"{differing} of {total} differ{'s' if differing == 1 else ''}")
         return 1
     compared = sum(result.verdict == "same" for result in results)
-    print(f"all of {total} the same" if compared == len(results) else f"{compared} of {total} the same, none differs")
+    if compared < len(results):
+        print(f"{compared} of {total} the same, none known to differ")
+        return 1
+    print(f"all of {total} the same")
     return 0
 
 
@@ -135,7 +139,8 @@ def _print_commands(steps: Sequence[Step], notes: Sequence[str], folder: str) ->
             place = _output_path(folder, steps, source) if source.made_by else source.place
             inputs[name] = place or source.resource.location
             if place is None:
-                print(f"# {step.name}: the crate does not say where {inputs[name]} lies; use --map {inputs[name]}=PATH")
+                known = shlex.quote(inputs[name])
+                print(f"# {step.name}: the crate does not say where {known} lies; use --map {known}=PATH")
         print(shlex.join(["chunkwise", *words_of(step, inputs, os.path.join(folder, step.name))]))
 
 

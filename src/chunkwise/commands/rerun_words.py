@@ -54,6 +54,10 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 def check_words(steps: Sequence[Step]) -> None:
     """Refuse before anything else what no words of a command could say."""
     for step in steps:
+        for source in step.sources.values():
+            place = source.resource.location if source.typed else source.place or source.resource.location
+            if place.startswith("-") or not place.isprintable():
+                raise InputError(f"{step.name} read {place[:60]!r}, which is no place that a command could be given.")
         foreign = sorted(set(step.sources) - set(_INPUTS))
         if foreign:
             raise InputError(f"{step.name} read '{foreign[0][:40]}', which no command takes.")

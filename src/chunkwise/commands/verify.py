@@ -190,9 +190,9 @@ def _print(outcome: Outcome) -> None:
 
     claim, difference = outcome.claim, outcome.difference
     covers = COVERS.get(claim.level or "", "").format(sample=claim.sample)
-    place = f"{claim.text} ({claim.role})"
+    place = f"{_shown(claim.text)} ({claim.role})"
     if outcome.elsewhere is not None:
-        place = f"{outcome.elsewhere} (held against {claim.text}, {claim.role})"
+        place = f"{_shown(outcome.elsewhere)} (held against {_shown(claim.text)}, {claim.role})"
     if outcome.status == "unknown":
         print(f"not looked at  {place}: {outcome.note}")
     elif outcome.status == "missing":
@@ -235,7 +235,7 @@ def _print_objects(difference: Any) -> None:
 
 
 def _shown(key: str) -> str:
-    """Write a key so that no name of a file can disturb a terminal."""
+    """Write a key or a place so that no name can disturb a terminal, or pass for a line of ours."""
     return key if key.isprintable() else repr(key)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +14,34 @@ from typing import Final
 
 from chunkwise.errors import InputError
 from chunkwise.storage.json_text import parse_json
-from chunkwise.storage.manifest import LARGEST, Manifest
+from chunkwise.storage.manifest import Manifest
 
-__all__ = ["attachments_of", "check_crate", "is_crate_folder", "joined", "manifests_in", "read_manifest"]
+__all__ = [
+    "UNREADABLE",
+    "attachments_of",
+    "check_crate",
+    "check_inside",
+    "is_crate_folder",
+    "joined",
+    "manifests_in",
+    "read_manifest",
+]
+
+#: What a zip file raises that is damaged, or made to do harm.
+UNREADABLE: Final = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    UnicodeDecodeError,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,  # an encrypted file
+)
 
 METADATA_FILE: Final = "ro-crate-metadata.json"
+#: Bytes of the files of a crate that are read, one or all attachments together; a million blocks are a tenth of it.
+_LARGEST: Final = 2**29
 _ATTACHMENT = re.compile(r"(?:blocks|manifest)-[A-Za-z0-9-]{1,40}\.tsv\.gz")
 _MANIFEST = re.compile(r"manifest-[A-Za-z0-9-]{1,40}\.tsv\.gz")
 
@@ -37,8 +62,15 @@ def attachments_of(file: Path | str) -> dict[str, bytes]:
     """
     if not (is_crate_folder(file) or zipfile.is_zipfile(file)):
         return {}
+    found: dict[str, bytes] = {}
+    left = _LARGEST
     with _opened(file) as (names, read):
-        return {name: read(name) for name in names if _ATTACHMENT.fullmatch(name)}
+        for name in filter(_ATTACHMENT.fullmatch, names):
+            found[name] = read(name)
+            left -= len(found[name])
+            if left < 0:
+                raise InputError(f"The tables and manifests in {file} are too large.")
+    return found
 
 
 def joined(several: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
@@ -111,6 +143,19 @@ def check_crate(file: Path | str) -> None:
                 )
 
 
+def check_inside(path: Path, folder: Path) -> Path:
+    """Return the path of a file of an unpacked crate.
+
+    Raises
+    ------
+    InputError
+        If a symbolic link leads out of the folder: what lies elsewhere is nothing that the crate came with.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{path} is a symbolic link that leads out of the crate, so it is not read.")
+    return path
+
+
 @contextmanager
 def _opened(file: Path | str) -> Iterator[tuple[Sequence[str], Callable[[str], bytes]]]:
     """Open a crate, a zip file or a folder: the names of its files, sorted, and what reads one."""
@@ -118,17 +163,22 @@ def _opened(file: Path | str) -> Iterator[tuple[Sequence[str], Callable[[str], b
     try:
         if file.is_dir():
             names = [path.relative_to(file).as_posix() for path in file.rglob("*") if path.is_file()]
-            yield sorted(names), lambda name: (file / name).read_bytes()
+
+            def read_file(name: str) -> bytes:
+                path = check_inside(file / name, file)
+                if path.stat().st_size > _LARGEST:
+                    raise InputError(f"{path} is too large.")
+                return path.read_bytes()
+
+            yield sorted(names), read_file
             return
         with zipfile.ZipFile(file) as archive:
 
             def read(name: str) -> bytes:
-                if archive.getinfo(name).file_size > LARGEST:
+                if archive.getinfo(name).file_size > _LARGEST:
                     raise InputError(f"{name} in {file} is too large.")
                 return archive.read(name)
 
             yield sorted(archive.namelist()), read
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
-    except RuntimeError as error:  # an encrypted file
-        raise InputError(f"{file} cannot be read: {error}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
+from chunkwise.storage.objects import object_path
 
 __all__ = ["ABOUT", "carried_by", "images_of"]
 
@@ -30,11 +32,14 @@ def carried_by(location: Location) -> dict[str, Json]:
     read or understood is not there.
     """
     try:
+        # A pipe would never end, and a file may be larger than the memory.
+        if not location.is_url and os.path.getsize(object_path(location, METADATA_FILE)) > _LARGEST:
+            return {}
         content = read_key(location, METADATA_FILE)
         if content is None or len(content) > _LARGEST:
             return {}
         found = biology_of(parse_json(content))
-    except (ChunkwiseError, ValueError, RecursionError):
+    except (ChunkwiseError, OSError, ValueError, RecursionError):
         return {}
     return {ABOUT: found.to_dict()} if found else {}
 

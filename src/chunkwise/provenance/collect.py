@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from chunkwise.errors import InputError
-from chunkwise.provenance.attachments import is_crate_folder
+from chunkwise.provenance.attachments import UNREADABLE, check_inside, is_crate_folder
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
@@ -45,7 +45,7 @@ def read_records(file: Path | str) -> list[RunRecord]:
             contents = _from_json(parse_json(file.read_bytes(), finite=True))
     except FileNotFoundError:
         raise InputError(f"There is no file {file}; give the reference or run record that a command wrote.") from None
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except UNREADABLE as error:
         if isinstance(error, RecursionError):
             raise InputError(f"{file} is nested too deep to be a reference or a run record.") from None
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
@@ -85,7 +85,7 @@ def _from_json(content: Json) -> list[Json] | None:
 
 def _from_folder(folder: Path) -> list[Json]:
     """Read the records of a crate that was unpacked."""
-    files = sorted((folder / "records").glob("*.json"))
+    files = [check_inside(file, folder) for file in sorted((folder / "records").glob("*.json"))]
     if sum(file.stat().st_size for file in files) > _LARGEST:
         raise InputError(f"The run records in {folder} are too large.")
     return [parse_json(file.read_bytes(), finite=True) for file in files]

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chunkwise.errors import InputError
@@ -114,8 +114,9 @@ def json_list(content: Mapping[str, Json], key: str, what: str) -> list[Json]:
 def check_time(text: str, what: str) -> None:
     """Refuse what is not an ISO 8601 time with a time zone."""
     try:
-        valid = _TIME.fullmatch(text) is not None and datetime.fromisoformat(text) is not None
-    except ValueError:
+        # The first and the last day there are cannot be said in every zone.
+        valid = _TIME.fullmatch(text) is not None and datetime.fromisoformat(text).astimezone(UTC) is not None
+    except (ValueError, OverflowError):
         valid = False
     if not valid:
         raise InputError(f"{what} has the time '{text[:40]}', which has to be ISO 8601 with a time zone.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from chunkwise.errors import InputError
+from chunkwise.provenance.attachments import UNREADABLE
 from chunkwise.provenance.fields import Json, json_object
 from chunkwise.storage.json_text import parse_json
 
@@ -19,7 +19,6 @@ __all__ = ["LARGEST", "Archive", "open_archive"]
 LARGEST: Final = 64 * 2**20
 
 _MOST_FILES: Final = 200_000
-_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 class Archive:
@@ -74,7 +73,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
         ) from None
     except RecursionError:
         raise InputError(f"{path} is nested too deep to be an export of Galaxy.") from None
-    except _UNREADABLE:
-        raise InputError(f"{path} is not a zip file that can be read; export the invocation anew.") from None
-    except OSError as error:
+    except (PermissionError, IsADirectoryError) as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except UNREADABLE:
+        raise InputError(f"{path} is not a zip file that can be read; export the invocation anew.") from None

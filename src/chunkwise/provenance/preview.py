@@ -171,7 +171,9 @@ def _summary(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
 
 
 def _is(content: Mapping[str, Json], name: str) -> bool:
-    return isinstance(content.get(name), int | float) and not isinstance(content.get(name), bool)
+    """Whether it is a number that can be summed up."""
+    value = content.get(name)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
 
 
 def _facts(record: RunRecord) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 __all__ = ["parse_json"]
@@ -25,6 +26,14 @@ def parse_json(content: str | bytes, *, finite: bool = False) -> Any:
     RecursionError
         If it is nested absurdly deep.
     """
-    parsed = json.loads(content)
+    parsed = json.loads(content, parse_int=_finite if finite else None)
     json.dumps(parsed, ensure_ascii=False, allow_nan=not finite).encode()
     return parsed
+
+
+def _finite(text: str) -> int:
+    """Read a whole number; one that no float can hold fails where somebody divides it."""
+    number = int(text)
+    if abs(number) > sys.float_info.max:
+        raise ValueError("a number is too large")
+    return number
