@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,21 @@ def test_ome_tiff_holds_the_same_voxels(made: Path, tmp_path: Path) -> None:
     assert (pixels["TimeIncrement"], pixels["TimeIncrementUnit"]) == (30, "s")
     assert (pixels["Plane"][0]["PositionZ"], pixels["Plane"][0]["PositionX"]) == (7.5, 3.5)
     assert not list(tmp_path.glob("*.run"))
+
+
+def test_ome_tiff_is_the_same_whoever_writes_it(made: Path, tmp_path: Path) -> None:
+    def written(name: str, *options: str) -> bytes:
+        assert main(["fetch", str(made), "--output", str(tmp_path / name), *options]) == 0
+        return (tmp_path / name).read_bytes()
+
+    def identifier(content: bytes) -> uuid.UUID:
+        return uuid.UUID(re.findall(rb'UUID="(urn:uuid:[0-9a-f-]{36})"', content)[0].decode())
+
+    one = written("one.ome.tiff", "--workers", "1")
+    assert one == written("two.ome.tiff", "--workers", "2")
+    # A UUID of version 1 would tell the network address of the machine, and when it was.
+    assert identifier(one).version == 5
+    assert identifier(one) != identifier(written("piece.ome.tiff", "--region", "1:8,0:35,2:44"))
 
 
 def test_ome_tiff_of_real_labels(tmp_path: Path) -> None:

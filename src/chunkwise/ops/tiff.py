@@ -5,6 +5,8 @@ It is written tile by tile, as the cut is read: neither the file nor a plane is 
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -24,6 +26,9 @@ __all__ = ["TiffCut", "tiff_type", "write_ome_tiff"]
 Array = np.ndarray[Any, Any]
 
 TILE = 512
+
+#: Stands for the file's UUID until its bytes are known.
+UNNAMED = str(uuid.UUID(int=0))
 
 #: A classic TIFF has offsets of 32 bits; compression may make data larger, and tables need room.
 LARGEST_CLASSIC = 2**32 - 2**28
@@ -92,23 +97,40 @@ def write_ome_tiff(path: str, cut: TiffCut, memory: int, workers: int = 1) -> No
     dtype = np.dtype(tiff_type(cut.channels[0].dtype))
     tile = tuple(min(TILE, -(-n // 16) * 16) for n in cut.shape[-2:])
     size = prod(cut.shape) * dtype.itemsize
-    with (
-        new_file(path) as temporary,
-        said_clearly(path),
-        tifffile.TiffWriter(temporary, bigtiff=size > LARGEST_CLASSIC, ome=True) as writer,
-    ):
-        writer.write(
-            _tiles(cut, tile, dtype, memory),
-            shape=cut.shape,
-            dtype=dtype,
-            tile=tile,
-            photometric="minisblack",
-            compression="adobe_deflate",
-            maxworkers=workers,
-            buffersize=2**26,
-            software="chunkwise",
-            metadata=_metadata(cut),
-        )
+    with new_file(path) as temporary, said_clearly(path):
+        with tifffile.TiffWriter(temporary, bigtiff=size > LARGEST_CLASSIC, ome=True) as writer:
+            writer.write(
+                _tiles(cut, tile, dtype, memory),
+                shape=cut.shape,
+                dtype=dtype,
+                tile=tile,
+                photometric="minisblack",
+                compression="adobe_deflate",
+                maxworkers=workers,
+                buffersize=2**26,
+                software="chunkwise",
+                metadata=_metadata(cut),
+            )
+        _name_by_content(temporary)
+
+
+def _name_by_content(path: str) -> None:
+    """Give the file the UUID that OME-XML wants, made of its bytes.
+
+    tifffile would take one of the clock and of the machine's network address: two files of the same image would
+    differ, and would tell on which machine they were written.
+    """
+    import tifffile
+
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    with tifffile.TiffFile(path) as written:
+        tag = written.pages.first.tags["ImageDescription"]
+        place, length = tag.valueoffset, tag.count
+    with open(path, "r+b") as file:
+        file.seek(place)
+        file.seek(place + file.read(length).index(UNNAMED.encode()))
+        file.write(str(uuid.UUID(bytes=digest[:16], version=5)).encode())
 
 
 def _tiles(cut: TiffCut, tile: tuple[int, ...], dtype: np.dtype[Any], memory: int) -> Iterator[Array]:
@@ -153,7 +175,12 @@ def _tiles_of(plane: Array, tile: tuple[int, ...]) -> Iterator[Array]:
 
 def _metadata(cut: TiffCut) -> dict[str, Any]:
     """What OME-XML says of the image."""
-    found: dict[str, Any] = {"axes": "TCZYX", "Name": cut.name, "Channel": {"Name": list(cut.channel_names)}}
+    found: dict[str, Any] = {
+        "UUID": UNNAMED,
+        "axes": "TCZYX",
+        "Name": cut.name,
+        "Channel": {"Name": list(cut.channel_names)},
+    }
     n_planes = prod(cut.shape[:3])
     moved = any(cut.translation)
     position: dict[str, Any] = {}
