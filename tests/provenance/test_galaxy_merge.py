@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -482,6 +483,40 @@ def test_a_damaged_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     words = ["crate", "merge", "--galaxy", str(tmp_path / "bad.zip"), "--output", str(tmp_path / "crate.zip")]
     assert main(words) == 2
     assert "is not a zip file that can be read" in capsys.readouterr().err
+
+
+def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [above, *(place for key, one in inner for place in places(one, (*above, key)))]
+
+
+def test_whatever_an_export_says_there_is_a_crate_or_a_sentence(tmp_path: Path) -> None:
+    """Values of any type anywhere in Galaxy's files: never anything but an InputError."""
+    chosen = random.Random(7)
+    with zipfile.ZipFile(DATA / "nested.rocrate.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith((".txt", ".ga", METADATA_FILE))]
+    merged, sentences = 0, []
+    for _ in range(30):
+        name = chosen.choice(names)
+
+        def change(content: Any) -> None:
+            where = chosen.choice([place for place in places(content) if place] or [()])
+            for key in where[:-1]:
+                content = content[key]
+            if where and chosen.random() < 0.3:
+                del content[where[-1]]
+            elif where:
+                content[where[-1]] = chosen.choice([None, True, -1, 1.5, "", "../..", [], [1], {}, [{}], "\0"])
+
+        export = edited(DATA / "nested.rocrate.zip", tmp_path / "odd.zip", with_json(name, change))
+        try:
+            merged_files(read_galaxy_export(export), [])
+            merged += 1
+        except InputError as error:
+            sentences.append(str(error))
+    assert merged
+    assert sentences
+    assert not [sentence for sentence in sentences if "\n" in sentence]
 
 
 def test_an_output_that_exists_is_kept(tmp_path: Path) -> None:

@@ -146,8 +146,8 @@ class _Reader:
             )
             for entry in self.archive.objects("implicit_collection_jobs_attrs.txt", "Jobs of a collection")
         }
-        ran = {step.get("order_index"): step for step in _objects(invocation, "steps")}
-        below = {entry.get("order_index"): entry for entry in _objects(invocation, "subworkflow_invocations")}
+        ran = {_number(step): step for step in _objects(invocation, "steps")}
+        below = {_number(entry): entry for entry in _objects(invocation, "subworkflow_invocations")}
         for number, step in _numbered(workflow):
             name = above + str(step.get("label") or step.get("name") or f"step {number + 1}")
             if step.get("type") == "subworkflow":
@@ -201,7 +201,7 @@ class _Reader:
         for entry in self.archive.objects("datasets_attrs.txt", "A dataset"):
             facts = entry.get("file_metadata")
             known: dict[str, Any] = facts if isinstance(facts, dict) else {}
-            sources = [source for source in known.get("sources") or [] if isinstance(source, dict)]
+            sources = [source for source in _listed(known.get("sources")) if isinstance(source, dict)]
             uuid = json_text(entry, "dataset_uuid", "A dataset")
             if not _UUID.fullmatch(uuid):
                 raise InputError(f"{self.path} has a dataset with the UUID '{uuid[:60]}', which is none.")
@@ -239,9 +239,10 @@ class _Reader:
             for entry in self.archive.objects("invocation_attrs.txt", "An invocation")
         }
         inner = {
-            str((link.get("subworkflow_invocation") or {}).get("encoded_id"))
+            str(inside.get("encoded_id"))
             for entry in found.values()
             for link in _objects(entry, "subworkflow_invocations")
+            if isinstance(inside := link.get("subworkflow_invocation"), dict)
         }
         outer = [entry for identifier, entry in found.items() if identifier not in inner]
         if len(outer) != 1:
@@ -294,9 +295,9 @@ def _time(text: str, what: str) -> str:
     """Galaxy writes UTC without saying so, with a space or a T; the profile wants milliseconds and a zone."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InputError(f"{what} of the export has the time '{text[:40]}', which is none.") from None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return time.isoformat(timespec="milliseconds")
 
 
@@ -337,14 +338,18 @@ def _objects(entry: Mapping[str, Json], key: str) -> list[dict[str, Json]]:
 def _number(entry: Mapping[str, Json]) -> int:
     value = entry.get("order_index")
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError("An input of the invocation has no number.")
+        raise InputError("A step or an input of the invocation has no number.")
     return value
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _elements(collection: Json, found: list[str]) -> None:
     """Add the datasets of a collection, those of collections within it too."""
     entry = collection if isinstance(collection, dict) else {}
-    for element in entry.get("elements") or []:
+    for element in _listed(entry.get("elements")):
         if not isinstance(element, dict):
             continue
         dataset = element.get("hda")
