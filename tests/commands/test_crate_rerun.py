@@ -113,6 +113,36 @@ def test_the_commands_are_printed_as_a_person_would_give_them(here: Path, capsys
     assert sorted(here.rglob("*")) == files, "nothing is written"
 
 
+def test_every_other_command_comes_to_the_same_bytes(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> None:
+        made = [f"others/{word[1:]}" if word.startswith("@") else word for word in words]
+        assert main([*made, "--workers", "1"]) == 0
+
+    Path("others").mkdir()
+    run("fetch", "image.json", "--region", "0:64,8:72", "--output", "@p.ome.zarr", "--reference", "@p.json")
+    run(
+        "predict", "@p.json", "--model", "nuclei", "--channel", "0", "--output", "@m.ome.zarr", "--reference", "@m.json"
+    )
+    run("objects", "@m.json", "--min-size", "5", "--output", "@n.ome.zarr", "--reference", "@n.json")
+    compared = ["--output", "@c.json", "--table", "@c.tsv", "--html", "@c.html", "--reference", "@c-ref.json"]
+    run("compare", "@n.json", "@n.json", "--threshold", "0.5", "0.9", *compared)
+    run("fetch", "@p.json", "--output", "@t.ome.tiff", "--reference", "@t.json")
+    sources = ["others/c-ref.json", "others/t.json"]
+    assert main(["crate", "build", "--from", *sources, "--output", "others/c.zip"]) == 0
+    capsys.readouterr()
+    assert main(["crate", "rerun", "others/c.zip", "--output", str(tmp_path / "again")]) == 0
+    printed = capsys.readouterr().out
+    assert "all of 7 outputs the same" in printed
+    assert [line.split(" ")[0] for line in printed.splitlines()[:4]] == [
+        "fetch-1",
+        "predict-2",
+        "objects-3",
+        "compare-4",
+    ]
+
+
 def test_a_published_chain_needs_to_be_told_where_things_are(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
