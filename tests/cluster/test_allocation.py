@@ -103,7 +103,7 @@ def test_workers_end_when_their_driver_is_killed(
     words = ["segment", str(image), *QUICK, "--block", "4,4", "--output", str(output)]
     job = submit(*words, then="sleep 300")
     try:
-        until("they work", 90, lambda: len(list(journal.glob("*.jsonl"))) == 3)
+        until("they work", 90, lambda: len(list(journal.glob("*.jsonl"))) == 4)  # three workers and the driver
         until("there is a driver", 5, lambda: drivers(str(output)))
         for process in drivers(str(output)):
             process.kill()

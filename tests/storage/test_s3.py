@@ -105,7 +105,8 @@ def test_killed_and_gone_on_with(place: Place, phase: str) -> None:
     words = ["segment", "images:i.ome.zarr", "--output", f"results:{name}", "--workers", "1", *SEGMENT]
     process = subprocess.Popen([sys.executable, "-m", "chunkwise.cli", *words], stderr=subprocess.PIPE, text=True)
     journal = place.folder / f"{name}.run" / "journal"
-    while not any(f'"pass":"{phase}"' in segment.read_text() for segment in journal.glob("*.jsonl")):
+    done_one = re.compile(rf'"block":\d+,.*"pass":"{phase}"')  # not the line with which the pass begins
+    while not any(done_one.search(segment.read_text()) for segment in journal.glob("*.jsonl")):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -123,7 +124,11 @@ def test_killed_and_gone_on_with(place: Place, phase: str) -> None:
     assert digest(place.files(name)) == digest(Path("whole.zarr"))
     entries = [line for segment in journal.glob("*.jsonl") for line in segment.read_text().splitlines()]
     for done in ("label", phase):
-        blocks = [re.findall(r'"block":(\d+)', line)[0] for line in entries if f'"pass":"{done}"' in line]
+        blocks = [
+            re.findall(r'"block":(\d+)', line)[0]
+            for line in entries
+            if f'"pass":"{done}"' in line and '"status":"done"' in line
+        ]
         assert len(blocks) == len(set(blocks)), "what was done was done again"
 
 
