@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,3 +131,31 @@ def test_every_class_has_a_manager_and_a_destination() -> None:
     used = {entry["runner"] for entry in destinations["destinations"].values() if "runner" in entry}
     assert used == set(runners)
     assert {entry.get("manager") for entry in runners.values()} - {None} == classes
+
+
+@pytest.mark.parametrize(
+    ("tool", "chosen"),
+    [
+        ("chunkwise_crate", "short"),
+        ("chunkwise_crate_merge", "short"),
+        ("toolshed.example.org/repos/somebody/chunkwise/chunkwise_crate_merge/0.1.0+galaxy0", "short"),
+        ("chunkwise_predict", "small"),
+        ("chunkwise_segment", "small"),
+    ],
+)
+def test_the_class_of_a_tool(tool: str, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An action of a command is of the command's class; the rule is run as TPV runs it."""
+    tools = yaml.safe_load((ROOT / "deploy/tpv/chunkwise.yml").read_text())["tools"]
+    ((pattern, entry),) = tools.items()
+    assert re.fullmatch(pattern, tool)
+    needs: list[str] = []
+    known = SimpleNamespace(SchedulingTags=lambda require: needs.extend(require))
+    for name in ("tpv", "tpv.core", "tpv.core.entities"):
+        monkeypatch.setitem(sys.modules, name, known)  # type: ignore[arg-type]
+    entity = SimpleNamespace(tpv_tags=SimpleNamespace(combine=lambda tags: tags), context={})
+    names = ("chunkwise_local_profile", "chunkwise_gpu_profile", "chunkwise_cluster_profile")
+    given = dict.fromkeys(names, "profile") | {"chunkwise_one_node_gigabytes": 4}
+    given |= {"tool": SimpleNamespace(id=tool), "job": job(), "user": None, "entity": entity}
+    exec(entry["rules"][0]["execute"], given)
+    assert needs == [chosen]
+    assert entity.context["chunkwise_class"] == chosen
