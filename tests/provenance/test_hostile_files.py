@@ -155,3 +155,55 @@ def test_what_a_store_says_of_itself_cannot_stop_a_run(here: Path) -> None:
     with about.open("wb") as file:
         file.truncate(2**40)  # of which there is nothing on the disk
     assert carried_by(Location(str(store))) == {}
+
+
+def exported(file: str, edit: Callable[[Any], None]) -> str:
+    """Galaxy's export with one of its files edited."""
+    with zipfile.ZipFile(DATA / "two_images.rocrate.zip") as made, zipfile.ZipFile("g.zip", "w") as again:
+        for name in made.namelist():
+            content = made.read(name)
+            if name.endswith(file):
+                parsed = json.loads(content)
+                edit(parsed)
+                content = json.dumps(parsed).encode()
+            again.writestr(name, content)
+    return "g.zip"
+
+
+@pytest.mark.parametrize(
+    ("file", "edit"),
+    [
+        ("invocation_attrs.txt", lambda them: them[0].update(steps=[{"order_index": [1]}])),
+        ("invocation_attrs.txt", lambda them: them[0].update(subworkflow_invocations=[{"order_index": {}}])),
+        ("jobs_attrs.txt", lambda them: them[0].update(create_time="0001-01-01T00:00:00+14:00")),
+        ("jobs_attrs.txt", lambda them: them[0].update(params={"a": 10**400})),
+    ],
+)
+def test_exports_with_values_that_nothing_can_be_done_with(
+    file: str, edit: Callable[[Any], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = exported(file, edit)
+    assert refusal(capsys, "crate", "merge", "--galaxy", export, "--output", "c.zip")
+
+
+def test_a_job_that_ended_before_it_was_made_is_told_by_its_end() -> None:
+    export = exported("jobs_attrs.txt", lambda them: them[0].update(update_time="2000-01-01T00:00:00"))
+    assert main(["crate", "merge", "--galaxy", export, "--output", "c.zip", "--outside"]) == 0
+
+
+def test_what_a_workflow_is_called_stays_text_in_the_page_and_the_readme() -> None:
+    name = "</title><script>x</script>| [y](http://z)\n# more"
+    export = exported(".ga", lambda workflow: workflow.update(name=name))
+    assert main(["crate", "merge", "--galaxy", export, "--output", "c.zip"]) == 0
+    with zipfile.ZipFile("c.zip") as made:
+        for file in ("README.md", "ro-crate-preview.html"):
+            assert "<script" not in made.read(file).decode()
+        assert "\n# more" not in made.read("README.md").decode()
+
+
+def test_an_export_with_workflows_that_fill_the_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    export = exported("none", lambda _: None)
+    with zipfile.ZipFile(export, "a", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(2):
+            archive.writestr(f"workflows/{number}.cwl", bytes(40 * 2**20))
+    assert "MiB" in refusal(capsys, "crate", "merge", "--galaxy", export, "--output", "c.zip")

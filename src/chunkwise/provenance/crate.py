@@ -11,6 +11,7 @@ records give the same bytes.
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import json
 import re
@@ -208,10 +209,15 @@ def _add_biology(graph: Graph, stated: Biology, images: Mapping[str, Biology]) -
 def readme(graph: Graph, steps: Sequence[Step]) -> str:
     """Return the text of the crate's README: what it is, and its steps."""
     root = graph["./"]
-    lines = [f"# {root['name']}", "", root["description"], "", "| step | what it did |", "|---|---|"]
+    lines = [f"# {_plain(root['name'])}", "", _plain(root["description"]), "", "| step | what it did |", "|---|---|"]
     said = [(step.name, graph[step.actions[-1]]["description"]) for step in steps]
-    lines += [f"| {name} | {words.replace('|', '&#124;')} |" for name, words in said]
+    lines += [f"| {name} | {_plain(words)} |" for name, words in said]
     return "\n".join([*lines, "", f"Open `{PREVIEW_FILE}` in a browser to read more.", ""])
+
+
+def _plain(text: str) -> str:
+    """Write what somebody said so that it stays text: no markup, no cell of a table, no further line."""
+    return " ".join(html.escape(text, quote=False).replace("|", "&#124;").split())
 
 
 def metadata_file(graph: Graph) -> bytes:

@@ -78,7 +78,7 @@ class _Reader:
             end=_time(json_text(invocation, "update_time", "An invocation"), "An invocation"),
             state=json_text(invocation, "state", "An invocation"),
             galaxy=max((job.galaxy for job in jobs.values()), default="unknown"),
-            files={name: self.archive.content(name) for name in sorted(self.entries) if _WORKFLOW.fullmatch(name)},
+            files=self._files(),
             steps=tuple(self._steps(workflow, invocation, others)),
             jobs=jobs,
             datasets=datasets,
@@ -94,6 +94,13 @@ class _Reader:
             ),
             records=self._records(),
         )
+
+    def _files(self) -> dict[str, bytes]:
+        """Return the files of the workflow, which go into the crate as they are."""
+        names = [name for name in sorted(self.entries) if _WORKFLOW.fullmatch(name)]
+        if sum(self.entries[name].file_size for name in names) > LARGEST:
+            raise InputError(f"Workflows in {self.path} unpack to more than {LARGEST // 2**20} MiB: it is not read.")
+        return {name: self.archive.content(name) for name in names}
 
     def _check_crate(self) -> None:
         """Refuse what is no export of an invocation, or of a version that is not known."""

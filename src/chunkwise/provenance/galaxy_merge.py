@@ -316,7 +316,7 @@ class _Merger:
             if taken & {dataset for group in other.outputs.values() for dataset in group}
         ]
         # One that Galaxy touched later on says nothing.
-        return max(time for time in (job.created, *made) if time <= job.updated)
+        return max((time for time in (job.created, *made) if time <= job.updated), default=job.updated)
 
     def _add_record(self, record: RunRecord, name: str) -> str:
         """Put a record into the crate; without what was learned of its inputs from other records."""
