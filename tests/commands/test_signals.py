@@ -54,7 +54,11 @@ def test_a_stopped_run_ends_in_order_and_goes_on(
     )
     journal = tmp_path / "o.ome.zarr.run" / "journal"
     plan = tmp_path / "o.ome.zarr.run" / "plan.json"
-    while process.poll() is None and not (plan.exists() if early else list(journal.glob("*.jsonl"))):
+
+    def at_work() -> bool:
+        return any(b'"status":"done"' in segment.read_bytes() for segment in journal.glob("*.jsonl"))
+
+    while process.poll() is None and not (plan.exists() if early else at_work()):
         time.sleep(0.002)
     if early:
         time.sleep(0.3)  # the workers are about to be started, or just being it
