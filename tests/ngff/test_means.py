@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from chunkwise.ngff import pyramid
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.model import Axis
 from chunkwise.ngff.pyramid import block_means
@@ -69,3 +70,13 @@ def test_volumes_are_numbered_channels_first() -> None:
     assert made.n_volumes == 6
     box = (slice(0, 5), slice(5, 9))
     assert made.place_box(4, box) == (slice(1, 2), slice(1, 2), *box)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([(1, 2), (2, 2)]), st.integers(1, 40))
+def test_some_planes_at_a_time_are_the_means_of_all(height: int, width: int, factors: Any, at_once: int) -> None:
+    voxels = np.random.default_rng(0).random((height, width)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyramid, "AT_ONCE", at_once)
+        parts = pyramid._means(voxels, factors)
+    np.testing.assert_array_equal(parts, block_means(voxels, factors))

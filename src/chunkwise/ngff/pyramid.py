@@ -19,6 +19,9 @@ __all__ = ["block_means", "write_pyramid"]
 
 Array = np.ndarray[Any, Any]
 
+#: Voxels of the level above whose sums are taken together.
+AT_ONCE = 2**22
+
 
 @dataclass(frozen=True)
 class _Work:
@@ -68,9 +71,16 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
         read = source.read(full).reshape(tuple(p.stop - p.start for p in wide))
         inner = slice(part[0].start - box[0].start, part[0].stop - box[0].start)
         every = tuple(slice(None, None, f) for f in factors)
-        data[inner] = block_means(read, factors) if output.downsampling == "mean" else read[every]
+        data[inner] = _means(read, factors) if output.downsampling == "mean" else read[every]
     full, shaped = output.place(volume, box, data)
     return BlockResult(tuple(write_box(work.run.store, str(work.level), output.layout(work.level), full, shaped)))
+
+
+def _means(voxels: Array, factors: tuple[int, ...]) -> Array:
+    """`block_means`, some planes at a time: sums of floats take twice the room of float32, and are held twice."""
+    planes = factors[0] * max(1, AT_ONCE // (factors[0] * prod(voxels.shape[1:])))
+    parts = [block_means(voxels[start : start + planes], factors) for start in range(0, len(voxels), planes)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def block_means(voxels: Array, factors: tuple[int, ...]) -> Array:
