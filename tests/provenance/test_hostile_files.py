@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,11 +15,14 @@ from typing import Any
 
 import pytest
 
+from chunkwise.blocks.journal import Journal
+from chunkwise.blocks.run import Plan
 from chunkwise.cli import main
 from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.crate import build_crate
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.location import Location
+from chunkwise.storage.writer import StoredObject
 
 DATA = Path(__file__).parents[2] / "test-data"
 RECORD: dict[str, Any] = json.loads((DATA / "segment_record.json").read_text())
@@ -207,3 +211,53 @@ def test_an_export_with_workflows_that_fill_the_memory(capsys: pytest.CaptureFix
         for number in range(2):
             archive.writestr(f"workflows/{number}.cwl", bytes(40 * 2**20))
     assert "MiB" in refusal(capsys, "crate", "merge", "--galaxy", export, "--output", "c.zip")
+
+
+def killed_run(folder: Path, store: str, key: str = "0/c/0", content: bytes = b"") -> Path:
+    """The directory of a run that was killed, as anybody may make one."""
+    run = folder / "x.run"
+    plan = Plan("segment", {}, {}, {})
+    run.mkdir(parents=True)
+    (run / "plan.json").write_text(json.dumps(plan.document()))
+    failed = {**RECORD, "status": "failed", "error": "It ended without a word."}
+    told = {"chunkwise_begun": 1, "store": store, "output": "", "table": "blocks-1.tsv.gz", "resumed": 0}
+    (run / "begun.json").write_text(json.dumps(told | {"record": failed}))
+    item = StoredObject(key, hashlib.sha256(content).hexdigest(), len(content))
+    Journal(str(run / "journal"), plan.hash).append("write", 0, 0.0, 1.0, (item,))
+    return run
+
+
+def test_closing_a_run_removes_nothing_that_is_no_lock(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "requirements.lock").write_text("precious")
+    run = killed_run(here, "../requirements")
+    assert "no lock" in refusal(capsys, "crate", "build", "--from", str(run), "--output", "c.zip")
+    assert (here / "requirements.lock").read_text() == "precious"
+    assert not (run / "record.json").exists()
+
+
+def test_closing_a_run_does_not_tell_what_lies_elsewhere(here: Path) -> None:
+    (here / "private").write_bytes(b"guessed")
+    for name, key in (("a", "../../private"), ("b", str(here / "private")), ("c", "scratch/../../../private")):
+        run = killed_run(here / name, "../x.partial", key, b"guessed")
+        assert main(["crate", "build", "--from", str(run), "--output", f"{name}.zip"]) == 0
+        blocks = json.loads((run / "record.json").read_text())["blocks"]
+        assert (blocks["done"], blocks["lost"]) == (0, 1)
+
+
+def test_closing_a_run_writes_only_where_the_site_lets_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = killed_run(here / "data", "../x.partial")
+    (here / "site.toml").write_text(f'[roots.data]\npath = "{here}/data"\n')
+    monkeypatch.setenv("CHUNKWISE_SITE", str(here / "site.toml"))
+    before = sorted(path.name for path in (here / "data").rglob("*"))
+    assert main(["crate", "build", "--from", str(run), "--output", "c.zip"]) == 3
+    assert "read but not written" in capsys.readouterr().err
+    assert sorted(path.name for path in (here / "data").rglob("*")) == before
+
+
+def test_a_report_opens_only_so_many_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = located(f"{here}/i.ome.zarr")["inputs"][0]
+    many = [one | {"identity": f"urn:uuid:{number:08x}-0000-0000-0000-000000000000"} for number in range(300)]
+    assert main(["crate", "report", record(inputs=many, outputs=[]), "--html", "p.html"]) == 0
+    assert capsys.readouterr().err.count("\n") == 101

@@ -165,6 +165,9 @@ class Run:
             if not os.path.exists(path) or not os.path.samestat(os.fstat(handle), os.stat(path)):
                 # The file was removed by a run that has just ended, and may be another run's by now.
                 raise self._busy()
+            if os.fstat(handle).st_size:
+                # The directory of a run may come from anybody, and would have us remove what it calls a lock.
+                raise InputError(f"{path} is no lock of a run, which is empty; it is left as it is.")
             try:
                 yield
             finally:

@@ -30,6 +30,8 @@ opened; without a site file that is below the working directory. The page is a s
 
 #: Bytes of a picture that a run wrote, and that is taken into the page as it is.
 LARGEST_PICTURE = 8 * 2**20
+#: Data of which pictures are made; a page with more is not opened any more.
+MOST = 100
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -101,6 +103,9 @@ def _pictures(records: Sequence[RunRecord], site: Site | None) -> dict[str, list
         for resource in (*record.inputs, *record.outputs):
             if resource.identity in found or resource.kind not in ("image", "labels", "picture"):
                 continue
+            if len(found) == MOST:
+                print(f"note: pictures are of the first {MOST} pieces of data only", file=sys.stderr)
+                return found
             try:
                 shown = _file(resource, site) if resource.kind == "picture" else _store(resource, site)
             except (ChunkwiseError, OSError) as error:

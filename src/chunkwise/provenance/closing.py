@@ -159,7 +159,8 @@ def close_run(folder: str, site: Site | None = None) -> tuple[RunRecord, dict[st
     if begun is None:
         raise InputError(f"The run in {folder} ended before it began its work, so that there is nothing to tell of.")
     opening = _opening(begun, folder)
-    growing = _place(begun, "store", folder, site)
+    folder = resolve(folder, site, write=True).address
+    growing = _place(begun, "store", folder, site, write=True)  # the lock lies beside it
     if growing is None:
         raise InputError(f"{os.path.join(folder, BEGUN)} does not say where the store of the run grew.")
     run = Run(folder, growing, _plan(folder).hash)
@@ -254,15 +255,17 @@ def _from_folder(folder: str, address: str) -> str:
     return address if "://" in address else os.path.relpath(address, folder)
 
 
-def _place(begun: Mapping[str, Any], key: str, folder: str, site: Site | None) -> Location | None:
+def _place(
+    begun: Mapping[str, Any], key: str, folder: str, site: Site | None, *, write: bool = False
+) -> Location | None:
     """Where a begun run says that its store is, under the policy: what lies in or beside its folder was typed."""
     text = begun.get(key)
     if not isinstance(text, str) or not text:
         return None
     if "://" in text:
-        return resolve(text, site, typed=False)
+        return resolve(text, site, write=write, typed=False)
     path = os.path.normpath(os.path.join(folder, text))
-    return resolve(path, site, typed=os.path.dirname(path) in (folder, os.path.dirname(folder)))
+    return resolve(path, site, write=write, typed=os.path.dirname(path) in (folder, os.path.dirname(folder)))
 
 
 def _table(begun: Mapping[str, Any], run: Run, site: Site | None) -> tuple[bytes, dict[str, int]]:
