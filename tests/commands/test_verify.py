@@ -161,8 +161,8 @@ def test_tables_and_chains(labels: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert [ask(capsys, "all.zip", "--what", what)[1][-1] for what in ("result", "outputs", "inputs", "all")] == [
         "The same",
         "All 2 are the same",
-        "The same",
-        "All 3 are the same",
+        "The same, as far as was compared: not every byte",
+        "All 3 are the same, as far as was compared: not every byte of 1",
     ]
     code, printed = ask(capsys, "o.json")
     assert (code, len(printed)) == (0, 2)

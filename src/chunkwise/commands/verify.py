@@ -107,16 +107,18 @@ def run(args: argparse.Namespace) -> int:
     for outcome in outcomes:
         _print(outcome)
     different = sum(outcome.differs for outcome in looked_at)
+    partly = sum(not outcome.differs and outcome.claim.level != "full" for outcome in looked_at)
     if args.json is not None:
         content = {
             "chunkwise_verification": 1,
             "same": different == 0,
+            "every_byte": partly == 0,
             "looked_at": len(looked_at),
             "different": different,
             "data": [outcome.document() for outcome in outcomes],
         }
         write_atomically(args.json, (json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode())
-    print(_total(len(looked_at), different))
+    print(_total(len(looked_at), different, partly))
     return 1 if different else 0
 
 
@@ -239,7 +241,11 @@ def _shown(key: str) -> str:
     return key if key.isprintable() else repr(key)
 
 
-def _total(looked_at: int, different: int) -> str:
+def _total(looked_at: int, different: int, partly: int) -> str:
+    """Say it in a line, which may be all that is read; ``partly``: of how many not every byte was compared."""
     if different:
         return f"{different} of {looked_at} {'differs' if different == 1 else 'differ'}"
-    return "The same" if looked_at == 1 else f"All {looked_at} are the same"
+    whole = "The same" if looked_at == 1 else f"All {looked_at} are the same"
+    if not partly:
+        return whole
+    return f"{whole}, as far as was compared: not every byte{f' of {partly}' if looked_at > 1 else ''}"
