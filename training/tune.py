@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from data import Picture, grey, normalise, read_pictures
 from decode import average_precision, by_boundary, by_distance, matches, without_small
 from train import parts, predict, trained
 
-__all__ = ["decode", "tune"]
+__all__ = ["decode", "found_by_contact", "tune"]
 
 Maps = NDArray[np.float32]
 
@@ -66,6 +67,26 @@ def tune(pictures: list[Picture], maps: list[Maps]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: -row["score"])
 
 
+def found_by_contact(pictures: list[Picture], results: list[NDArray[np.int32]]) -> dict[str, list[int]]:
+    """How many dark nuclei there are, and are found at 0.5: of those that touch another one, and of the others."""
+    counts = {"touching": [0, 0], "apart": [0, 0]}
+    for picture, labels in zip(pictures, results, strict=True):
+        if not picture.group.startswith("dark"):
+            continue
+        truth = picture.labels
+        highest = ndimage.maximum_filter(truth, 3)
+        lowest = ndimage.minimum_filter(np.where(truth > 0, truth, np.iinfo(np.int32).max), 3)
+        touching = set(np.unique(truth[(truth > 0) & (highest != lowest)]))
+        for number in np.unique(truth[truth > 0]):
+            inside = truth == number
+            beside, overlaps = np.unique(labels[inside & (labels > 0)], return_counts=True)
+            shares = [n / ((labels == other) | inside).sum() for other, n in zip(beside, overlaps, strict=True)]
+            row = counts["touching" if number in touching else "apart"]
+            row[0] += 1
+            row[1] += max(shares, default=0) > 0.5
+    return {name: [int(n) for n in row] for name, row in counts.items()}
+
+
 def main() -> None:
     """Write every setting with its scores, the best first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,6 +100,8 @@ def main() -> None:
     settings = tune(held, maps)
     for row in settings[:5]:
         print(json.dumps(row))
+    chosen = [decode(m, settings[0]["method"], settings[0]["parameters"]) for m in maps]
+    print("dark nuclei, and of them found:", json.dumps(found_by_contact(held, chosen)))
     (arguments.run / "tuned.json").write_text(json.dumps(settings, indent=1) + "\n")
 
 
