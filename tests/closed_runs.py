@@ -49,9 +49,9 @@ def objects_of(rows: Rows) -> dict[str, str]:
     }
 
 
-def objects_there(output: Path) -> dict[str, str]:
+def objects_there(output: Path, run: Path | None = None) -> dict[str, str]:
     """What is on the disk, by a walk of our own: chunks of the unfinished store, and what passes left each other."""
-    store, run = Path(f"{output}.partial"), Path(f"{output}.run")
+    store, run = Path(f"{output}.partial"), run or Path(f"{output}.run")
     found = {path.relative_to(store).as_posix(): path for path in store.rglob("c/**/*")}
     found |= {path.relative_to(run).as_posix(): path for path in (run / "scratch").rglob("*")}
     return {
@@ -61,9 +61,9 @@ def objects_there(output: Path) -> dict[str, str]:
     }
 
 
-def check_table(rows: Rows, output: Path) -> None:
+def check_table(rows: Rows, output: Path, run: Path | None = None) -> None:
     """Hold the table to the disk."""
-    said, there = objects_of(rows), objects_there(output)
+    said, there = objects_of(rows), objects_there(output, run)
     assert said
     assert {key: there.get(key) for key in said} == said
     # A process that is killed between an object and its line leaves an object that nobody vouches for.

@@ -167,6 +167,19 @@ def test_a_block_that_fails(image: Path, undisturbed: str, tmp_path: Path) -> No
     assert len({record_after["id"], *(attempt["id"] for attempt in record_after["attempts"])}) == 3
 
 
+def test_a_run_directory_behind_a_link_and_moved(image: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    output = tmp_path / "link" / "o.ome.zarr"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chunkwise.commands.stores.StoreWriter.complete", _stop)
+        assert main([*words(image, output), "--run-dir", str(tmp_path / "link" / "elsewhere")]) == 130
+    (tmp_path / "real").rename(tmp_path / "moved")
+    _, rows = close(tmp_path / "moved" / "elsewhere", tmp_path / "c.zip")
+    check_table(rows, tmp_path / "moved" / "o.ome.zarr", tmp_path / "moved" / "elsewhere")
+    assert {row["status"] for row in rows} == {"done"}
+
+
 def test_a_run_at_work_is_not_closed(image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output, run = tmp_path / "o.ome.zarr", tmp_path / "o.ome.zarr.run"
     process = start(words(image, output))

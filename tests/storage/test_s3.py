@@ -26,6 +26,7 @@ from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.growth import CLAIM, growth_of
 from chunkwise.storage.location import resolve
 from chunkwise.storage.writer import put_object
+from closed_runs import close, objects_of
 from faulty_proxy import faulty_proxy
 from made_stores import digest
 from s3_place import Place
@@ -117,6 +118,11 @@ def test_killed_and_gone_on_with(place: Place, phase: str) -> None:
     assert "zarr.json" not in before
     with pytest.raises(InputError, match="is not a Zarr store"):
         open_image(target)
+    _, rows = close(place.folder / f"{name}.run", place.folder / f"{name}.zip")
+    assert {row["status"] for row in rows} == {"done"}
+    said = {key for key in objects_of(rows) if not key.startswith("scratch/")}
+    assert said <= set(before)
+    assert bool(said) == (phase != "label")
     # Another run may not write there, whatever it has in common with this one.
     assert main([*words, "--run-dir", "other.run"]) == 2
     assert not Path("other.run").exists()

@@ -151,7 +151,7 @@ def close_run(folder: str, site: Site | None = None) -> tuple[RunRecord, dict[st
     PolicyError
         If the site does not allow the places.
     """
-    folder = resolve(folder, site).address
+    folder = os.path.realpath(folder)  # typed, as a file of records is; what it says of other places is not
     record = _read_record(folder)
     begun = _read_begun(folder)
     if record is not None and (record.status == "completed" or begun is None):
@@ -252,20 +252,22 @@ def _sentence(error: BaseException) -> str:
 
 def _from_folder(folder: str, address: str) -> str:
     """Write a path as it is reached from the run directory, so that both can be moved together; a URL as it is."""
-    return address if "://" in address else os.path.relpath(address, folder)
+    return address if "://" in address else os.path.relpath(os.path.realpath(address), os.path.realpath(folder))
 
 
 def _place(
     begun: Mapping[str, Any], key: str, folder: str, site: Site | None, *, write: bool = False
 ) -> Location | None:
-    """Where a begun run says that its store is, under the policy: what lies in or beside its folder was typed."""
+    """Where a begun run says that its store is, under the policy: what lies beside its folder was typed."""
     text = begun.get(key)
     if not isinstance(text, str) or not text:
         return None
     if "://" in text:
         return resolve(text, site, write=write, typed=False)
     path = os.path.normpath(os.path.join(folder, text))
-    return resolve(path, site, write=write, typed=os.path.dirname(path) in (folder, os.path.dirname(folder)))
+    if os.path.dirname(path) == folder:
+        return Location(path)  # of a run that makes no store, part of its directory
+    return resolve(path, site, write=write, typed=os.path.dirname(path) == os.path.dirname(folder))
 
 
 def _table(begun: Mapping[str, Any], run: Run, site: Site | None) -> tuple[bytes, dict[str, int]]:
