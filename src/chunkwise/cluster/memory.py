@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import ctypes
 
-__all__ = ["ENVIRONMENT", "steady_memory"]
+__all__ = ["ENVIRONMENT", "give_back_large", "steady_memory"]
 
 ARENAS = 1
 TRIM = 128 * 2**20
 MMAP = 256 * 2**20
+LARGE = 32 * 2**20
 
 #: For processes that are still to be started.
 ENVIRONMENT = {
@@ -35,3 +36,15 @@ def steady_memory() -> None:
         return
     for option, value in ((M_ARENA_MAX, ARENAS), (M_TRIM_THRESHOLD, TRIM), (M_MMAP_THRESHOLD, MMAP)):
         mallopt(option, value)
+
+
+def give_back_large() -> None:
+    """Let arrays of `LARGE` bytes and more go back to the kernel at once, in this process from now on.
+
+    For networks, which hold a gigabyte for some seconds and take so long that clearing pages does not count: among
+    what they leave on the heap, shards find no room, and the heap grows.
+    """
+    try:
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+    except (OSError, AttributeError):
+        return
