@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chunkwise.cli import main
 from chunkwise.errors import InputError
@@ -23,6 +24,7 @@ from chunkwise.provenance.crate import METADATA_FILE, CrateDetails
 from chunkwise.provenance.galaxy_export import read_galaxy_export
 from chunkwise.provenance.galaxy_join import RecordFile
 from chunkwise.provenance.galaxy_merge import merge_crate, merged_files
+from chunkwise.provenance.publish_workflow import published_workflow
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.validate import validate_crate
 from galaxy_invocation import COMPLETED, Graph, check_run, graph_of, links, told_by_galaxy, utc
@@ -290,18 +292,28 @@ def test_a_published_crate_tells_no_names(tmp_path: Path) -> None:
         for name in files:
             if name.endswith(".json") and name.startswith("datasets/"):
                 files[name] = files[name].replace(b"/galaxy/", f"/galaxy/{secret}/".encode())
+            if name.startswith("workflows/"):
+                for text in (b"The chunkwise maintainers", b"Galaxy", b"Which image,", b"otsu", b"Tool is not"):
+                    kept = b"class: GalaxyWorkflow"
+                    parts = [
+                        part.replace(text, f"{secret} {text.decode()}".encode()) for part in files[name].split(kept)
+                    ]
+                    files[name] = kept.join(parts)
+            if name == "invocation_attrs.txt" or name.endswith(".ga"):
+                files[name] = files[name].replace(b'"class": "Organization"', b'"class": "Person"')
 
     export = edited(EXPORTS["one_image"], tmp_path / "secret.zip", plant)
     merge_crate(export, [], tmp_path / "open.zip")
-    assert secret.encode() in files_of(tmp_path / "open.zip")[METADATA_FILE]
+    plain = files_of(tmp_path / "open.zip")
+    assert secret.encode() in plain[METADATA_FILE]
+    assert sum(secret.encode() in content for name, content in plain.items() if name.startswith("workflows/")) == 3
     words = ["crate", "merge", "--galaxy", str(export), "--publish", "--output", str(tmp_path / "crate.zip")]
     assert main(words) == 0
     files = files_of(tmp_path / "crate.zip")
     for name, content in files.items():
         assert secret.encode() not in content, name
-        if not name.startswith("workflows/"):
-            assert b"/galaxy/" not in content, name
-            assert b"gxfiles" not in content, name
+        assert b"/galaxy/" not in content, name
+        assert b"gxfiles" not in content, name
     graph = graph_of(files)
     assert graph["#inspect-parameter-pictures"]["value"] == "true"
     assert "#workflow-smoothing" in graph
@@ -317,6 +329,23 @@ def test_a_published_crate_tells_no_names(tmp_path: Path) -> None:
             ]
             assert data[0] == data[1]
     assert validate_crate(tmp_path / "crate.zip", profile="provenance-run-crate") == []
+
+
+def test_a_published_workflow_is_its_steps_and_connections() -> None:
+    files = read_galaxy_export(EXPORTS["one_image"]).files
+    name = next(name for name in files if name.endswith(".gxwf.yml"))
+    found = yaml.safe_load(published_workflow(name, files[name]))
+    whole = yaml.safe_load(files[name])
+    assert set(found) == set(whole) - {"creator", "doc", "report", "tags"}
+    for step, told in whole["steps"].items():
+        assert {key: found["steps"][step][key] for key in ("in", "tool_id", "tool_version", "uuid")} == {
+            key: told[key] for key in ("in", "tool_id", "tool_version", "uuid")
+        }
+    assert found["steps"]["segment"]["tool_state"]["fill_holes"] is True
+    assert "threshold" not in found["steps"]["segment"]["tool_state"]["method"]
+    for bad in (b"a: &a [1]\nb: *a\n", b"- 1", b"\xff", b"{", b"!!python/object/apply:os.system [id]"):
+        with pytest.raises(InputError, match="is no workflow"):
+            published_workflow("w.gxwf.yml", bad)
 
 
 def another_run() -> RunRecord:

@@ -50,8 +50,8 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     merge.add_argument(
         "--publish",
         action="store_true",
-        help="for everybody: records as 'crate build --publish' gives them; of Galaxy no names of datasets and no "
-        "settings that are free text; the workflow's files stay as they are",
+        help="for everybody: records as 'crate build --publish' gives them; of Galaxy no names of datasets, no "
+        "settings that are free text, and of the workflow its steps and connections alone",
     )
     merge.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
     crate_about.add_about(merge)

@@ -40,6 +40,7 @@ from chunkwise.provenance.galaxy_workflow import GALAXY_PAGE, add_galaxy_workflo
 from chunkwise.provenance.graph import Graph, reference, targets
 from chunkwise.provenance.preview import preview_page
 from chunkwise.provenance.publish import publish as published
+from chunkwise.provenance.publish_workflow import published_invocation
 from chunkwise.provenance.record import RunRecord
 from chunkwise.provenance.software import home_page
 from chunkwise.provenance.workflow import (
@@ -106,7 +107,7 @@ def merge_crate(
         Whether records that belong to no job are listed as runs outside of the workflow.
     publish : bool
         Whether the crate is for everybody: records as :func:`chunkwise.provenance.publish.publish` gives them, and of
-        Galaxy no names of datasets and no settings that are free text. The workflow's files stay as they are.
+        Galaxy no names of datasets, no settings that are free text, and of its workflow what has a rule.
 
     Raises
     ------
@@ -153,7 +154,7 @@ class _Merger:
         attachments: dict[str, bytes],
         publish: bool,
     ) -> None:
-        self.invocation = invocation
+        self.invocation = invocation = published_invocation(invocation) if publish else invocation
         self.publish = publish
         self.records = in_order([*joined.values(), *others])
         known = {record.id: record for record in joined_by_place(self.records)}
