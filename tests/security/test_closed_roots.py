@@ -287,7 +287,18 @@ def test_a_store_does_not_lead_into_a_closed_root(
         assert main(COMMANDS[command](str(store))) in (2, 3)
         said = capsys.readouterr()
         assert str(SECRET) not in said.out + said.err
-        assert os.listdir(".") == []
+        nothing_but_a_failed_run()
+
+
+def nothing_but_a_failed_run() -> None:
+    """No output; and where work had begun, the record that says how it ended."""
+    left = os.listdir(".")
+    assert left in ([], ["out.ome.zarr.run"])
+    for folder in left:
+        assert {path.name for path in Path(folder).rglob("*") if path.is_file()} <= {"plan.json", "record.json"}
+        record = json.loads(Path(folder, "record.json").read_text())
+        assert record["status"] == "failed"
+        assert str(SECRET) not in record["error"]
 
 
 def test_a_store_may_lead_to_what_is_open(world: World) -> None:
@@ -412,7 +423,7 @@ def test_a_store_that_zarr_python_reads(world: World, capsys: pytest.CaptureFixt
     replace_by_link(store / "0" / chunk, world / "lab" / "old.ome.zarr" / "0" / chunk)
     assert main(COMMANDS["fetch"](str(store))) in (2, 3)
     assert "symbolic link" in capsys.readouterr().err
-    assert os.listdir(".") == []
+    nothing_but_a_failed_run()
 
 
 # ---- seen to be caught: without its check, each lets the secret out
