@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -10,11 +11,13 @@ import psutil
 import pytest
 
 from chunkwise.blocks.passes import Lost
+from chunkwise.cluster import local
 from chunkwise.cluster.executor import DaskExecutor
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.cluster.local import open_local
 from chunkwise.cluster.resources import Resources, find_resources, parse_bytes
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, ResumableError
+from slurm_server import until
 
 
 def _square(number: int) -> tuple[int, int]:
@@ -74,6 +77,48 @@ def test_a_call_that_kills_workers_is_handed_back() -> None:
     with open_local(Resources(2, 2**30), 9) as executor:
         assert list(executor.run(_die, [()])) == [Lost(())]
         assert next(executor.run(_square, [(2,)]))[0] == 4, "the workers are not back"
+
+
+def _workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_workers_whose_nannies_give_up_are_replaced() -> None:
+    """Seen once in a dozen runs whose workers were killed one after the other: none was left, and the run hung."""
+    with open_local(Resources(2, 2**30), 9) as executor:
+        assert isinstance(executor, DaskExecutor)
+        assert next(executor.run(_square, [(2,)]))[0] == 4
+        cluster = executor._client.cluster
+        for nanny in list(cluster.workers.values()):
+            cluster.sync(nanny.close)
+        assert not _workers()
+        assert executor.note() == "0 of 2 workers"
+        results = list(executor.run(_square, ((n,) for n in range(20))))
+        assert sorted(value for value, _ in results) == [n * n for n in range(20)]
+        until("the other worker", 60, lambda: not executor.note())
+        assert len(_workers()) == 2
+
+
+def test_workers_that_always_die_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "LOST", 0.1)
+    monkeypatch.setattr(local, "FAILED_STARTS", 2)
+    with open_local(Resources(2, 2**30), 9) as executor:
+        stop = threading.Event()
+
+        def kill() -> None:
+            while not stop.wait(0.01):
+                with contextlib.suppress(psutil.Error):
+                    for worker in _workers():
+                        worker.kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            with pytest.raises(ResumableError, match=r"workers ended as they started, .* --memory"):
+                list(executor.run(_square, ((n,) for n in range(20))))
+        finally:
+            stop.set()
+            killer.join()
 
 
 def test_calls_are_drawn_as_they_are_needed() -> None:

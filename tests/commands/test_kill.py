@@ -92,7 +92,10 @@ def test_a_worker_is_killed_in_every_phase(words: list[str], tmp_path: Path) -> 
             with contextlib.suppress(psutil.NoSuchProcess):
                 max(workers, key=lambda child: child.cpu_times().user).kill()
                 killed.append(phase)
-    said = process.communicate(timeout=300)[1].decode()
+    try:
+        said = process.communicate(timeout=300)[1].decode()
+    finally:
+        process.kill()
     assert process.returncode == 0, said
     assert len(killed) >= len(PHASES) - 2, killed
     assert made_stores.digest(output) == made_stores.digest(tmp_path / "whole.ome.zarr")

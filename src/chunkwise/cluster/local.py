@@ -2,20 +2,34 @@
 
 Any account of a shared node could connect to a plain TCP scheduler on 127.0.0.1 and run code as
 its owner; so the scheduler only talks to holders of a certificate that lives in memory.
+
+A worker that dies is started again by its nanny, but not always: where several die one after the other, now and then a
+nanny gives up (seen with distributed 2026.8). A run whose last worker is gone would wait for ever, so the driver looks
+after them, too.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 from chunkwise.cluster.executor import CONFIGURATION, DaskExecutor, held_back
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.cluster.memory import steady_memory
 from chunkwise.cluster.resources import Resources
+from chunkwise.errors import ResumableError
 
-__all__ = ["open_local"]
+__all__ = ["LocalCrew", "open_local"]
+
+#: Seconds without a process after which a worker counts as lost: its nanny would have started another one.
+LOST = 3.0
+#: Seconds that a process may take to be connected.
+START = 120.0
+#: Workers in a row that may be lost while none is connected.
+FAILED_STARTS = 5
 
 
 @contextmanager
@@ -53,7 +67,9 @@ def open_local(resources: Resources, tasks: int) -> Iterator[InlineExecutor | Da
             "silence_logs": logging.CRITICAL,
         },
     }
-    with dask.config.set(CONFIGURATION), ExitStack() as stack:
+    # A worker that takes long to start again is not given up by the cluster, but looked after below.
+    own = CONFIGURATION | {"distributed.deploy.lost-worker-timeout": "1 day"}
+    with dask.config.set(own), ExitStack() as stack:
         with held_back():
             cluster = stack.enter_context(
                 SpecCluster(
@@ -64,4 +80,66 @@ def open_local(resources: Resources, tasks: int) -> Iterator[InlineExecutor | Da
                 )
             )
             client = stack.enter_context(Client(cluster))
-        yield DaskExecutor(client, workers)
+        yield DaskExecutor(client, workers, LocalCrew(cluster))
+
+
+class LocalCrew:
+    """Starts workers anew where their nannies do not.
+
+    Parameters
+    ----------
+    cluster : distributed.SpecCluster
+        Of nannies; its ``worker_spec`` says which there should be.
+    now : callable
+        A clock, in seconds.
+    """
+
+    def __init__(self, cluster: Any, now: Callable[[], float] = time.monotonic) -> None:
+        self.jobs: list[str] = []
+        self._cluster, self._now = cluster, now
+        self._missing: dict[Any, float] = {}
+        """Since when a worker is not connected, by name."""
+        self._lost = 0
+
+    def look(self) -> None:
+        """Replace workers that are gone and do not come back.
+
+        Raises
+        ------
+        ResumableError
+            If workers end again and again as they start.
+        """
+        now = self._now()
+        connected = {worker.name for worker in list(self._cluster.scheduler.workers.values())}
+        if connected:
+            self._lost = 0
+        for name in self._cluster.worker_spec:
+            if name in connected:
+                self._missing.pop(name, None)
+                continue
+            since = self._missing.setdefault(name, now)
+            if now - since > (START if self._has_process(name) else LOST):
+                self._missing[name] = now
+                self._lost += 1
+                self._cluster.loop.add_callback(self._replace, name)
+        if self._lost > FAILED_STARTS and not connected:
+            raise ResumableError(
+                f"{self._lost} workers ended as they started, mostly for want of memory: give a larger --memory, or "
+                "fewer --workers, and run the same command again to go on."
+            )
+
+    def note(self) -> str:
+        """Tell how many workers there are, where some are missing."""
+        wanted, there = len(self._cluster.worker_spec), len(self._cluster.scheduler.workers)
+        return "" if there >= wanted else f"{there} of {wanted} workers"
+
+    def _has_process(self, name: Any) -> bool:
+        nanny = self._cluster.workers.get(name)
+        return nanny is not None and nanny.process is not None and nanny.process.is_alive()
+
+    async def _replace(self, name: Any) -> None:
+        nanny = self._cluster.workers.pop(name, None)
+        if nanny is not None:
+            with suppress(Exception):  # it is in no good state, which is why it is replaced
+                await nanny.close(timeout=1, reason="lost")
+        self._cluster.scale(len(self._cluster.worker_spec))
