@@ -61,14 +61,14 @@ def objects_there(output: Path, run: Path | None = None) -> dict[str, str]:
     }
 
 
-def check_table(rows: Rows, output: Path, run: Path | None = None) -> None:
-    """Hold the table to the disk."""
+def check_table(rows: Rows, output: Path, run: Path | None = None, workers: int = 2) -> None:
+    """Hold the table to the disk, where so many workers were killed at once."""
     said, there = objects_of(rows), objects_there(output, run)
     assert said
     assert {key: there.get(key) for key in said} == said
-    # A process that is killed between an object and its line leaves an object that nobody vouches for.
+    # A worker that is killed between an object and its line leaves an object that nobody vouches for.
     unsaid = {key for key in there if key not in said and not key.endswith((".npy", ".tbl", "joined"))}
-    assert len(unsaid) <= 2, unsaid
+    assert len(unsaid) <= workers, unsaid
     assert [(row["pass"], int(row["block"])) for row in rows] == sorted(
         (row["pass"], int(row["block"])) for row in rows
     )

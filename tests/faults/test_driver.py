@@ -35,7 +35,7 @@ def test_the_driver_is_cancelled_and_the_same_command_goes_on(
     assert not list(run.folder.glob("cluster/*.pem")), "keys were left behind"
     monkeypatch.setenv("SLURM_CONF", slurm.conf)
     record, rows = close(run.folder, tmp_path / "cancelled.zip", strictly=True)
-    check_table(rows, run.output)
+    check_table(rows, run.output, workers=3)
     assert record.status == "failed"
     assert record.error is not None
     assert "interrupted (SIGTERM)" in record.error
