@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,20 +13,10 @@ from cluster_runs import ClusterRun, Undisturbed
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 200 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("a file system has to be mounted by root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def test_a_full_disk(make_run: Callable[..., ClusterRun], undisturbed: Undisturbed, small_disk: Path) -> None:
-    run = make_run(on=None)
+def test_a_full_disk(
+    make_run: Callable[..., ClusterRun], undisturbed: Undisturbed, make_disk: Callable[[str], Path]
+) -> None:
+    run, small_disk = make_run(on=None), make_disk("200m")
     run.words = [str(word).replace(str(run.output), str(small_disk / "labels.ome.zarr")) for word in run.words]
     run.output, run.folder = small_disk / "labels.ome.zarr", small_disk / "labels.ome.zarr.run"
     run.start()

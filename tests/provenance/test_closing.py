@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -195,19 +194,9 @@ def test_a_run_at_work_is_not_closed(image: Path, tmp_path: Path, capsys: pytest
     assert not (run / "record.json").exists()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("a file system has to be mounted by root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def test_a_full_disk(image: Path, undisturbed: str, tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk(image: Path, undisturbed: str, tmp_path: Path, make_disk: Callable[[str], Path]) -> None:
     """Not even the record can be written: the next command closes the run when there is room."""
+    small_disk = make_disk("16m")
     output, run = small_disk / "o.ome.zarr", small_disk / "o.ome.zarr.run"
     process = start(words(image, output))
     wait_for(process, run, "rims", 100)
