@@ -17,7 +17,7 @@ from chunkwise.cli import main
 from chunkwise.provenance.chain import in_order
 from chunkwise.provenance.collect import read_records
 from chunkwise.provenance.crate import build_crate
-from chunkwise.provenance.publish import publish
+from chunkwise.provenance.publishing.record import publish
 from made_stores import multiscale, write
 
 

@@ -22,7 +22,7 @@ from chunkwise.errors import InputError
 from chunkwise.provenance.chain import in_order
 from chunkwise.provenance.collect import read_records
 from chunkwise.provenance.crate import build_crate
-from chunkwise.provenance.publish import publish
+from chunkwise.provenance.publishing.record import publish
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.rerun import Step, plan_rerun
 from made_stores import multiscale, write

@@ -18,7 +18,7 @@ from chunkwise.provenance.biology import Biology, Channel, Term, parse_channel, 
 from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.crate import METADATA_FILE, build_crate, crate_files
 from chunkwise.provenance.details import Author, biology_from, read_about
-from chunkwise.provenance.publish import publish
+from chunkwise.provenance.publishing.record import publish
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.validate import validate_crate
 from chunkwise.storage.location import Location

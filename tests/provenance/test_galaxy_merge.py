@@ -21,10 +21,10 @@ import yaml
 from chunkwise.cli import main
 from chunkwise.errors import InputError
 from chunkwise.provenance.crate import METADATA_FILE, CrateDetails
-from chunkwise.provenance.galaxy_export import read_galaxy_export
-from chunkwise.provenance.galaxy_join import RecordFile
-from chunkwise.provenance.galaxy_merge import merge_crate, merged_files
-from chunkwise.provenance.publish_workflow import published_workflow
+from chunkwise.provenance.galaxy.export import read_galaxy_export
+from chunkwise.provenance.galaxy.join import RecordFile
+from chunkwise.provenance.galaxy.merge import merge_crate, merged_files
+from chunkwise.provenance.publishing.workflow import published_workflow
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.validate import validate_crate
 from galaxy_invocation import COMPLETED, Graph, check_run, graph_of, links, told_by_galaxy, utc

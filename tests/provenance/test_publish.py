@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from chunkwise.cli import build_parser, main
 from chunkwise.errors import InputError
-from chunkwise.provenance import publish as module
-from chunkwise.provenance import publish_rules
-from chunkwise.provenance.allowed import through
 from chunkwise.provenance.crate import crate_files
-from chunkwise.provenance.publish import publish
-from chunkwise.provenance.publish_blocks import FAILED, Neutral, publish_blocks, publish_manifest
-from chunkwise.provenance.publish_rules import PARAMETERS, PUBLISHED, WITHHELD
+from chunkwise.provenance.publishing import record as module
+from chunkwise.provenance.publishing import rules
+from chunkwise.provenance.publishing.allowed import through
+from chunkwise.provenance.publishing.blocks import FAILED, Neutral, publish_blocks, publish_manifest
+from chunkwise.provenance.publishing.record import publish
+from chunkwise.provenance.publishing.rules import PARAMETERS, PUBLISHED, WITHHELD
 from chunkwise.provenance.record import Resource, RunRecord
 from chunkwise.provenance.validate import validate_crate
 from chunkwise.storage.manifest import Manifest
@@ -216,7 +216,7 @@ FILES = {
 def test_every_parameter_of_a_command_was_decided_on(command: str) -> None:
     parser = build_parser(command)
     options = {action.dest for action in parser._actions[-1].choices[command]._actions}  # type: ignore[index]
-    assert options - FILES <= set(PARAMETERS[command]), "say in publish_rules.py what of it may leave"
+    assert options - FILES <= set(PARAMETERS[command]), "say in publishing/rules.py what of it may leave"
     assert set(PARAMETERS[command]) - options <= {"model_sha256", "into_source"}
 
 
@@ -231,7 +231,7 @@ def test_mutant_a_field_that_is_let_through_is_caught(chain: list[RunRecord], mo
 def test_mutant_a_block_list_is_caught(chain: list[RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:
     """Letting all through but what looks like a path is not enough."""
     results = {name: (lambda value: value) for name in ("notes", "model", "objects")}
-    monkeypatch.setattr(module, "RESULTS", publish_rules.RESULTS | results)
+    monkeypatch.setattr(module, "RESULTS", rules.RESULTS | results)
     assert {NAME, MAIL} <= {secret for _, secret in leaks(crate_files(publish(planted(chain))[0]))}
 
 

@@ -120,7 +120,7 @@ def _build(args: argparse.Namespace) -> int:
     details = crate_about.details_of(args)
     attachments = joined(beside)
     if args.publish:
-        from chunkwise.provenance.publish import publish
+        from chunkwise.provenance.publishing.record import publish
 
         records, attachments = publish(records, attachments)
     build_crate(records, args.output, details=details, attachments=attachments, kind=args.profile)

@@ -60,8 +60,8 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _merge(args: argparse.Namespace) -> int:
     from chunkwise.provenance.attachments import attachments_of, joined
     from chunkwise.provenance.collect import read_records
-    from chunkwise.provenance.galaxy_join import RecordFile
-    from chunkwise.provenance.galaxy_merge import merge_crate
+    from chunkwise.provenance.galaxy.join import RecordFile
+    from chunkwise.provenance.galaxy.merge import merge_crate
 
     runs = [RecordFile.given(path, read_records(path)) for path in args.runs]
     details = crate_about.details_of(args)

@@ -52,7 +52,7 @@ def _report(args: argparse.Namespace) -> int:
     from chunkwise.provenance.chain import in_order
     from chunkwise.provenance.collect import read_records
     from chunkwise.provenance.preview import preview_page
-    from chunkwise.provenance.publish_rules import PARAMETERS
+    from chunkwise.provenance.publishing.rules import PARAMETERS
     from chunkwise.site import load_site
     from chunkwise.storage.outputs import check_output_file, write_atomically
 

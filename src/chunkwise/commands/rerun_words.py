@@ -42,7 +42,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     InputError
         If there is none of that name.
     """
-    from chunkwise.provenance.publish_rules import PARAMETERS
+    from chunkwise.provenance.publishing.rules import PARAMETERS
 
     if command not in PARAMETERS:
         raise InputError(f"The command '{command}' is none that can be done again: {', '.join(PARAMETERS)} can.")
@@ -84,7 +84,7 @@ def words_of(step: Step, inputs: dict[str, str], folder: str) -> list[str]:
     InputError
         If the record has parameters that the command does not, or values that are none for it.
     """
-    from chunkwise.provenance.publish_rules import NAMES, PARAMETERS
+    from chunkwise.provenance.publishing.rules import NAMES, PARAMETERS
 
     record, positional, words = step.record, [], []
     parameters = {name: value for name, value in record.parameters.items() if (record.command, name) not in _NOTED}
@@ -151,7 +151,7 @@ def _channel(record: Any, name: str) -> str:
 
 def file_name(output: Any) -> str:
     """Return the name that an output gets in a rerun."""
-    from chunkwise.provenance.publish_rules import ENDINGS
+    from chunkwise.provenance.publishing.rules import ENDINGS
 
     return f"{output.name}{ENDINGS.get(output.media_type, '')}"
 

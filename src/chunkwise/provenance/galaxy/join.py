@@ -16,7 +16,7 @@ from typing import Final
 
 from chunkwise.errors import InputError
 from chunkwise.provenance.chain import in_order
-from chunkwise.provenance.galaxy_invocation import GalaxyJob, Invocation
+from chunkwise.provenance.galaxy.invocation import GalaxyJob, Invocation
 from chunkwise.provenance.record import Resource, RunRecord
 
 __all__ = ["RecordFile", "join_records", "short_tool", "uuids_in"]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from chunkwise.provenance.crate import add_file
 from chunkwise.provenance.entities import licence, orcid_url
 from chunkwise.provenance.fields import Json
-from chunkwise.provenance.galaxy_invocation import Invocation
+from chunkwise.provenance.galaxy.invocation import Invocation
 from chunkwise.provenance.graph import Graph, reference
 from chunkwise.provenance.workflow import WORKFLOW_TYPES
 

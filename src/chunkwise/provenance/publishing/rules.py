@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from chunkwise.provenance.allowed import (
+from chunkwise.provenance.fields import Json
+from chunkwise.provenance.publishing.allowed import (
     OUT,
     UNITS,
     Rule,
@@ -25,7 +26,6 @@ from chunkwise.provenance.allowed import (
     versions,
     word,
 )
-from chunkwise.provenance.fields import Json
 
 __all__ = [
     "BLOCKS",
@@ -70,7 +70,7 @@ def _measured(value: Json) -> Json:
     return each(word(*PROPERTIES, *GROUPS["all"], *GROUPS))(value)
 
 
-#: Parameters that are published, by command; a channel that is named is seen to by ``publish.py``.
+#: Parameters that are published, by command; a channel that is named is seen to by ``record.py``.
 PARAMETERS: Final[dict[str, dict[str, Rule]]] = {
     "segment": _PART
     | _WORK

@@ -14,7 +14,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from chunkwise.provenance.allowed import (
+from chunkwise.provenance.chain import channel_number, in_order, joined_by_place
+from chunkwise.provenance.fields import Json
+from chunkwise.provenance.publishing.allowed import (
     CHANNEL_NAMES,
     OUT,
     Rule,
@@ -29,10 +31,8 @@ from chunkwise.provenance.allowed import (
     versions,
     word,
 )
-from chunkwise.provenance.chain import channel_number, in_order, joined_by_place
-from chunkwise.provenance.fields import Json
-from chunkwise.provenance.publish_blocks import FAILED, Neutral, publish_blocks, publish_manifest
-from chunkwise.provenance.publish_rules import (
+from chunkwise.provenance.publishing.blocks import FAILED, Neutral, publish_blocks, publish_manifest
+from chunkwise.provenance.publishing.rules import (
     BLOCKS,
     BUILD,
     DESCRIPTION,

@@ -32,15 +32,15 @@ from chunkwise.provenance.crate import (
 )
 from chunkwise.provenance.entities import STATUS, add_action, add_program
 from chunkwise.provenance.fields import Json
-from chunkwise.provenance.galaxy_data import Datasets, flat_parameters
-from chunkwise.provenance.galaxy_export import read_galaxy_export
-from chunkwise.provenance.galaxy_invocation import GalaxyJob, GalaxyStep, Invocation
-from chunkwise.provenance.galaxy_join import RecordFile, join_records, short_tool
-from chunkwise.provenance.galaxy_workflow import GALAXY_PAGE, add_galaxy_workflow
+from chunkwise.provenance.galaxy.data import Datasets, flat_parameters
+from chunkwise.provenance.galaxy.export import read_galaxy_export
+from chunkwise.provenance.galaxy.invocation import GalaxyJob, GalaxyStep, Invocation
+from chunkwise.provenance.galaxy.join import RecordFile, join_records, short_tool
+from chunkwise.provenance.galaxy.workflow import GALAXY_PAGE, add_galaxy_workflow
 from chunkwise.provenance.graph import Graph, reference, targets
 from chunkwise.provenance.preview import preview_page
-from chunkwise.provenance.publish import publish as published
-from chunkwise.provenance.publish_workflow import published_invocation
+from chunkwise.provenance.publishing.record import publish as published
+from chunkwise.provenance.publishing.workflow import published_invocation
 from chunkwise.provenance.record import RunRecord
 from chunkwise.provenance.software import home_page
 from chunkwise.provenance.workflow import (
@@ -106,14 +106,14 @@ def merge_crate(
     outside : bool
         Whether records that belong to no job are listed as runs outside of the workflow.
     publish : bool
-        Whether the crate is for everybody: records as :func:`chunkwise.provenance.publish.publish` gives them, and of
-        Galaxy no names of datasets, no settings that are free text, and of its workflow what has a rule.
+        Whether the crate is for everybody: records as :func:`chunkwise.provenance.publishing.record.publish` gives
+        them, and of Galaxy no names of datasets, no settings that are free text, and of its workflow what has a rule.
 
     Raises
     ------
     InputError
-        As :func:`chunkwise.provenance.galaxy_export.read_galaxy_export` and
-        :func:`chunkwise.provenance.galaxy_join.join_records`; also if there is no record at all, or the output exists.
+        As :func:`chunkwise.provenance.galaxy.export.read_galaxy_export` and
+        :func:`chunkwise.provenance.galaxy.join.join_records`; also if there is no record at all, or the output exists.
     """
     check_output_file(output)
     merged = merged_files(

@@ -18,8 +18,8 @@ from typing import Any, Final
 from chunkwise.errors import InputError
 from chunkwise.provenance.collect import records_in
 from chunkwise.provenance.fields import Json, json_list, json_object, json_text
-from chunkwise.provenance.galaxy_archive import LARGEST, Archive, open_archive
-from chunkwise.provenance.galaxy_invocation import GalaxyDataset, GalaxyJob, GalaxyStep, Invocation
+from chunkwise.provenance.galaxy.archive import LARGEST, Archive, open_archive
+from chunkwise.provenance.galaxy.invocation import GalaxyDataset, GalaxyJob, GalaxyStep, Invocation
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from chunkwise.errors import InputError
-from chunkwise.provenance.allowed import OUT, Rule, each, first_of, matching, nothing, number, table, truth
 from chunkwise.provenance.entities import orcid_url
 from chunkwise.provenance.fields import Json
-from chunkwise.provenance.galaxy_invocation import Invocation
+from chunkwise.provenance.galaxy.invocation import Invocation
+from chunkwise.provenance.publishing.allowed import OUT, Rule, each, first_of, matching, nothing, number, table, truth
 
 __all__ = ["published_invocation", "published_workflow"]
 

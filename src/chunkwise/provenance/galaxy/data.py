@@ -9,8 +9,8 @@ from typing import Final
 
 from chunkwise.provenance.entities import Graph, data_id
 from chunkwise.provenance.fields import Json
-from chunkwise.provenance.galaxy_invocation import GalaxyDataset, Invocation
-from chunkwise.provenance.galaxy_join import uuids_in
+from chunkwise.provenance.galaxy.invocation import GalaxyDataset, Invocation
+from chunkwise.provenance.galaxy.join import uuids_in
 from chunkwise.provenance.record import STORES, Resource
 
 __all__ = ["Datasets", "flat_parameters"]

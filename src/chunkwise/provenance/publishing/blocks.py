@@ -9,7 +9,7 @@ import zlib
 from typing import Any, Final
 
 from chunkwise.errors import InputError
-from chunkwise.provenance.allowed import DIGEST, OUT, Rule, matching, texts, word
+from chunkwise.provenance.publishing.allowed import DIGEST, OUT, Rule, matching, texts, word
 from chunkwise.storage.manifest import Manifest
 
 __all__ = ["FAILED", "Neutral", "publish_blocks", "publish_manifest"]

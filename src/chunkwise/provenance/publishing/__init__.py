@@ -1,0 +1,1 @@
+"""Records and workflows for everybody: what of them may leave, by a list of what is allowed."""
