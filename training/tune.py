@@ -18,25 +18,24 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from data import Picture, grey, normalise, read_pictures
-from decode import average_precision, by_boundary, by_distance, matches, without_small
-from train import parts, predict, trained
+from decode import average_precision, matches, objects_of, without_small
+from train import MAPS, parts, predict, trained
 
-__all__ = ["decode", "found_by_contact", "tune"]
+__all__ = ["found_by_contact", "named", "tune"]
 
 Maps = NDArray[np.float32]
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "foreground-boundary": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (-0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5)},
     "foreground-distance": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (0.2, 0.4), "min_distance": (4, 6, 8)},
+    "flows": {"threshold": (0.4, 0.5, 0.6), "sink_distance": (1, 3, 5, 7), "steps": (50, 100)},
 }
 MIN_SIZES = (10, 20, 30, 40)
 
 
-def decode(maps: Maps, method: str, parameters: dict[str, Any]) -> NDArray[np.int32]:
-    """Objects of foreground, boundary and distance, in this order."""
-    if method == "foreground-boundary":
-        return by_boundary(maps[0], maps[1], **parameters)
-    return by_distance(maps[0], maps[2], **parameters)
+def named(maps: Maps) -> dict[str, Maps]:
+    """The maps by their names; flows go with the foreground by the name of probability."""
+    return dict(zip(MAPS, maps, strict=True)) | {"probability": maps[0]}
 
 
 def tune(pictures: list[Picture], maps: list[Maps]) -> list[dict[str, Any]]:
@@ -50,7 +49,7 @@ def tune(pictures: list[Picture], maps: list[Maps]) -> list[dict[str, Any]]:
         for values in itertools.product(*grid.values()):
             plain = dict(zip(grid, values, strict=True))
             # Small objects are dropped last, so that one decoding serves every smallest size.
-            results = [decode(m, method, {**plain, "min_size": 0}) for m in maps]
+            results = [objects_of(named(m), method, {**plain, "min_size": 0}) for m in maps]
             for min_size in MIN_SIZES:
                 kept = [without_small(labels, min_size) for labels in results]
                 counts = np.array([matches(p.labels, labels) for p, labels in zip(pictures, kept, strict=True)])
@@ -100,7 +99,7 @@ def main() -> None:
     settings = tune(held, maps)
     for row in settings[:5]:
         print(json.dumps(row))
-    chosen = [decode(m, settings[0]["method"], settings[0]["parameters"]) for m in maps]
+    chosen = [objects_of(named(m), settings[0]["method"], settings[0]["parameters"]) for m in maps]
     print("dark nuclei, and of them found:", json.dumps(found_by_contact(held, chosen)))
     (arguments.run / "tuned.json").write_text(json.dumps(settings, indent=1) + "\n")
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "training"))
 
 from data import Picture, grey, read_pictures  # noqa: E402
-from decode import average_precision, by_boundary, by_distance, matches, without_small  # noqa: E402
+from decode import average_precision, matches, objects_of, without_small  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 THRESHOLDS = (0.5, 0.7, 0.9)
@@ -56,9 +56,8 @@ def with_ours(network: Network, objects: dict[str, Any]) -> Callable[[Picture], 
 
     def run(picture: Picture) -> Array:
         maps = network.maps(seen(picture))
-        values = [maps[objects["channels"][name]] for name in ("foreground", objects["method"].split("-")[1])]
-        decode = by_boundary if objects["method"] == "foreground-boundary" else by_distance
-        return decode(values[0], values[1], **objects["parameters"])
+        chosen = {name: maps[index] for name, index in objects["channels"].items()}
+        return objects_of(chosen, objects["method"], objects["parameters"])
 
     return run
 

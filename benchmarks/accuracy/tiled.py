@@ -23,7 +23,7 @@ from networks import Network
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "training"))
 
-from decode import by_boundary, by_distance  # noqa: E402
+from decode import objects_of  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 RESULT = Path(__file__).parent / "tiled.json"
@@ -64,9 +64,8 @@ def main() -> None:
     package = ROOT / "models" / "nuclei" / "rdf.yaml"
     objects = yaml.safe_load(package.read_text())["config"]["chunkwise"]["objects"]
     maps = Network(package).maps(image)
-    chosen = [maps[index] for index in objects["channels"].values()]
-    decode = by_boundary if objects["method"] == "foreground-boundary" else by_distance
-    truth = decode(chosen[0], chosen[1], **objects["parameters"])
+    chosen = {name: maps[index] for name, index in objects["channels"].items()}
+    truth = objects_of(chosen, objects["method"], objects["parameters"])
     rows: list[dict[str, Any]] = []
     first: Array | None = None
     with tempfile.TemporaryDirectory() as name:

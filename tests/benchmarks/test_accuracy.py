@@ -13,6 +13,7 @@ import yaml
 from scipy import ndimage
 from skimage.measure import label
 
+from chunkwise.ops.flows import part_by_flows
 from chunkwise.ops.objects import METHODS
 from chunkwise.ops.seeds import part_by_boundary
 from whole_image import reference_segment, reference_split
@@ -89,6 +90,23 @@ def test_objects_of_maps_are_those_of_the_command() -> None:
     assert same_objects(by_boundary(foreground, boundary, 0.45, 0.1, 0), expected)
 
 
+def test_objects_of_flows_are_those_of_the_command() -> None:
+    from decode import by_flows
+
+    rng = np.random.default_rng(4)
+    probability = ndimage.gaussian_filter(rng.random((90, 110)), 4)
+    probability = ((probability - probability.min()) / np.ptp(probability)).astype(np.float32)
+    height = ndimage.gaussian_filter(rng.random((90, 110)), 2.5)
+    flows = (600 * np.stack(np.gradient(height))).astype(np.float32)
+    expected = np.zeros(probability.shape, np.int64)
+    components = label(probability > 0.5, connectivity=2)
+    for number in range(1, components.max() + 1):
+        parts, _ = part_by_flows(components == number, flows, 5.0, 50, 3)
+        expected += np.where(parts > 0, parts + expected.max(), 0)
+    assert (components.max(), expected.max()) == (7, 66)
+    assert same_objects(by_flows(probability, flows, 0.5, 3, 50, 0), expected)
+
+
 def test_the_page_has_the_figures_that_were_measured() -> None:
     import accuracy_page as page
 
@@ -114,17 +132,16 @@ def test_the_model_that_ships_is_the_one_that_was_measured() -> None:
     import tifffile
     from networks import Network
 
-    from decode import average_precision, by_boundary, by_distance, matches
+    from decode import average_precision, matches, objects_of
 
     objects = yaml.safe_load((PACKAGE / "rdf.yaml").read_text())["config"]["chunkwise"]["objects"]
-    decode = by_boundary if objects["method"] == "foreground-boundary" else by_distance
     network = Network(PACKAGE / "rdf.yaml")
     measured = json.loads((ACCURACY / "measured.json").read_text())["images"]
     small = [row for row in measured if row["group"] == "dark_256x256"][:4]
     for row in small:
         maps = network.maps(tifffile.imread(IMAGES / "images" / f"{row['name']}.tif"))
-        chosen = [maps[index] for index in objects["channels"].values()]
-        found = decode(chosen[0], chosen[1], **objects["parameters"])
+        chosen = {name: maps[index] for name, index in objects["channels"].items()}
+        found = objects_of(chosen, objects["method"], objects["parameters"])
         truth = tifffile.imread(IMAGES / "masks" / f"{row['name']}.tif").astype(np.int32)
         # An object may change sides where another processor rounds another way.
         assert average_precision(matches(truth, found))[0] == pytest.approx(row["ap50"], abs=0.05)
