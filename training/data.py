@@ -89,12 +89,12 @@ def normalise(image: Floats) -> Floats:
 
 
 def targets(labels: Labels) -> Floats:
-    """Foreground, boundary, distance, flow y, flow x of a label image, CYX; then the weight of a pixel, and of a flow.
+    """Foreground, boundary and distance of a label image, CYX in [0, 1]; and fourth, how much a pixel weighs.
 
     Boundary: pixels with another label among their 4 neighbours, on both sides; and all within 2 pixels of two
     objects, so that a boundary which is missed in one place does not join them at once. Distance: to the object's rim,
     as a share of the object's largest. Weight: narrow places between two objects are rare, and what parts touching
-    nuclei. Flow: `flows`.
+    nuclei.
     """
     foreground = labels > 0
     boundary = np.zeros(labels.shape, bool)
@@ -115,28 +115,7 @@ def targets(labels: Labels) -> Floats:
     narrow = (highest > 0) & (highest != lowest)
     boundary |= narrow
     weight = 1 + 2 * boundary + 8 * narrow
-    towards, counts = flows(labels)
-    counts = counts * (1 + 3 * narrow)
-    return np.stack([foreground, boundary, distance, *towards, weight, counts]).astype(np.float32)
-
-
-def flows(labels: Labels) -> tuple[Floats, Floats]:
-    """Directions to the middle of each pixel's object, (2, Y, X), and how much each of them counts.
-
-    Of length 1, and shorter within 3 pixels of the middle, so that who follows them comes to rest there. Where an
-    object is cut by the square's edge, its middle is not known, and nothing counts; outside of objects a little.
-    """
-    y, x = np.indices(labels.shape, np.float32)
-    number = labels.ravel()
-    sizes = np.maximum(np.bincount(number), 1)
-    middles = [np.bincount(number, place.ravel()) / sizes for place in (y, x)]
-    away = np.stack([middle[labels] - place for middle, place in zip(middles, (y, x), strict=True)]).astype(np.float32)
-    towards = away / np.maximum(np.hypot(*away), 3.0) * (labels > 0)
-    cut = np.zeros(len(sizes), bool)
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        cut[edge] = True
-    cut[0] = False
-    return towards, np.where(labels > 0, ~cut[labels], 0.1).astype(np.float32)
+    return np.stack([foreground, boundary, distance, weight]).astype(np.float32)
 
 
 class Samples(Dataset[tuple[torch.Tensor, torch.Tensor]]):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-__all__ = ["average_precision", "by_boundary", "by_distance", "by_flows", "matches", "objects_of", "without_small"]
+__all__ = ["average_precision", "by_boundary", "by_distance", "matches", "objects_of", "without_small"]
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -65,41 +65,11 @@ def by_distance(
     return flood(distance, markers * peaks, mask, min_size)
 
 
-def by_flows(
-    probability: Floats, flows: Floats, threshold: float, sink_distance: int, steps: int, min_size: int
-) -> Labels:
-    """Each pixel follows the flows, never out of its component; those that end near each other are one object."""
-    parts, _ = ndimage.label(probability > threshold, FULL)
-    moves = np.clip(flows / np.float32(5), -1, 1)
-    begin = np.argwhere(parts > 0)
-    offset, here = np.zeros(begin.shape), begin.copy()
-    going = np.arange(len(begin))
-    for _ in range(steps):
-        move = moves[:, here[going, 0], here[going, 1]].T
-        offset[going] += move
-        to = begin[going] + np.rint(offset[going]).astype(int)
-        inside = ((to >= 0) & (to < parts.shape)).all(axis=1) & (move != 0).any(axis=1)
-        clipped = np.clip(to, 0, np.array(parts.shape) - 1)
-        inside &= parts[tuple(clipped.T)] == parts[tuple(begin[going].T)]
-        going = going[inside]
-        here[going] = to[inside]
-    # Ends of different components are told apart: only within one do they belong together.
-    found = np.zeros(parts.shape, np.int64)
-    ends = np.zeros(parts.shape, bool)
-    ends[tuple(here.T)] = True
-    near, count = ndimage.label(ndimage.maximum_filter(ends, 2 * (sink_distance // 2) + 1, mode="constant"), FULL)
-    found[tuple(begin.T)] = parts[tuple(begin.T)] * np.int64(count + 1) + near[tuple(here.T)]
-    _, numbers = np.unique(found, return_inverse=True)
-    return without_small(numbers.reshape(parts.shape).astype(np.int32), min_size)
-
-
 def objects_of(maps: dict[str, Floats], method: str, parameters: dict[str, Any]) -> Labels:
     """Objects of maps by their names, as the description of a model gives method and parameters."""
     if method == "foreground-boundary":
         return by_boundary(maps["foreground"], maps["boundary"], **parameters)
-    if method == "foreground-distance":
-        return by_distance(maps["foreground"], maps["distance"], **parameters)
-    return by_flows(maps["probability"], np.stack([maps["flow_y"], maps["flow_x"]]), **parameters)
+    return by_distance(maps["foreground"], maps["distance"], **parameters)
 
 
 def matches(truth: Labels, found: Labels, thresholds: tuple[float, ...] = (0.5, 0.7, 0.9)) -> NDArray[np.int64]:

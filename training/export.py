@@ -25,7 +25,7 @@ from torch import nn
 from data import PERCENTILES, normalise, read_pictures
 from decode import objects_of
 from net import STRIDE, reach
-from train import MAPS, SHARES, parts, trained
+from train import MAPS, parts, trained
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -35,25 +35,15 @@ LEAST = 192
 TEST_SIDE = 256
 OPSET = 17
 
-NAMES = {
-    "foreground-boundary": {"foreground": "foreground", "boundary": "boundary"},
-    "foreground-distance": {"foreground": "foreground", "distance": "distance"},
-    "flows": {"probability": "foreground", "flow_y": "flow_y", "flow_x": "flow_x"},
-}
-"""What `chunkwise objects` calls the maps that a method needs, and what training calls them."""
-
 MEANING = {
-    "foreground-boundary": "From 0 to 1 each; foreground: the pixel lies in a nucleus; boundary: it lies on the edge "
-    "of one, or where two touch.",
-    "foreground-distance": "From 0 to 1 each; foreground: the pixel lies in a nucleus; distance: from its edge, as a "
-    "share.",
-    "flows": "Probability, from 0 to 1: the pixel lies in a nucleus; flows: the direction to its middle, 5 long or "
-    "shorter.",
+    "foreground-boundary": "foreground: the pixel lies in a nucleus; boundary: it lies on the edge of one, "
+    "or where two touch.",
+    "foreground-distance": "foreground: the pixel lies in a nucleus; distance: from its edge, as a share.",
 }
 
 
 class Exported(nn.Module):
-    """The chosen maps, shares first: these at least 0 and at most 1."""
+    """The chosen maps as probabilities, at least 0 and at most 1."""
 
     def __init__(self, network: nn.Module, channels: list[int]) -> None:
         super().__init__()
@@ -63,15 +53,10 @@ class Exported(nn.Module):
         chosen.weight.data = head.weight.data[channels].clone()
         chosen.bias.data = head.bias.data[channels].clone()
         network.head = chosen
-        self.shares = sum(channel < SHARES for channel in channels)
-        self.all_shares = self.shares == len(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps of a normalised image."""
-        logits = self.network(x)
-        if self.all_shares:
-            return torch.sigmoid(logits)
-        return torch.cat([torch.sigmoid(logits[:, : self.shares]), logits[:, self.shares :]], dim=1)
+        return torch.sigmoid(self.network(x))
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -100,7 +85,7 @@ def description(about: dict[str, Any], chosen: dict[str, Any], maps: list[str], 
         "name": "nuclei",
         "version": "1",
         "description": "Nuclei in 2-D, bright on dark or dark on bright, from 8 to 80 pixels wide: a small U-Net "
-        f"whose maps ({', '.join(maps)}) become objects.",
+        f"whose maps ({', '.join(maps)}) become objects by a watershed.",
         "authors": [{"name": "The chunkwise maintainers"}],
         "maintainers": [],
         "license": "CC0-1.0",
@@ -145,9 +130,9 @@ def description(about: dict[str, Any], chosen: dict[str, Any], maps: list[str], 
         "outputs": [
             {
                 "id": "maps",
-                "description": MEANING[chosen["method"]],
+                "description": "From 0 to 1 each; " + MEANING[chosen["method"]],
                 "axes": [{"type": "batch"}, {"type": "channel", "channel_names": maps}, *same],
-                "data": {"type": "float32"} | ({} if chosen["method"] == "flows" else {"range": [0.0, 1.0]}),
+                "data": {"type": "float32", "range": [0.0, 1.0]},
                 "test_tensor": {"source": "test_output.npy"},
                 "postprocessing": [{"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}],
             }
@@ -234,9 +219,8 @@ def main() -> None:
     about |= {"other_method": next((row for row in others if row["method"] != chosen["method"]), None)}
     held = read_pictures(arguments.data, parts()["validation"])
 
-    names = list(NAMES[chosen["method"]])
-    channels = [MAPS.index(name) for name in NAMES[chosen["method"]].values()]
-    model = Exported(folded(trained(arguments.run)), channels).eval()
+    names = ["foreground", chosen["method"].removeprefix("foreground-")]
+    model = Exported(folded(trained(arguments.run)), [MAPS.index(name) for name in names]).eval()
     halo = -(-reach() // STRIDE) * STRIDE
     making = arguments.output.with_name(arguments.output.name + ".making")
     shutil.rmtree(making, ignore_errors=True)

@@ -20,16 +20,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from data import Picture, Samples, data_hash, grey, normalise, read_pictures
-from decode import average_precision, by_boundary, by_distance, by_flows, matches
+from decode import average_precision, by_boundary, by_distance, matches
 from net import STRIDE, UNet
 
 HERE = Path(__file__).parent
-MAPS = ("foreground", "boundary", "distance", "flow_y", "flow_x")
-SHARES = 3
-"""So many of the maps are shares, from 0 to 1; the others are lengths."""
-
-FLOW_SCALE = 5.0
-"""A flow of length 1 is so much in the map, as in Cellpose."""
+MAPS = ("foreground", "boundary", "distance")
 
 
 def parts() -> dict[str, set[str]]:
@@ -42,13 +37,11 @@ def parts() -> dict[str, set[str]]:
 
 
 def loss_of(logits: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of the shares, weighted; squared error of the flows; and the Dice loss of the foreground."""
-    shares, flows, counts = goal[:, :SHARES], goal[:, SHARES : len(MAPS)], goal[:, -1:]
-    entropy = nn.functional.binary_cross_entropy_with_logits(logits[:, :SHARES], shares, weight=goal[:, -2:-1])
-    error = (counts * (logits[:, SHARES:] / FLOW_SCALE - flows) ** 2).sum() / counts.sum()
+    """Cross entropy of the three maps, weighted, and the Dice loss of the foreground."""
+    entropy = nn.functional.binary_cross_entropy_with_logits(logits, goal[:, :3], weight=goal[:, 3:])
     inside, truth = torch.sigmoid(logits[:, 0]), goal[:, 0]
     dice = 1 - (2 * (inside * truth).sum() + 1) / (inside.sum() + truth.sum() + 1)
-    return 2 * entropy + 0.3 * dice + 4 * error
+    return 2 * entropy + 0.3 * dice
 
 
 def predict(model: nn.Module, image: np.ndarray, device: torch.device) -> np.ndarray:
@@ -57,22 +50,7 @@ def predict(model: nn.Module, image: np.ndarray, device: torch.device) -> np.nda
     padded = np.pad(image, ((0, -height % STRIDE), (0, -width % STRIDE)), "symmetric")
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         logits = model(torch.from_numpy(padded)[None, None].to(device, memory_format=torch.channels_last))
-    return maps_of(logits.float())[0, :, :height, :width].cpu().numpy()
-
-
-def maps_of(logits: torch.Tensor) -> torch.Tensor:
-    """What the network's last numbers stand for."""
-    return torch.cat([torch.sigmoid(logits[:, :SHARES]), logits[:, SHARES:]], dim=1)
-
-
-def begin_from(model: UNet, path: Path) -> None:
-    """Take over the weights of an earlier run, which may have had fewer maps."""
-    weights = torch.load(path, map_location="cpu", weights_only=True)
-    own = model.state_dict()
-    for name in ("head.weight", "head.bias"):
-        own[name][: len(weights[name])] = weights[name]
-        weights[name] = own[name]
-    model.load_state_dict(weights)
+    return torch.sigmoid(logits.float())[0, :, :height, :width].cpu().numpy()
 
 
 def trained(run: Path) -> UNet:
@@ -83,14 +61,12 @@ def trained(run: Path) -> UNet:
 
 
 def validate(model: nn.Module, pictures: list[Picture], device: torch.device) -> dict[str, list[float]]:
-    """AP@0.5, 0.7 and 0.9, pooled over all images, by every decoder at plain thresholds."""
+    """AP@0.5, 0.7 and 0.9, pooled over all images, by both decoders at plain thresholds."""
     counts = {"boundary": np.zeros((3, 3), np.int64), "distance": np.zeros((3, 3), np.int64)}
-    counts["flows"] = np.zeros((3, 3), np.int64)
     for picture in pictures:
         maps = predict(model, normalise(grey(picture.image)), device)
         counts["boundary"] += matches(picture.labels, by_boundary(maps[0], maps[1], 0.5, 0.2, 20))
         counts["distance"] += matches(picture.labels, by_distance(maps[0], maps[2], 0.5, 0.3, 5, 20))
-        counts["flows"] += matches(picture.labels, by_flows(maps[0], maps[3:], 0.5, 3, 100, 20))
     return {name: [round(float(v), 4) for v in average_precision(count)] for name, count in counts.items()}
 
 
@@ -125,7 +101,7 @@ def main() -> None:
 
     model = UNet(len(MAPS)).to(device, memory_format=torch.channels_last)
     if arguments.start:
-        begin_from(model, arguments.start)
+        model.load_state_dict(torch.load(arguments.start, map_location=device, weights_only=True))
     average = copy.deepcopy(model).eval()
     optimiser = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=1e-3)
     began = time.monotonic()

@@ -28,14 +28,13 @@ Maps = NDArray[np.float32]
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "foreground-boundary": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (-0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5)},
     "foreground-distance": {"threshold": (0.4, 0.5, 0.6), "seed_threshold": (0.2, 0.4), "min_distance": (4, 6, 8)},
-    "flows": {"threshold": (0.4, 0.5, 0.6), "sink_distance": (1, 3, 5, 7), "steps": (50, 100)},
 }
 MIN_SIZES = (10, 20, 30, 40)
 
 
 def named(maps: Maps) -> dict[str, Maps]:
-    """The maps by their names; flows go with the foreground by the name of probability."""
-    return dict(zip(MAPS, maps, strict=True)) | {"probability": maps[0]}
+    """The maps by their names."""
+    return dict(zip(MAPS, maps, strict=True))
 
 
 def tune(pictures: list[Picture], maps: list[Maps]) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ import yaml
 from scipy import ndimage
 from skimage.measure import label
 
-from chunkwise.ops.flows import part_by_flows
 from chunkwise.ops.objects import METHODS
 from chunkwise.ops.seeds import part_by_boundary
 from whole_image import reference_segment, reference_split
@@ -88,23 +87,6 @@ def test_objects_of_maps_are_those_of_the_command() -> None:
     assert several == 2
     assert expected.max() == 30
     assert same_objects(by_boundary(foreground, boundary, 0.45, 0.1, 0), expected)
-
-
-def test_objects_of_flows_are_those_of_the_command() -> None:
-    from decode import by_flows
-
-    rng = np.random.default_rng(4)
-    probability = ndimage.gaussian_filter(rng.random((90, 110)), 4)
-    probability = ((probability - probability.min()) / np.ptp(probability)).astype(np.float32)
-    height = ndimage.gaussian_filter(rng.random((90, 110)), 2.5)
-    flows = (600 * np.stack(np.gradient(height))).astype(np.float32)
-    expected = np.zeros(probability.shape, np.int64)
-    components = label(probability > 0.5, connectivity=2)
-    for number in range(1, components.max() + 1):
-        parts, _ = part_by_flows(components == number, flows, 5.0, 50, 3)
-        expected += np.where(parts > 0, parts + expected.max(), 0)
-    assert (components.max(), expected.max()) == (7, 66)
-    assert same_objects(by_flows(probability, flows, 0.5, 3, 50, 0), expected)
 
 
 def test_the_page_has_the_figures_that_were_measured() -> None:
