@@ -99,6 +99,19 @@ def test_workers_whose_nannies_give_up_are_replaced() -> None:
         assert len(_workers()) == 2
 
 
+def test_workers_that_start_slowly_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a start takes longer than a lost worker is waited for."""
+    monkeypatch.setattr(local, "LOST", 0.05)
+    monkeypatch.setattr(local, "FAILED_STARTS", 2)
+    with open_local(Resources(2, 2**30), 9) as executor:
+        assert isinstance(executor, DaskExecutor)
+        cluster = executor._client.cluster
+        for nanny in list(cluster.workers.values()):
+            cluster.sync(nanny.close)
+        results = list(executor.run(_square, ((n,) for n in range(20))))
+        assert sorted(value for value, _ in results) == [n * n for n in range(20)]
+
+
 def test_workers_that_always_die_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "LOST", 0.1)
     monkeypatch.setattr(local, "FAILED_STARTS", 2)

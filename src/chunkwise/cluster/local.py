@@ -10,6 +10,7 @@ after them, too.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,8 @@ class LocalCrew:
         self._cluster, self._now = cluster, now
         self._missing: dict[Any, float] = {}
         """Since when a worker is not connected, by name."""
+        self._coming: set[Any] = set()
+        """Who is being replaced: until the new one has started, the cluster does not know it."""
         self._lost = 0
 
     def look(self) -> None:
@@ -118,9 +121,10 @@ class LocalCrew:
                 self._missing.pop(name, None)
                 continue
             since = self._missing.setdefault(name, now)
-            if now - since > (START if self._has_process(name) else LOST):
+            if now - since > (START if name in self._coming or self._has_process(name) else LOST):
                 self._missing[name] = now
                 self._lost += 1
+                self._coming.add(name)
                 self._cluster.loop.add_callback(self._replace, name)
         if self._lost > FAILED_STARTS and not connected:
             raise ResumableError(
@@ -143,3 +147,7 @@ class LocalCrew:
             with suppress(Exception):  # it is in no good state, which is why it is replaced
                 await nanny.close(timeout=1, reason="lost")
         self._cluster.scale(len(self._cluster.worker_spec))
+        until = self._now() + START
+        while name not in self._cluster.workers and self._now() < until:
+            await asyncio.sleep(0.1)
+        self._coming.discard(name)
