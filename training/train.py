@@ -89,14 +89,14 @@ def main() -> None:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(arguments.seed)
-    torch.set_num_threads(min(2, len(os.sched_getaffinity(0))) if device.type == "cpu" else 4)
+    torch.set_num_threads(min(2, os.cpu_count() or 1) if device.type == "cpu" else 4)
     names = parts()
     train, held = (read_pictures(arguments.data, names[part]) for part in ("train", "validation"))
     if arguments.all:
         train, held = read_pictures(arguments.data), []
     samples = Samples(train, arguments.steps * arguments.batch, arguments.size, arguments.seed)
     # On two cores the samples are made between the steps; beside a GPU by processes of their own.
-    workers = min(12, len(os.sched_getaffinity(0)) - 1) if device.type == "cuda" else 0
+    workers = min(12, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
     loader = DataLoader(samples, batch_size=arguments.batch, shuffle=False, num_workers=workers)
 
     model = UNet(len(MAPS)).to(device, memory_format=torch.channels_last)

@@ -21,7 +21,7 @@ from data import Picture, grey, normalise, read_pictures
 from decode import average_precision, matches, objects_of, without_small
 from train import MAPS, parts, predict, trained
 
-__all__ = ["found_by_contact", "named", "tune"]
+__all__ = ["found_by_contact", "tune"]
 
 Maps = NDArray[np.float32]
 

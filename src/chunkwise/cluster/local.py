@@ -10,7 +10,6 @@ after them, too.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -100,8 +99,6 @@ class LocalCrew:
         self._cluster, self._now = cluster, now
         self._missing: dict[Any, float] = {}
         """Since when a worker is not connected, by name."""
-        self._coming: set[Any] = set()
-        """Who is being replaced: until the new one has started, the cluster does not know it."""
         self._lost = 0
 
     def look(self) -> None:
@@ -121,10 +118,9 @@ class LocalCrew:
                 self._missing.pop(name, None)
                 continue
             since = self._missing.setdefault(name, now)
-            if now - since > (START if name in self._coming or self._has_process(name) else LOST):
+            if now - since > (START if self._may_come(name) else LOST):
                 self._missing[name] = now
                 self._lost += 1
-                self._coming.add(name)
                 self._cluster.loop.add_callback(self._replace, name)
         if self._lost > FAILED_STARTS and not connected:
             raise ResumableError(
@@ -137,9 +133,11 @@ class LocalCrew:
         wanted, there = len(self._cluster.worker_spec), len(self._cluster.scheduler.workers)
         return "" if there >= wanted else f"{there} of {wanted} workers"
 
-    def _has_process(self, name: Any) -> bool:
+    def _may_come(self, name: Any) -> bool:
         nanny = self._cluster.workers.get(name)
-        return nanny is not None and nanny.process is not None and nanny.process.is_alive()
+        if nanny is None:
+            return True  # it is being replaced: until the new one has started, the cluster does not know it
+        return nanny.process is not None and nanny.process.is_alive()
 
     async def _replace(self, name: Any) -> None:
         nanny = self._cluster.workers.pop(name, None)
@@ -147,7 +145,3 @@ class LocalCrew:
             with suppress(Exception):  # it is in no good state, which is why it is replaced
                 await nanny.close(timeout=1, reason="lost")
         self._cluster.scale(len(self._cluster.worker_spec))
-        until = self._now() + START
-        while name not in self._cluster.workers and self._now() < until:
-            await asyncio.sleep(0.1)
-        self._coming.discard(name)
