@@ -7,17 +7,19 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import zarr
 
 import made_stores
 from chunkwise.cli import main
 from slurm_server import Slurm, until
 
-__all__ = ["ClusterRun", "Undisturbed", "write_site"]
+__all__ = ["ClusterRun", "Undisturbed", "processes_of", "write_site"]
 
 #: Keys of the profile that tests begin with: three workers, small ones, noticed soon when they are lost.
 PROFILE = {
@@ -51,6 +53,18 @@ def write_site(folder: Path, keys_folder: str = "", **profile: object) -> Path:
 def _mark(folder: Path) -> str:
     """By which the jobs of a run are told from those of others."""
     return f"test{zlib.crc32(str(folder).encode())}"
+
+
+def processes_of(jobs: Sequence[str]) -> list[psutil.Process]:
+    """Workers and their nannies; which batch job they belong to, their environment tells."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = " ".join(process.cmdline())
+            ours = "spawn_main" in words or "chunkwise.cluster.worker" in words
+            if ours and process.environ().get("SLURM_JOB_ID") in jobs:
+                found.append(process)
+    return found
 
 
 class Undisturbed:

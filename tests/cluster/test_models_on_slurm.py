@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import zarr
 
 import made_stores
 from chunkwise.cli import main
+from cluster_runs import ClusterRun, write_site
 from slurm_server import Slurm
 from whole_objects import parameters_of, reference_objects
 
@@ -22,19 +21,6 @@ pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "test-data" / "coins_2d.ome.zarr"
-SITE = """
-[roots.all]
-path = "/"
-access = "write"
-[cluster]
-default = "test"
-[clusters.test]
-kind = "{kind}"
-workers_min = 2
-workers_max = 2
-memory_per_worker = "1GiB"
-walltime = "15m"
-"""
 #: Twelve tiles of the model, thirty blocks of objects.
 TILES, BLOCKS = ["--block", "96,96", "--shard", "96,96"], ["--block", "64,64", "--shard", "64,64"]
 
@@ -59,26 +45,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("kind", ["slurm", "array"])
 def test_the_bytes_are_those_of_one_process(slurm: Slurm, alone: tuple[Path, Path], tmp_path: Path, kind: str) -> None:
-    site = tmp_path / "site.toml"
-    site.write_text(SITE.format(kind=kind))
-    hidden = ("GALAXY_", "CHUNKWISE_")
-    environment = {key: value for key, value in slurm.environment.items() if not key.startswith(hidden)}
-
-    def run(*words: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "chunkwise.cli", *words],
-            env=environment | {"CHUNKWISE_SITE": str(site)},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-
+    site = write_site(tmp_path, kind=kind, workers_min=2, workers_max=2, memory_per_worker="1GiB")
     maps, labels = tmp_path / "maps.ome.zarr", tmp_path / "labels.ome.zarr"
-    run("predict", str(IMAGE), "--model", "nuclei", "--output", str(maps), *TILES)
-    run("objects", str(maps), "--output", str(labels), *BLOCKS)
+    words = {maps: ["predict", str(IMAGE), "--model", "nuclei", *TILES], labels: ["objects", str(maps), *BLOCKS]}
+    for output in words:
+        run = ClusterRun(slurm, site, output, words[output]).start()
+        try:
+            code, said = run.end()
+        finally:
+            run.kill()
+        assert code == 0, said
     assert made_stores.digest(maps) == made_stores.digest(alone[0])
     assert made_stores.digest(labels) == made_stores.digest(alone[1])
-    for output in (maps, labels):
+    for output in words:
         journals = os.listdir(f"{output}.run/journal")
         assert sum(name.startswith("node") or os.uname().nodename in name for name in journals) >= 2, journals

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import made_stores
-from cluster_runs import ClusterRun, Undisturbed
+from cluster_runs import ClusterRun, Undisturbed, processes_of
 from slurm_server import Slurm, start, stop, until
 
 pytestmark = pytest.mark.cluster
@@ -41,19 +41,6 @@ def kill_node(slurm: Slurm, node: str) -> None:
     os.kill(int((slurm.folder / "run" / f"slurmd-{node}.pid").read_text()), signal.SIGKILL)
 
 
-def computing(job: str) -> list[psutil.Process]:
-    """The Python processes of a job, which the environment tells."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = " ".join(process.cmdline())
-            if process.environ().get("SLURM_JOB_ID") == job and ("spawn_main" in words or "cluster.worker" in words):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def check_death(run: ClusterRun, slurm: Slurm, digest: str, told: bool) -> None:
     try:
         disturb(run, slurm, told)
@@ -73,7 +60,7 @@ def disturb(run: ClusterRun, slurm: Slurm, told: bool) -> None:
     run.wait_for("label")
     job = run.workers()[0]
     node = slurm.node_of(job)
-    orphans = computing(job)
+    orphans = processes_of([job])
     assert orphans
     before = run.lines("label")
     kill_node(slurm, node)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 import fault_blocks
@@ -22,25 +21,12 @@ from chunkwise.cluster.resources import Resources
 from chunkwise.cluster.start import open_executor
 from chunkwise.errors import ResumableError
 from chunkwise.site.model import Cluster
-from cluster_runs import ClusterRun, Undisturbed
+from cluster_runs import ClusterRun, Undisturbed, processes_of
 from slurm_server import Slurm, until
 
 pytestmark = pytest.mark.cluster
 
 MakeRun = Callable[..., ClusterRun]
-
-
-def worker_processes(run: ClusterRun) -> list[psutil.Process]:
-    """Workers and their nannies, with the batch job they belong to in their environment."""
-    jobs = run.workers()
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            words = " ".join(process.cmdline())
-            ours = "spawn_main" in words or "chunkwise.cluster.worker" in words
-            if ours and process.environ().get("SLURM_JOB_ID") in jobs:
-                found.append(process)
-    return found
 
 
 def test_one_worker_is_cancelled(make_run: MakeRun, undisturbed: Undisturbed, slurm: Slurm) -> None:
@@ -71,9 +57,9 @@ def test_all_workers_are_cancelled(make_run: MakeRun, undisturbed: Undisturbed, 
 def test_silent_workers_are_replaced(make_run: MakeRun, undisturbed: Undisturbed) -> None:
     """Jobs stop in the middle of their blocks, as on nodes that hang: they are cancelled, and others submitted."""
     run = make_run(worker_lost_after="5s").start()
-    until("all are there", 60, lambda: len(worker_processes(run)) == 6)
+    until("all are there", 60, lambda: len(processes_of(run.workers())) == 6)
     run.wait_for("holes")
-    stopped = worker_processes(run)
+    stopped = processes_of(run.workers())
     for process in stopped:
         os.kill(process.pid, signal.SIGSTOP)
     try:
