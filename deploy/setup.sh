@@ -26,3 +26,5 @@ echo "setting up $venv (half a minute the first time)"
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check uv
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r requirements.lock
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable .
+# Installers compile what they copy; an editable package stays where it is.
+"$venv/bin/python" -m compileall -q src/chunkwise
