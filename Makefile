@@ -12,7 +12,7 @@ help: ## show what there is
 
 setup: $(VENV)/.ready ## make .venv with the package and the command in it
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock pyproject.toml CMakeLists.txt $(wildcard src/kernels/*)
 	@bash deploy/setup.sh $(VENV)
 	@touch $@
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
 from typing import Any
 
-import numba
 import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
@@ -26,39 +26,44 @@ CHUNK = (64, 256, 256)
 CELL = 28
 
 
-@numba.njit(cache=True)
-def _hash(a, b, c, d):  # type: ignore[no-untyped-def]
-    h = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(b) * np.uint64(0xC2B2AE3D27D4EB4F)
-    h ^= np.uint64(c) * np.uint64(0x165667B19E3779F9) ^ np.uint64(d) * np.uint64(0xD6E8FEB86659FD93)
-    h ^= h >> np.uint64(32)
-    h *= np.uint64(0xD6E8FEB86659FD93)
+def _hash(a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Numbers from 0 to 1, each a function of four integers, which may be arrays of int64."""
+    a, b, c, d = (np.asarray(value, np.int64).astype(np.uint64) for value in (a, b, c, d))
+    with np.errstate(over="ignore"):
+        h = a * np.uint64(0x9E3779B97F4A7C15) ^ b * np.uint64(0xC2B2AE3D27D4EB4F)
+        h = h ^ c * np.uint64(0x165667B19E3779F9) ^ d * np.uint64(0xD6E8FEB86659FD93)
+        h ^= h >> np.uint64(32)
+        h *= np.uint64(0xD6E8FEB86659FD93)
     h ^= h >> np.uint64(29)
-    return np.float64(h >> np.uint64(11)) / 9007199254740992.0
+    return (h >> np.uint64(11)).astype(np.float64) / 9007199254740992.0
 
 
-@numba.njit(cache=True)
-def fill(out, z0, y0, x0, seed):  # type: ignore[no-untyped-def]
-    """Fill a chunk that begins at (z0, y0, x0)."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            for k in range(out.shape[2]):
-                z, y, x = z0 + i, y0 + j, x0 + k
-                value = 0.0
-                # The nucleus of a cell stays within it and half of the next.
-                for cz in range((z - CELL // 2) // CELL, (z + CELL // 2) // CELL + 1):
-                    for cy in range((y - CELL // 2) // CELL, (y + CELL // 2) // CELL + 1):
-                        for cx in range((x - CELL // 2) // CELL, (x + CELL // 2) // CELL + 1):
-                            s = seed * 16
-                            dz = z - (cz + 0.25 + 0.5 * _hash(cz, cy, cx, s)) * CELL
-                            dy = y - (cy + 0.25 + 0.5 * _hash(cz, cy, cx, s + 1)) * CELL
-                            dx = x - (cx + 0.25 + 0.5 * _hash(cz, cy, cx, s + 2)) * CELL
-                            r = CELL * (0.22 + 0.2 * _hash(cz, cy, cx, s + 3))
-                            q = (dz * dz * 1.3 + dy * dy + dx * dx) / (r * r)
-                            if q < 1.4:
-                                bright = 3000.0 + 9000.0 * _hash(cz, cy, cx, s + 4)
-                                value = max(value, bright * min(1.0, (1.4 - q) * 2.0))
-                noise = 900.0 + 700.0 * _hash(z, y, x, seed * 16 + 5)
-                out[i, j, k] = np.uint16(value + noise)
+def _hash_at(cell: tuple[int, ...], d: int) -> float:
+    return float(_hash(cell[0], cell[1], cell[2], d))
+
+
+def fill(out: Any, origin: tuple[int, ...], seed: int) -> None:
+    """Fill a chunk that begins at ``origin``: the noise of every voxel, and the nuclei of all cells around."""
+    z, y, x = np.ogrid[tuple(slice(start, start + n) for start, n in zip(origin, out.shape, strict=True))]
+    value = np.zeros(out.shape)
+    s = seed * 16
+    # A nucleus stays within its cell and half of the next.
+    cells = [
+        range((i - CELL // 2) // CELL, (i + n + CELL // 2) // CELL + 1) for i, n in zip(origin, out.shape, strict=True)
+    ]
+    for cell in product(*cells):
+        middle = [(c + 0.25 + 0.5 * _hash_at(cell, s + axis)) * CELL for axis, c in enumerate(cell)]
+        r = CELL * (0.22 + 0.2 * _hash_at(cell, s + 3))
+        box = []
+        for m, start, n in zip(middle, origin, out.shape, strict=True):
+            low, high = math.floor(m - 1.2 * r) - start, math.ceil(m + 1.2 * r) + 1 - start
+            box.append(slice(max(low, 0), max(min(high, n), 0)))
+        dz, dy, dx = z[box[0]] - middle[0], y[:, box[1]] - middle[1], x[:, :, box[2]] - middle[2]
+        q = (dz * dz * 1.3 + dy * dy + dx * dx) / (r * r)
+        bright = 3000.0 + 9000.0 * _hash_at(cell, s + 4)
+        nucleus = np.where(q < 1.4, bright * np.minimum(1.0, (1.4 - q) * 2.0), 0.0)
+        value[tuple(box)] = np.maximum(value[tuple(box)], nucleus)
+    out[...] = value + (900.0 + 700.0 * _hash(z, y, x, s + 5))
 
 
 def _write_chunk(path: str, index: tuple[int, ...], seed: int) -> None:
@@ -66,7 +71,7 @@ def _write_chunk(path: str, index: tuple[int, ...], seed: int) -> None:
     start = [i * c for i, c in zip(index, CHUNK, strict=True)]
     box = tuple(slice(s, min(s + c, n)) for s, c, n in zip(start, CHUNK, array.shape, strict=True))
     block = np.empty(tuple(part.stop - part.start for part in box), np.uint16)
-    fill(block, start[0], start[1], start[2], seed)
+    fill(block, tuple(start), seed)
     array[box] = block
 
 

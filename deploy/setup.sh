@@ -21,10 +21,11 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
 fi
 
-echo "setting up $venv (half a minute the first time)"
+echo "setting up $venv (a minute or two the first time)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check uv
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r requirements.lock
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable .
+bash deploy/kernels.sh "$venv"
+"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
 # Installers compile what they copy; an editable package stays where it is.
 "$venv/bin/python" -m compileall -q src/chunkwise

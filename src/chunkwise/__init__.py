@@ -1,10 +1,6 @@
 """Chunkwise: exact, blockwise work on OME-Zarr images where they lie."""
 
-from chunkwise.kernel_cache import ensure_kernel_cache
-
 __all__ = ["__version__"]
-
-ensure_kernel_cache()
 
 
 def __getattr__(name: str) -> str:

@@ -323,13 +323,13 @@ def test_mutant_peaks_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mutant_one_step_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = flows._follow
-    monkeypatch.setattr(flows, "_follow", lambda mask, moves, steps: honest(mask, moves, steps - 1))
+    honest = flows._kernels.follow
+    monkeypatch.setattr(flows._kernels, "follow", lambda mask, moves, steps, ends: honest(mask, moves, steps - 1, ends))
     caught("flows", steps=3)
 
 
 def test_mutant_flows_lead_out_of_the_component(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = flows._follow
+    honest = flows._kernels.follow
 
     def across_a_bay() -> None:
         """Flows of one arm of a U lead into the bay, and those in the bay to the other arm."""
@@ -339,7 +339,7 @@ def test_mutant_flows_lead_out_of_the_component(monkeypatch: pytest.MonkeyPatch)
         check([{"probability": probability, "flow_y": 0 * flow_x, "flow_x": flow_x}], "flows", (8, 8))
 
     across_a_bay()
-    monkeypatch.setattr(flows, "_follow", lambda mask, moves, steps: honest(np.ones_like(mask), moves, steps))
+    monkeypatch.setattr(flows._kernels, "follow", lambda mask, *rest: honest(np.ones_like(mask), *rest))
     with pytest.raises(AssertionError):
         across_a_bay()
 

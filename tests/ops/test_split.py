@@ -167,7 +167,7 @@ def test_distances_of_whole_numbers_are_those_of_scipy() -> None:
     rng = np.random.default_rng(0)
     for scale in [(1, 1, 1), (3, 1, 2)]:
         mask = rng.random((30, 41, 37)) < 0.99
-        heights = kernel._squared_distances(mask, *(edge * edge for edge in scale))
+        heights = kernel._heights(mask, tuple(map(float, scale)))
         np.testing.assert_array_equal(np.sqrt(heights), scipy.ndimage.distance_transform_edt(mask, sampling=scale))
 
 
@@ -417,13 +417,14 @@ def test_mutant_seeds_near_the_border_excluded(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_mutant_seeds_of_one_distance_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = kernel._flood
+    honest = kernel._kernels.flood
 
-    def backwards(heights: Array, seeds: Array, *rest: Any) -> Array:
-        parts = honest(heights, seeds[::-1].copy(), *rest)
-        return np.where(parts > 0, len(seeds) + 1 - parts, 0).astype(np.int32)
+    def backwards(heights: Array, seeds: Array, *rest: Any) -> None:
+        honest(heights, seeds[::-1].copy(), *rest)
+        parts = rest[-1]
+        parts[...] = np.where(parts > 0, len(seeds) + 1 - parts, 0)
 
-    monkeypatch.setattr(kernel, "_flood", backwards)
+    monkeypatch.setattr(kernel._kernels, "flood", backwards)
     caught()
 
 

@@ -45,7 +45,7 @@ def test_the_software_is_named_in_a_fixed_order(chain: list[RunRecord]) -> None:
     names = list(chain[0].software)
     assert names[:2] == ["chunkwise", "python"]
     assert names[2:] == sorted(names[2:])
-    assert {"numpy", "scipy", "scikit-image", "tensorstore", "zarr", "dask", "numba"} <= set(names)
+    assert {"numpy", "scipy", "scikit-image", "tensorstore", "zarr", "dask"} <= set(names)
 
 
 def test_no_environment_but_what_was_set_for_chunkwise(monkeypatch: pytest.MonkeyPatch) -> None:

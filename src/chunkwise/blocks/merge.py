@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-import numba
 import numpy as np
 
+from chunkwise import _kernels
 from chunkwise.storage.writer import clear_errors
 
 __all__ = ["Components", "face", "touching_pairs"]
 
 Array = np.ndarray[Any, Any]
+
+#: Ranges that the first voxels of components are counted in.
+BINS = 4096
 
 
 def face(labels: Array, direction: tuple[int, ...]) -> Array:
@@ -99,7 +102,7 @@ class Components:
             self._parent = self._table("parent")
             self._sizes = self._table("sizes")
             self._firsts = self._table("firsts")
-        _begin(self._parent)
+        _kernels.begin(self._parent)
 
     def _table(self, name: str) -> Array:
         path = os.path.join(self._folder, f"{name}.npy")
@@ -130,11 +133,11 @@ class Components:
         pairs : ndarray of int64, shape (n, 2)
             Labels that belong together.
         """
-        _join(self._parent, np.ascontiguousarray(pairs, np.int64))
+        _kernels.join(self._parent, np.ascontiguousarray(pairs, np.int64))
 
     def roots(self) -> Array:
         """Index (label - 1) of the smallest label of each label's component, as int64."""
-        _resolve(self._parent)
+        _kernels.resolve(self._parent)
         return self._parent
 
     def number(self, volumes: Array, keep_from: int, path: str) -> list[int]:
@@ -156,7 +159,7 @@ class Components:
             Number of components kept in each volume.
         """
         roots = self.roots()
-        _gather(roots, self._sizes, self._firsts)
+        _kernels.gather(roots, self._sizes, self._firsts)
         with clear_errors(path):
             table = np.asarray(np.lib.format.open_memmap(path, "w+", np.uint64, (self.count + 1,)))
         counts = []
@@ -164,14 +167,15 @@ class Components:
             part = slice(start, stop)
             kept = (roots[part], self._sizes[part], self._firsts[part], start, keep_from)
             known = 0
-            edges, held = _spread(*kept)
+            held = np.zeros(BINS, np.int64)
+            edges = np.arange(BINS + 1) * _kernels.spread(*kept, held)
             for low, high in _ranges(edges, held, self.BATCH):
-                found = _between(*kept, low, high)
+                found = _kernels.between(*kept, low, high)
                 order = np.argsort(self._firsts[found])
                 table[found[order] + 1] = np.arange(known + 1, known + len(found) + 1, dtype=np.uint64)
                 known += len(found)
             counts.append(known)
-        _hand_down(roots, table)
+        _kernels.hand_down(roots, table)
         return counts
 
 
@@ -185,81 +189,3 @@ def _ranges(edges: Array, counts: Array, batch: int) -> Iterator[tuple[int, int]
         held += count
     if held:
         yield low, int(edges[-1])
-
-
-@numba.njit(cache=True)
-def _begin(parent):
-    for k in range(len(parent)):
-        parent[k] = k
-
-
-@numba.njit(cache=True)
-def _join(parent, pairs):
-    for k in range(pairs.shape[0]):
-        a, b = pairs[k, 0] - 1, pairs[k, 1] - 1
-        while parent[a] != a:
-            parent[a] = parent[parent[a]]
-            a = parent[a]
-        while parent[b] != b:
-            parent[b] = parent[parent[b]]
-            b = parent[b]
-        # The smaller label is the root, so that a parent is never larger than its child.
-        if a < b:
-            parent[b] = a
-        elif b < a:
-            parent[a] = b
-
-
-@numba.njit(cache=True)
-def _resolve(parent):
-    for k in range(len(parent)):
-        parent[k] = parent[parent[k]]
-
-
-@numba.njit(cache=True)
-def _gather(roots, sizes, firsts):
-    """Sum the sizes of every component, and keep the smallest first voxel, at its root."""
-    for k in range(len(roots)):
-        root = roots[k]
-        if root != k:
-            sizes[root] += sizes[k]
-            firsts[root] = min(firsts[root], firsts[k])
-
-
-@numba.njit(cache=True)
-def _spread(roots, sizes, firsts, start, keep_from):
-    """Count the components to be kept by where their first voxel lies: edges and counts of equal ranges."""
-    bins = 4096
-    top = 1
-    for k in range(len(roots)):
-        if roots[k] == start + k and sizes[k] >= keep_from:
-            top = max(top, firsts[k] + 1)
-    width = (top + bins - 1) // bins
-    counts = np.zeros(bins, np.int64)
-    for k in range(len(roots)):
-        if roots[k] == start + k and sizes[k] >= keep_from:
-            counts[firsts[k] // width] += 1
-    return np.arange(bins + 1) * width, counts
-
-
-@numba.njit(cache=True)
-def _between(roots, sizes, firsts, start, keep_from, low, high):
-    """Indices of the components to be kept whose first voxel lies in a range."""
-    count = 0
-    for k in range(len(roots)):
-        if roots[k] == start + k and sizes[k] >= keep_from and low <= firsts[k] < high:
-            count += 1
-    found = np.empty(count, np.int64)
-    count = 0
-    for k in range(len(roots)):
-        if roots[k] == start + k and sizes[k] >= keep_from and low <= firsts[k] < high:
-            found[count] = start + k
-            count += 1
-    return found
-
-
-@numba.njit(cache=True)
-def _hand_down(roots, table):
-    """Give every label the id of its root, which never comes after it."""
-    for k in range(len(roots)):
-        table[k + 1] = table[roots[k] + 1]

@@ -15,7 +15,7 @@ from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import Selection
 
-if TYPE_CHECKING:  # numba is imported there
+if TYPE_CHECKING:  # SciPy is imported there
     from chunkwise.ops.write_labels import LabelResult
 
 __all__ = ["check_labels", "reading_grid", "report_unsplit"]

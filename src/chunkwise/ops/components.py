@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from chunkwise import _kernels
 
 __all__ = ["label", "look_up", "relabel", "sizes_and_firsts"]
 
@@ -67,7 +68,9 @@ def sizes_and_firsts(labels: Array, origin: tuple[int, ...], shape: tuple[int, .
     block = labels.reshape((1,) * lead + labels.shape)
     z, y, x = (0,) * lead + origin
     _, ny, nx = (1,) * lead + shape
-    return _count(block, int(block.max(initial=0)), z, y, x, ny, nx)  # type: ignore[no-any-return]
+    sizes, firsts = np.zeros((2, int(block.max(initial=0))), np.int64)
+    _kernels.sizes_and_firsts(block, z, y, x, ny, nx, sizes, firsts)
+    return sizes, firsts
 
 
 def look_up(table: Array, labels: Array, out: Array) -> None:
@@ -82,15 +85,7 @@ def look_up(table: Array, labels: Array, out: Array) -> None:
         Of the labels' shape; may be a view.
     """
     lead = (1,) * (3 - labels.ndim)
-    _look_up(table, labels.reshape(lead + labels.shape), out[(np.newaxis,) * len(lead)])
-
-
-@numba.njit(cache=True, nogil=True)
-def _look_up(table, labels, out):
-    for z in range(labels.shape[0]):
-        for y in range(labels.shape[1]):
-            for x in range(labels.shape[2]):
-                out[z, y, x] = table[labels[z, y, x]]
+    _kernels.look_up(table, labels.reshape(lead + labels.shape), out[(np.newaxis,) * len(lead)])
 
 
 def relabel(labels: Array, known: Array, new: Array, out: Array) -> None:
@@ -107,38 +102,5 @@ def relabel(labels: Array, known: Array, new: Array, out: Array) -> None:
     out : ndarray
         Of the labels' shape, C-contiguous.
     """
-    _relabel(np.ascontiguousarray(labels).reshape(-1), known, new, out.reshape(-1))
-
-
-@numba.njit(cache=True, nogil=True)
-def _relabel(labels, known, new, out):
-    before = labels[0]
-    becomes = new[0]
-    searched = False
-    for i in range(len(labels)):
-        label = labels[i]
-        if label == 0:
-            out[i] = 0
-            continue
-        # Voxels of an object lie side by side.
-        if not searched or label != before:
-            becomes = new[np.searchsorted(known, np.uint64(label))]
-            before = label
-            searched = True
-        out[i] = becomes
-
-
-@numba.njit(cache=True, nogil=True)
-def _count(labels, n, z0, y0, x0, ny, nx):
-    sizes = np.zeros(n, np.int64)
-    firsts = np.zeros(n, np.int64)
-    for z in range(labels.shape[0]):
-        for y in range(labels.shape[1]):
-            base = ((z0 + z) * ny + y0 + y) * nx + x0
-            for x in range(labels.shape[2]):
-                value = labels[z, y, x]
-                if value:
-                    if sizes[value - 1] == 0:
-                        firsts[value - 1] = base + x
-                    sizes[value - 1] += 1
-    return sizes, firsts
+    known, new = np.ascontiguousarray(known, np.uint64), np.ascontiguousarray(new)  # columns of a table have gaps
+    _kernels.relabel(np.ascontiguousarray(labels).reshape(-1), known, new, out.reshape(-1))

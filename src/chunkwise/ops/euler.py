@@ -15,9 +15,9 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-import numba
 import numpy as np
 
+from chunkwise import _kernels
 from chunkwise.ops.object_kernels import number_objects
 
 __all__ = ["euler_numbers"]
@@ -58,41 +58,7 @@ def euler_numbers(labels: Array) -> tuple[Array, Array]:
         What each of them gets.
     """
     index, found = number_objects(labels)
-    numbers = _corners(index, _TABLE, np.zeros(len(found), np.int64))
+    numbers = np.zeros(len(found), np.int64)
+    _kernels.corners(index, _TABLE, numbers)
     order = np.argsort(found)
     return found[order], numbers[order]
-
-
-@numba.njit(cache=True, nogil=True)
-def _corners(index, table, numbers):
-    # A plane has corners above and below it. Those above add nothing in sum, and those below see no voxel behind.
-    planes = max(index.shape[0] - 1, 1)
-    around = np.empty(8, np.int32)
-    for z in range(planes):
-        for y in range(index.shape[1] - 1):
-            for x in range(index.shape[2] - 1):
-                first = index[z, y, x]
-                alike = True
-                for dz in range(2):
-                    for dy in range(2):
-                        for dx in range(2):
-                            k = np.int32(-1)
-                            if z + dz < index.shape[0]:
-                                k = index[z + dz, y + dy, x + dx]
-                            around[4 * dz + 2 * dy + dx] = k
-                            alike = alike and k == first
-                # Inside an object all that a corner owns is there, and adds up to nothing.
-                if alike:
-                    continue
-                for i in range(8):
-                    k = around[i]
-                    if k < 0:
-                        continue
-                    code = 0
-                    for j in range(8):
-                        if around[j] == k:
-                            code |= 1 << j
-                            if j > i:
-                                around[j] = -1
-                    numbers[k] += table[code]
-    return numbers

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
+
+from chunkwise import _kernels
 
 __all__ = ["ExactSum", "exact_sum"]
 
@@ -67,24 +68,5 @@ def exact_sum(values: Array) -> ExactSum:
     """
     parts = np.zeros((2, EXPONENTS), np.int64)
     flat = np.ascontiguousarray(values, np.float64).ravel()
-    _accumulate(flat.view(np.int64), parts)
+    _kernels.accumulate(flat.view(np.int64), parts)
     return ExactSum(flat.size, parts)
-
-
-@numba.njit(cache=True, nogil=True)
-def _accumulate(bits, parts):
-    for i in range(len(bits)):
-        exponent = (bits[i] >> 52) & 0x7FF
-        significand = bits[i] & 0xFFFFFFFFFFFFF
-        if exponent:
-            significand |= 1 << 52
-        high, low = significand >> LOW_BITS, significand & ((1 << LOW_BITS) - 1)
-        if exponent == 0x7FF:
-            # Infinite, or not a number.
-            parts[0, exponent] = 1
-        elif bits[i] < 0:
-            parts[0, exponent] -= high
-            parts[1, exponent] -= low
-        else:
-            parts[0, exponent] += high
-            parts[1, exponent] += low

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from chunkwise import _kernels
 from chunkwise.ops.components import label
 
 __all__ = ["BYTES_A_VOXEL", "part_by_flows"]
@@ -58,7 +58,8 @@ def part_by_flows(mask: Array, flows: Array, scale: float, steps: int, distance:
     solid = mask.reshape(lead + mask.shape)
     moves = np.zeros((3, *solid.shape), np.float64 if flows.dtype == np.float64 else np.float32)
     np.clip(np.nan_to_num(flows / flows.dtype.type(scale)), -1, 1, out=moves[3 - mask.ndim :].reshape(flows.shape))
-    ends = _follow(solid, moves, steps).reshape(mask.shape)
+    ends = np.zeros(mask.shape, np.int64)
+    _kernels.follow(solid, moves, steps, ends.reshape(solid.shape))
     reached = np.zeros(mask.shape, bool)
     reached.ravel()[ends[mask]] = True
     groups = label(maximum_filter(reached, 2 * (distance // 2) + 1, mode="constant", cval=0), mask.ndim)
@@ -66,29 +67,3 @@ def part_by_flows(mask: Array, flows: Array, scale: float, steps: int, distance:
     parts = np.zeros(mask.shape, np.int32)
     parts[mask] = numbers + 1
     return parts, len(used)
-
-
-@numba.njit(cache=True, nogil=True)
-def _follow(mask, moves, steps):
-    """Flat index of the voxel that each voxel of the mask ends in."""
-    nz, ny, nx = mask.shape
-    ends = np.zeros(mask.shape, np.int64)
-    for z in range(nz):
-        for y in range(ny):
-            for x in range(nx):
-                if not mask[z, y, x]:
-                    continue
-                # Offsets, not places: sums of them are rounded the same wherever the box lies.
-                oz, oy, ox = 0.0, 0.0, 0.0
-                k, j, i = z, y, x
-                for _ in range(steps):
-                    dz, dy, dx = moves[0, k, j, i], moves[1, k, j, i], moves[2, k, j, i]
-                    if dz == 0 and dy == 0 and dx == 0:
-                        break
-                    oz, oy, ox = oz + dz, oy + dy, ox + dx
-                    kk, jj, ii = z + int(np.rint(oz)), y + int(np.rint(oy)), x + int(np.rint(ox))
-                    if kk < 0 or jj < 0 or ii < 0 or kk >= nz or jj >= ny or ii >= nx or not mask[kk, jj, ii]:
-                        break
-                    k, j, i = kk, jj, ii
-                ends[z, y, x] = (k * ny + j) * nx + i
-    return ends

@@ -6,7 +6,7 @@ for integers) before the next axis. The same sums in the same order give the sam
 
 Here all axes of one plane are filtered before the next plane begins, in buffers that stay in the
 processor's cache; whoever needs only a histogram or a mask gets it without the smoothed volume
-ever being written to memory.
+ever being written to memory. The loops are in ``src/kernels/gaussian.cpp``.
 
 Reference: ``scipy.ndimage.gaussian_filter(volume, sigma)``, mode ``reflect``, truncate 4.
 """
@@ -16,8 +16,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
+
+from chunkwise import _kernels
 
 __all__ = ["Box", "gaussian", "radius", "smoothed_counts", "smoothed_mask"]
 
@@ -57,7 +58,7 @@ def gaussian(volume: Array, sigma: float, inner: Box | None = None) -> Array:
         return volume[inner]
     solid, box = _solid(volume, inner)
     out = np.empty(tuple(part.stop - part.start for part in box), volume.dtype)
-    _store(solid, _bounds(box), _weights(sigma), volume.ndim == 3, out)
+    _kernels.gaussian_store(solid, _bounds(box), _weights(sigma), volume.ndim == 3, out)
     return out.reshape(tuple(part.stop - part.start for part in inner))
 
 
@@ -72,7 +73,8 @@ def smoothed_counts(volume: Array, sigma: float, inner: Box | None = None) -> Ar
     info = np.iinfo(volume.dtype)
     counts = np.zeros(int(info.max) - int(info.min) + 1, np.int64)
     solid, box = _solid(volume, _whole(volume, inner))
-    _count(solid, _bounds(box), _weights(sigma), volume.ndim == 3, sigma > 1e-15, int(info.min), counts)
+    smooth = sigma > 1e-15
+    _kernels.gaussian_count(solid, _bounds(box), _weights(sigma), volume.ndim == 3, smooth, int(info.min), counts)
     return counts
 
 
@@ -94,24 +96,29 @@ def smoothed_mask(volume: Array, sigma: float, threshold: Any, dark: bool = Fals
     solid, box = _solid(volume, inner)
     out = np.empty(tuple(part.stop - part.start for part in box), np.bool_)
     limit = _comparable(threshold, volume.dtype)
-    _compare(solid, _bounds(box), _weights(sigma), volume.ndim == 3, sigma > 1e-15, limit, dark, out)
+    if limit is None:
+        out[...] = (threshold > 0) == dark
+    else:
+        smooth = sigma > 1e-15
+        _kernels.gaussian_compare(solid, _bounds(box), _weights(sigma), volume.ndim == 3, smooth, limit, dark, out)
     return out.reshape(tuple(part.stop - part.start for part in inner))
 
 
-def _comparable(threshold: Any, dtype: np.dtype[Any]) -> Any:
-    """A threshold in a type in which the comparison is exact and means what it means in NumPy."""
+def _comparable(threshold: Any, dtype: np.dtype[Any]) -> int | float | None:
+    """A threshold with which the comparison is exact and means what it means in NumPy.
+
+    None where every voxel of an integer type lies on the side of it on which 0 lies.
+    """
     if dtype.kind in "iu":
         if math.isinf(threshold):
-            return np.float64(threshold)
+            return None
         # No integer lies between a number and its floor, so both ask the same.
         whole, info = math.floor(threshold), np.iinfo(dtype)
-        if whole < info.min:
-            return np.float64(-np.inf)
-        return dtype.type(min(whole, int(info.max)))
+        return None if whole < info.min else min(whole, int(info.max))
     if dtype == np.float32 and not isinstance(threshold, np.float64):
         # NumPy compares a float32 array with a Python number in float32.
-        return np.float32(threshold)
-    return np.float64(threshold)
+        return float(np.float32(threshold))
+    return float(threshold)
 
 
 def _whole(volume: Array, inner: Box | None) -> Box:
@@ -139,164 +146,3 @@ def _weights(sigma: float) -> Array:
     phi = np.exp(-0.5 / (float(sigma) * float(sigma)) * x**2)
     phi = phi / phi.sum()
     return np.ascontiguousarray(phi[reach:])
-
-
-@numba.njit(cache=True, inline="always")
-def _reflect(i, n):
-    """Index of position ``i`` in a line of ``n`` that goes on mirrored at its edges (d c b a | a b c d | d c b a)."""
-    if 0 <= i < n:
-        return i
-    i = i % (2 * n)
-    return i if i < n else 2 * n - 1 - i
-
-
-@numba.njit(cache=True, inline="always")
-def _add_pair(total, n, low, high, w):
-    """Add one pair of neighbours to every sum of a row."""
-    for x in range(n):
-        total[x] += (np.float64(low[x]) + np.float64(high[x])) * w
-
-
-@numba.njit(cache=True, inline="always")
-def _add_pairs(total, n, low3, high3, w3, low2, high2, w2, low1, high1, w1, low0, high0, w0):
-    """Add four pairs, the outermost first, to every sum of a row: in SciPy's order, but loaded and stored once."""
-    for x in range(n):
-        s = total[x] + (np.float64(low3[x]) + np.float64(high3[x])) * w3
-        s = s + (np.float64(low2[x]) + np.float64(high2[x])) * w2
-        s = s + (np.float64(low1[x]) + np.float64(high1[x])) * w1
-        total[x] = s + (np.float64(low0[x]) + np.float64(high0[x])) * w0
-
-
-@numba.njit(cache=True, inline="always")
-def _sum_rows(rows, p, y, width, weights, total):
-    """Sum along the first axis of ``rows`` around ``p``, for every voxel of row ``y``, which lies contiguously."""
-    n = rows.shape[0]
-    centre = rows[p, y]
-    for x in range(width):
-        total[x] = np.float64(centre[x]) * weights[0]
-    k = len(weights) - 1
-    while k >= 4:
-        _add_pairs(
-            total,
-            width,
-            rows[_reflect(p - k, n), y],
-            rows[_reflect(p + k, n), y],
-            weights[k],
-            rows[_reflect(p - k + 1, n), y],
-            rows[_reflect(p + k - 1, n), y],
-            weights[k - 1],
-            rows[_reflect(p - k + 2, n), y],
-            rows[_reflect(p + k - 2, n), y],
-            weights[k - 2],
-            rows[_reflect(p - k + 3, n), y],
-            rows[_reflect(p + k - 3, n), y],
-            weights[k - 3],
-        )
-        k -= 4
-    while k > 0:
-        _add_pair(total, width, rows[_reflect(p - k, n), y], rows[_reflect(p + k, n), y], weights[k])
-        k -= 1
-
-
-@numba.njit(cache=True, inline="always")
-def _sum_line(line, begin, width, weights, total):
-    """Sum along a line, for the ``width`` positions from ``begin``; the line goes on as far as the weights reach."""
-    for x in range(width):
-        total[x] = line[begin + x] * weights[0]
-    k = len(weights) - 1
-    while k >= 4:
-        _add_pairs(
-            total,
-            width,
-            line[begin - k :],
-            line[begin + k :],
-            weights[k],
-            line[begin - k + 1 :],
-            line[begin + k - 1 :],
-            weights[k - 1],
-            line[begin - k + 2 :],
-            line[begin + k - 2 :],
-            weights[k - 2],
-            line[begin - k + 3 :],
-            line[begin + k - 3 :],
-            weights[k - 3],
-        )
-        k -= 4
-    while k > 0:
-        _add_pair(total, width, line[begin - k :], line[begin + k :], weights[k])
-        k -= 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _plane(source, p, bounds, weights, solid, across, along, line, total, out):
-    """Smooth one plane: across planes into ``across``, along columns into ``along``, along rows into ``out``."""
-    _, ny, nx = source.shape
-    _, _, y0, y1, x0, x1 = bounds
-    reach = len(weights) - 1
-    for y in range(ny):
-        _sum_rows(source, p, y, nx, weights, total)
-        row = across[y, 0]
-        for x in range(nx):
-            row[x] = total[x]
-    for y in range(y0, y1):
-        if solid:
-            _sum_rows(across, y, 0, nx, weights, total)
-            for x in range(nx):
-                along[x] = total[x]
-        else:
-            for x in range(nx):
-                along[x] = across[y, 0, x]
-        for x in range(nx):
-            line[reach + x] = along[x]
-        for k in range(reach):
-            line[reach - 1 - k] = along[_reflect(-1 - k, nx)]
-            line[reach + nx + k] = along[_reflect(nx + k, nx)]
-        _sum_line(line, reach + x0, x1 - x0, weights, total)
-        row = out[y - y0]
-        for x in range(x1 - x0):
-            row[x] = total[x]
-
-
-@numba.njit(cache=True, nogil=True)
-def _store(source, bounds, weights, solid, out):
-    z0, z1, _, _, _, _ = bounds
-    _, ny, nx = source.shape
-    across, along = np.empty((ny, 1, nx), source.dtype), np.empty(nx, source.dtype)
-    line, total = np.empty(nx + 2 * len(weights), np.float64), np.empty(nx, np.float64)
-    for p in range(z0, z1):
-        _plane(source, p, bounds, weights, solid, across, along, line, total, out[p - z0])
-
-
-@numba.njit(cache=True, nogil=True)
-def _count(source, bounds, weights, solid, smooth, low, counts):
-    z0, z1, y0, y1, x0, x1 = bounds
-    _, ny, nx = source.shape
-    across, along = np.empty((ny, 1, nx), source.dtype), np.empty(nx, source.dtype)
-    line, total = np.empty(nx + 2 * len(weights), np.float64), np.empty(nx, np.float64)
-    out = np.empty((y1 - y0, x1 - x0), source.dtype)
-    for p in range(z0, z1):
-        if smooth:
-            _plane(source, p, bounds, weights, solid, across, along, line, total, out)
-        else:
-            out[:, :] = source[p, y0:y1, x0:x1]
-        for y in range(y1 - y0):
-            for x in range(x1 - x0):
-                counts[np.int64(out[y, x]) - low] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _compare(source, bounds, weights, solid, smooth, threshold, dark, mask):
-    z0, z1, y0, y1, x0, x1 = bounds
-    _, ny, nx = source.shape
-    across, along = np.empty((ny, 1, nx), source.dtype), np.empty(nx, source.dtype)
-    line, total = np.empty(nx + 2 * len(weights), np.float64), np.empty(nx, np.float64)
-    out = np.empty((y1 - y0, x1 - x0), source.dtype)
-    for p in range(z0, z1):
-        if smooth:
-            _plane(source, p, bounds, weights, solid, across, along, line, total, out)
-        else:
-            out[:, :] = source[p, y0:y1, x0:x1]
-        for y in range(y1 - y0):
-            for x in range(x1 - x0):
-                # Not the negation of each other where a voxel is not a number.
-                mask[p - z0, y, x] = out[y, x] <= threshold if dark else out[y, x] > threshold

@@ -61,7 +61,7 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-#: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, tensorstore.
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, tensorstore.
 BASE = 300 * 2**20
 
 

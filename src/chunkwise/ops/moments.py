@@ -140,7 +140,7 @@ class BlockMoments:
         if voxels.dtype == bool:
             voxels = voxels.view(np.uint8)
         elif voxels.dtype == np.float16:
-            voxels = voxels.astype(np.float32)  # numba knows no half precision; this is exact
+            voxels = voxels.astype(np.float32)  # kernels know no half precision; this is exact
         if voxels.dtype.kind == "f":
             total = kernels.sums(index, voxels, np.zeros(size, np.float64))
             rows["sum"][:, channel] = total[order]

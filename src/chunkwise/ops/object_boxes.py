@@ -31,7 +31,7 @@ __all__ = ["ByObject", "row_key"]
 
 Array = np.ndarray[Any, Any]
 
-#: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, SciPy, scikit-image, tensorstore.
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, SciPy, scikit-image, tensorstore.
 BASE = 300 * 2**20
 
 

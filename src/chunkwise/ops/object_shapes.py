@@ -18,8 +18,9 @@ from collections.abc import Iterable
 from math import nan, sqrt
 from typing import Any
 
-import numba
 import numpy as np
+
+from chunkwise import _kernels
 
 __all__ = ["SHAPES", "bytes_a_voxel", "convex_hull", "intensities", "longest_diameter", "shapes"]
 
@@ -107,29 +108,10 @@ def convex_hull(mask: Array) -> Array:
     diamond = np.concatenate([np.eye(3), -np.eye(3)]) / 2
     body = np.unique((corners[:, None] + diamond).reshape(-1, 3), axis=0)
     sides = np.unique(ConvexHull(body).equations, axis=0)
-    low, high = _intervals(sides, mask.shape[0], mask.shape[1], TOLERANCE)
+    low, high = np.full(mask.shape[:2], -np.inf), np.full(mask.shape[:2], np.inf)
+    _kernels.intervals(sides, TOLERANCE, low, high)
     along = np.arange(mask.shape[2])
     return np.asarray((along > low[..., None]) & (along < high[..., None]))
-
-
-@numba.njit(cache=True, nogil=True)
-def _intervals(sides, depth, height, tolerance):
-    """Where each line of voxels enters the body between some sides, and leaves it."""
-    low = np.full((depth, height), -np.inf)
-    high = np.full((depth, height), np.inf)
-    for z in range(depth):
-        for y in range(height):
-            for i in range(len(sides)):
-                room = tolerance - (sides[i, 0] * z + sides[i, 1] * y + sides[i, 3])
-                slope = sides[i, 2]
-                # Normals of sides between halves are ratios of integers: none is so small but by rounding.
-                if slope > 1e-11:
-                    high[z, y] = min(high[z, y], room / slope)
-                elif slope < -1e-11:
-                    low[z, y] = max(low[z, y], room / slope)
-                elif room <= 0:
-                    high[z, y] = -np.inf
-    return low, high
 
 
 def longest_diameter(hull: Array) -> float:

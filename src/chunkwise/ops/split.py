@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from chunkwise import _kernels
 
 __all__ = ["bytes_a_voxel", "flood", "may_split", "relative_spacing", "split"]
 
@@ -110,8 +111,9 @@ def _heights(mask: Array, spacing: tuple[float, ...]) -> Array:
     weights = [edge * edge for edge in spacing]
     most = sum(weight * size * size for weight, size in zip(weights, mask.shape, strict=True))
     if _is_whole(spacing) and most < FAR:
-        whole = [0] * (3 - mask.ndim) + [int(weight) for weight in weights]
-        heights: Array = _squared_distances(_solid(mask), *whole).reshape(mask.shape)
+        wz, wy, wx = [0] * (3 - mask.ndim) + [int(weight) for weight in weights]
+        heights: Array = np.empty(mask.shape, np.int32)
+        _kernels.squared_distances(_solid(np.ascontiguousarray(mask)), wz, wy, wx, _solid(heights))
         # Buckets for heights that do not occur would take more room than the voxels.
         if heights.max() <= heights.size:
             return heights
@@ -127,7 +129,7 @@ def _heights(mask: Array, spacing: tuple[float, ...]) -> Array:
 
 def _seeds(heights: Array, mask: Array, min_distance: int) -> Array:
     """Flat indices of the seeds, in raster order."""
-    found: Array = _local_maxima(_solid(heights))
+    found: Array = _kernels.local_maxima(_solid(heights))
     if len(found) == 1:
         return found
     if min_distance > 1:
@@ -143,7 +145,8 @@ def _seeds(heights: Array, mask: Array, min_distance: int) -> Array:
 
         found = np.flatnonzero(mask & ~binary_opening(mask))
     if min_distance > 1:
-        found = _thin(found, _solid(mask).shape, min_distance)
+        nz, ny, nx = _solid(mask).shape
+        found = _kernels.thin(found, nz, ny, nx, min_distance)
     return found
 
 
@@ -180,7 +183,8 @@ def flood(heights: Array, seeds: Array, numbers: Array, connectivity: int) -> Ar
     steps = _neighbours(heights.ndim, connectivity) @ np.array([ny * nx, nx, 1])
     places = ((z + 1) * ny + y + 1) * nx + x + 1
     following = np.empty(frame.size, np.int32 if frame.size <= FAR else np.int64)
-    flooded = _flood(frame.ravel(), places, numbers, steps, int(heights.max()), following).reshape(frame.shape)
+    flooded = np.zeros(frame.shape, np.int32)
+    _kernels.flood(frame.ravel(), places, numbers, steps, int(heights.max()), following, flooded.reshape(-1))
     return np.ascontiguousarray(flooded[1:-1, 1:-1, 1:-1]).reshape(heights.shape)
 
 
@@ -191,167 +195,3 @@ def _neighbours(ndim: int, connectivity: int) -> Array:
     order = np.argsort(length, kind="stable")
     order = order[(length[order] > 0) & (length[order] <= connectivity)]
     return np.pad(steps[order], ((0, 0), (3 - ndim, 0)))
-
-
-@numba.njit(cache=True, nogil=True)
-def _squared_distances(mask, wz, wy, wx):
-    """Squared distance to the nearest voxel outside the mask; the weights are squared edges of a voxel."""
-    nz, ny, nx = mask.shape
-    out = np.empty(mask.shape, np.int32)
-    for z in range(nz):
-        for y in range(ny):
-            steps = FAR
-            for x in range(nx):
-                steps = 0 if not mask[z, y, x] else min(steps + 1, FAR)
-                out[z, y, x] = steps
-            steps = FAR
-            for x in range(nx - 1, -1, -1):
-                steps = 0 if not mask[z, y, x] else min(steps + 1, FAR)
-                nearest = min(steps, np.int64(out[z, y, x]))
-                out[z, y, x] = FAR if nearest == FAR else wx * nearest * nearest
-    longest = max(nz, ny)
-    line, sites, begins = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty(longest, np.int64)
-    if ny > 1:
-        for z in range(nz):
-            for x in range(nx):
-                _lower_line(out[z, :, x], wy, line, sites, begins)
-    if nz > 1:
-        for y in range(ny):
-            for x in range(nx):
-                _lower_line(out[:, y, x], wz, line, sites, begins)
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _lower_line(values, weight, line, sites, begins):
-    """Take distances along one more axis into account: ``min over j of values[j] + weight * (i - j)**2``."""
-    size = len(values)
-    start = 0
-    while start < size:
-        if values[start] == 0:
-            start += 1
-            continue
-        stop = start
-        while stop < size and values[stop] != 0:
-            stop += 1
-        # Beyond the zeros at its ends nothing can be nearer to a run.
-        _lower_run(values, max(start - 1, 0), min(stop + 1, size), weight, line, sites, begins)
-        start = stop
-
-
-@numba.njit(cache=True, nogil=True)
-def _lower_run(values, start, stop, weight, line, sites, begins):
-    """Keep the parabolas that are lowest somewhere, and from where on each is; then read them off."""
-    last = -1
-    for u in range(start, stop):
-        height = np.int64(values[u])
-        line[u] = height
-        if height == FAR:
-            continue
-        while last >= 0:
-            t, s = begins[last], sites[last]
-            if line[s] + weight * (t - s) * (t - s) <= height + weight * (t - u) * (t - u):
-                break
-            last -= 1
-        if last < 0:
-            last = 0
-            sites[0], begins[0] = u, start
-        else:
-            s = sites[last]
-            begin = 1 + (weight * (u * u - s * s) + height - line[s]) // (2 * weight * (u - s))
-            if begin < stop:
-                last += 1
-                sites[last], begins[last] = u, begin
-    if last < 0:
-        return
-    for u in range(stop - 1, start - 1, -1):
-        s = sites[last]
-        values[u] = line[s] + weight * (u - s) * (u - s)
-        if u == begins[last]:
-            last -= 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _local_maxima(heights):
-    """Flat indices of voxels that none of their up to 26 neighbours is higher than."""
-    nz, ny, nx = heights.shape
-    found = []
-    for z in range(nz):
-        for y in range(ny):
-            for x in range(nx):
-                height = heights[z, y, x]
-                if height == 0:
-                    continue
-                # Most voxels have a higher neighbour before or behind them.
-                if (x > 0 and heights[z, y, x - 1] > height) or (x + 1 < nx and heights[z, y, x + 1] > height):
-                    continue
-                highest = True
-                for k in range(max(z - 1, 0), min(z + 2, nz)):
-                    for j in range(max(y - 1, 0), min(y + 2, ny)):
-                        for i in range(max(x - 1, 0), min(x + 2, nx)):
-                            if heights[k, j, i] > height:
-                                highest = False
-                if highest:
-                    found.append((z * ny + y) * nx + x)
-    return np.array(found, np.int64)
-
-
-@numba.njit(cache=True, nogil=True)
-def _thin(found, shape, min_distance):
-    """Drop peaks that are less than the distance from one kept before; peaks so near are of one height."""
-    _, ny, nx = shape
-    taken = np.zeros(shape, np.bool_)
-    kept = []
-    for place in found:
-        z, y, x = place // (ny * nx), place // nx % ny, place % nx
-        if taken[z, y, x]:
-            continue
-        kept.append(place)
-        taken[
-            max(z - min_distance + 1, 0) : z + min_distance,
-            max(y - min_distance + 1, 0) : y + min_distance,
-            max(x - min_distance + 1, 0) : x + min_distance,
-        ] = True
-    return np.array(kept, np.int64)
-
-
-@numba.njit(cache=True, nogil=True)
-def _flood(heights, seeds, numbers, steps, top, following):
-    """Watershed from the highest voxels down: one queue a height, first come first served.
-
-    The frame of the array is 0; ``following`` holds the queues. Seeds are queued before anything else, in raster order.
-    """
-    parts = np.zeros(len(heights), np.int32)
-    first = np.full(top + 1, -1)
-    last = np.full(top + 1, -1)
-    for k in range(len(seeds)):
-        place = seeds[k]
-        parts[place] = numbers[k]
-        height = heights[place]
-        following[place] = -1
-        if first[height] < 0:
-            first[height] = place
-        else:
-            following[last[height]] = place
-        last[height] = place
-    height = np.int64(top)
-    while height > 0:
-        place = first[height]
-        if place < 0:
-            height -= 1
-            continue
-        first[height] = following[place]
-        for step in steps:
-            neighbour = place + step
-            if heights[neighbour] == 0 or parts[neighbour] != 0:
-                continue
-            # What is higher than the flood stands at is flooded at once, not before.
-            level = min(height, np.int64(heights[neighbour]))
-            parts[neighbour] = parts[place]
-            following[neighbour] = -1
-            if first[level] < 0:
-                first[level] = neighbour
-            else:
-                following[last[level]] = neighbour
-            last[level] = neighbour
-    return parts

@@ -45,7 +45,7 @@ Array = np.ndarray[Any, Any]
 COMPONENTS = "scratch/components"
 #: Components that were too large are named up to this many.
 NAMED = 20
-#: Bytes that a worker takes before it reads a voxel: Python, NumPy, numba, SciPy, tensorstore.
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, SciPy, tensorstore.
 BASE = 260 * 10**6
 
 

@@ -15,7 +15,6 @@ HOME_PAGES: Final[dict[str, str]] = {
     "connected-components-3d": "https://github.com/seung-lab/connected-components-3d",
     "dask": "https://www.dask.org/",
     "distributed": "https://distributed.dask.org/",
-    "numba": "https://numba.pydata.org/",
     "numpy": "https://numpy.org/",
     "onnxruntime": "https://onnxruntime.ai/",
     "pillow": "https://python-pillow.github.io/",
