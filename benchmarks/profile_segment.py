@@ -24,7 +24,6 @@ IDLE = re.compile(r"\b(_recv|poll|select|epoll_wait|wait|sleep|accept|recv|_work
 #: What a stack is about: the first of these that one of its frames has.
 KINDS = {
     "imports": re.compile(r"importlib\._bootstrap"),
-    "compiling, or loading compiled kernels": re.compile(r"\((numba|llvmlite)/"),
     "chunkwise: kernels and blocks": re.compile(r"\(chunkwise/ops/|\(chunkwise/blocks/"),
     "chunkwise: reading, writing, hashing": re.compile(r"\(chunkwise/(storage|ngff)/"),
     "Dask and its connections": re.compile(r"\((distributed|dask|tornado|asyncio|ssl)\b"),
