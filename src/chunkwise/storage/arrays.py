@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any, Protocol
@@ -36,6 +36,8 @@ class ArrayReader(Protocol):
     dtype: np.dtype[Any]
     chunks: tuple[int, ...]
     """What is read at once: the inner chunks of a sharded array."""
+    files: tuple[int, ...]
+    """What lies in one file: the shards of a sharded array, else its chunks."""
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         """Read a box given by slices with start and stop, one an axis.
@@ -47,6 +49,9 @@ class ArrayReader(Protocol):
         ResumableError
             If the array's server does not answer.
         """
+
+    def key(self, index: tuple[int, ...]) -> str:
+        """Key of the file of an index, counted in ``files``."""
 
 
 def open_array(location: Location) -> ArrayReader:
@@ -97,12 +102,11 @@ class _TensorstoreReader:
         self.shape = tuple(array.shape)
         self.dtype = np.dtype(array.dtype.numpy_dtype)
         self.chunks = tuple(array.chunk_layout.read_chunk.shape)
-        self._files = tuple(array.chunk_layout.write_chunk.shape)
-        """Of what lies in one file: the shards of a sharded array."""
-        self._largest = _largest_file(self._files, self.dtype)
+        self.files = tuple(array.chunk_layout.write_chunk.shape)
+        self._largest = _largest_file(self.files, self.dtype)
         spec = array.spec().to_json()
         self._spec = {"driver": spec["driver"], "metadata": spec["metadata"]}
-        self._key = _key_maker(spec)
+        self._prefix, self._separator = _key_parts(spec)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         if self._location.is_url:
@@ -110,7 +114,7 @@ class _TensorstoreReader:
                 return np.asarray(self._array[box].read().result())
             except SERVER_ERRORS as error:
                 raise explain(self._location, error) from None
-        pieces = list(_pieces(box, self._files))
+        pieces = list(_pieces(box, self.files))
         if len(pieces) == 1:
             return self._read_held(box)
         data = np.empty(tuple(part.stop - part.start for part in box), self.dtype)
@@ -119,9 +123,12 @@ class _TensorstoreReader:
             data[inner] = self._read_held(piece)
         return data
 
+    def key(self, index: tuple[int, ...]) -> str:
+        return self._prefix + self._separator.join(map(str, index))
+
     def _read_held(self, box: Box) -> np.ndarray[Any, Any]:
         """Read chunks through handles of their files, so that what is read is what was looked at."""
-        keys = map(self._key, _indices(box, self._files))
+        keys = map(self.key, _indices(box, self.files))
         with held_chunks(self._location, keys, self._largest) as found:
             # Below the files lies an empty store: without it, tensorstore takes for an absent chunk the file before it.
             layers: list[dict[str, Any]] = [{"base": {"driver": "memory"}}]
@@ -139,8 +146,8 @@ class _TensorstoreReader:
                 raise InputError(said) from None
 
 
-def _key_maker(spec: dict[str, Any]) -> Callable[[tuple[int, ...]], str]:
-    """Say which key the chunk, or the shard, of an index has, from what tensorstore says of an array."""
+def _key_parts(spec: dict[str, Any]) -> tuple[str, str]:
+    """Prefix and separator of the keys of chunks, from what tensorstore says of an array."""
     encoding = spec["metadata"]
     if spec["driver"] == "zarr3":
         key = encoding.get("chunk_key_encoding", {"name": "default"})
@@ -148,7 +155,7 @@ def _key_maker(spec: dict[str, Any]) -> Callable[[tuple[int, ...]], str]:
         prefix = "c" + separator if key["name"] == "default" else ""
     else:
         separator, prefix = encoding.get("dimension_separator", "."), ""
-    return lambda index: prefix + separator.join(map(str, index))
+    return prefix, separator
 
 
 class _ZarrReader:
@@ -167,7 +174,11 @@ class _ZarrReader:
         self.shape = tuple(self._array.shape)
         self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
         self.chunks = tuple(self._array.chunks)
-        store.largest = _largest_file(self._array.shards or self._array.chunks, self.dtype)
+        self.files = tuple(self._array.shards or self._array.chunks)
+        store.largest = _largest_file(self.files, self.dtype)
+
+    def key(self, index: tuple[int, ...]) -> str:
+        return str(self._array.metadata.encode_chunk_key(index))
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         try:
