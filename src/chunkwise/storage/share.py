@@ -1,4 +1,4 @@
-"""How many of an array's chunks are there: what is not there reads as the fill value, and should not do so unnoticed."""
+"""How many of an array's chunks are there: the others read as the fill value, and should not do so unnoticed."""
 
 from __future__ import annotations
 
