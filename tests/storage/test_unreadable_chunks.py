@@ -97,7 +97,7 @@ def _socket(chunk: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], None], str]] = {
-    "dangling link": (lambda chunk: chunk.symlink_to("../.git/annex/objects/xy"), "leads to nothing"),
+    "dangling link": (lambda chunk: chunk.symlink_to("../.git/annex/objects/xy"), "where there is nothing"),
     "loop": (lambda chunk: chunk.symlink_to(chunk.name), "symbolic links"),
     "folder": (lambda chunk: chunk.mkdir(), "a folder"),
     "link to a folder": (lambda chunk: chunk.symlink_to("/"), "a folder"),

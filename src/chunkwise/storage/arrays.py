@@ -82,14 +82,25 @@ def _signature(folder: str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=64)
 def _open_array(location: Location, _: tuple[int, int] | None) -> ArrayReader:
-    version = 3 if read_key(location, "zarr.json") is not None else 2
-    if version == 2 and read_key(location, ".zarray") is None:
+    version, name = 3, "zarr.json"
+    content = read_key(location, name)
+    if content is None:
+        version, name = 2, ".zarray"
+        content = read_key(location, name)
+    if content is None:
         raise InputError(f"There is no Zarr array at {location.address}.")
     import tensorstore as ts
 
-    spec = {"driver": "zarr3" if version == 3 else "zarr", "kvstore": kvstore_spec(location)}
+    spec: dict[str, Any] = {"driver": "zarr3" if version == 3 else "zarr"}
     try:
-        return _TensorstoreReader(location, ts.open(spec, open=True, read=True, context=context()).result())
+        if location.is_url:
+            array = ts.open(spec | {"kvstore": kvstore_spec(location)}, open=True, read=True, context=context())
+        else:
+            # Made from the very document that was read here, and looked at: by its name another could be read.
+            memory = ts.KvStore.open({"driver": "memory"}).result()
+            memory.write(name, content).result()
+            array = ts.open(spec, kvstore=memory, open=True, read=True, context=context())
+        return _TensorstoreReader(location, array.result())
     except (*SERVER_ERRORS, NotImplementedError) as error:
         if location.is_url:
             raise explain(location, error) from None

@@ -8,12 +8,11 @@ a file where a folder has to be. Libraries that read Zarr take most of these for
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from chunkwise.errors import InputError
-from chunkwise.storage.files import Held, check_size, hold, unreadable
+from chunkwise.files import Held, check_absent, check_size, hold, unreadable
 from chunkwise.storage.location import Location
 
 __all__ = ["chunk_stats", "held_chunks", "hold_chunk", "watch"]
@@ -113,7 +112,7 @@ def hold_chunk(location: Location, key: str, largest: int | None = None, sound: 
     try:
         held = hold(path, location.allows if location.boundary is not None else None, "chunk")
     except FileNotFoundError:
-        _check_absent(path, location.address, set() if sound is None else sound)
+        check_absent(path, location.address, "chunk", sound)
         _tell(location, key, None)
         return None
     except NotADirectoryError:
@@ -133,25 +132,3 @@ def hold_chunk(location: Location, key: str, largest: int | None = None, sound: 
 def _tell(location: Location, key: str, status: os.stat_result | None) -> None:
     for watcher in _watchers:
         watcher(location, key, status)
-
-
-def _check_absent(path: str, top: str, sound: set[str]) -> None:
-    """Refuse to call a chunk absent whose name, or a folder of it, is a link that leads nowhere."""
-    place, looked = path, []
-    while len(place) > len(top) and place not in sound:
-        looked.append(place)
-        try:
-            is_link = stat.S_ISLNK(os.lstat(place).st_mode)
-        except FileNotFoundError:
-            place = os.path.dirname(place)
-            continue
-        except OSError as error:
-            raise unreadable(path, error, "chunk") from None
-        if is_link and not os.path.exists(place):
-            name = "" if place == path else f" {place}"
-            raise InputError(
-                f"The chunk {path} cannot be read: the symbolic link{name} leads to nothing; was its content fetched "
-                f"(git annex get, datalad get)? It leads to {os.readlink(place)}."
-            )
-        break
-    sound.update(looked[1:])

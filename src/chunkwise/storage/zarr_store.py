@@ -15,8 +15,8 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.buffer.core import default_buffer_prototype
 from zarr.storage import LocalStore
 
+from chunkwise.files import unreadable
 from chunkwise.storage.chunk_files import hold_chunk
-from chunkwise.storage.files import unreadable
 from chunkwise.storage.fingerprint import METADATA_NAMES
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location

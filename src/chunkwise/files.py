@@ -9,12 +9,26 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from typing import NamedTuple
 
 from chunkwise.errors import InputError, PolicyError
 
-__all__ = ["DOCUMENT", "Held", "hold", "read_file", "unreadable"]
+__all__ = [
+    "DOCUMENT",
+    "Held",
+    "check_absent",
+    "check_size",
+    "hold",
+    "is_zip",
+    "open_file",
+    "open_zip",
+    "read_file",
+    "unreadable",
+]
 
 #: Bytes of a small file at most, such as a metadata document or a reference, where the site does not say otherwise.
 DOCUMENT = 64 * 2**20
@@ -85,23 +99,23 @@ def hold(path: str, allows: Callable[[str], bool] | None = None, what: str = "fi
     return Held(status, again, handle)
 
 
-def read_file(
-    path: str,
+def open_file(
+    path: str | os.PathLike[str],
     allows: Callable[[str], bool] | None = None,
     *,
-    largest: int = DOCUMENT,
+    largest: int | None = None,
     what: str = "file",
     key: str | None = None,
-) -> bytes:
-    """Read a file that anybody may have put there, if it is a plain one and not too large.
+) -> BufferedReader:
+    """Open a file for reading that anybody may have put there, if it is a plain one and not too large.
 
     Parameters
     ----------
-    path : str
+    path : path
         The file; symbolic links are followed.
     allows : callable, optional
         Says of a path, links resolved, whether the policy allows it.
-    largest : int
+    largest : int, optional
         Bytes at most.
     what : str
         What errors call it.
@@ -117,15 +131,65 @@ def read_file(
     PolicyError
         If it lies where the policy does not allow it.
     """
-    held = hold(path, allows, what)
+    name = os.fspath(path)
+    held = hold(name, allows, what)
     try:
-        check_size(path, held.status.st_size, largest, what, key)
-        with open(held.path, "rb") as file:
-            content = file.read(largest + 1)  # it may have grown, or not say how large it is
+        if largest is not None:
+            check_size(name, held.status.st_size, largest, what, key)
+        return open(held.path, "rb")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from None  # by its own name, not by that of the handle
     finally:
         held.close()
-    check_size(path, len(content), largest, what, key)
+
+
+def read_file(
+    path: str | os.PathLike[str],
+    allows: Callable[[str], bool] | None = None,
+    *,
+    largest: int = DOCUMENT,
+    what: str = "file",
+    key: str | None = None,
+) -> bytes:
+    """Read a whole file as :func:`open_file` opens it, and with the same errors.
+
+    Parameters
+    ----------
+    path, allows, what, key
+        As of :func:`open_file`.
+    largest : int
+        Bytes at most.
+    """
+    with open_file(path, allows, largest=largest, what=what, key=key) as file:
+        content = file.read(largest + 1)  # it may have grown, or not say how large it is
+    check_size(os.fspath(path), len(content), largest, what, key)
     return content
+
+
+@contextmanager
+def open_zip(path: str | os.PathLike[str], what: str = "file") -> Iterator[zipfile.ZipFile]:
+    """Open a zip file that anybody may have put there, if it is a plain file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, as by ``open``.
+    zipfile.BadZipFile
+        If it is none.
+    InputError
+        If it is no plain file.
+    """
+    with open_file(path, what=what) as file, zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+def is_zip(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a zip file, and a plain file at all."""
+    try:
+        with open_file(path) as file:
+            return zipfile.is_zipfile(file)
+    except (OSError, InputError):
+        return False
 
 
 def check_size(path: str, size: int, largest: int, what: str = "file", key: str | None = None) -> None:
@@ -140,6 +204,45 @@ def check_size(path: str, size: int, largest: int, what: str = "file", key: str 
         return
     more = f"; the key '{key}' of [limits] in the site file says how large one may be" if key else ""
     raise InputError(f"The {what} {path} has {size} bytes or more, and {largest} are allowed{more}.")
+
+
+def check_absent(path: str, top: str, what: str = "file", sound: set[str] | None = None) -> None:
+    """Refuse to call a file absent whose name, or a folder of it, is a link that leads nowhere.
+
+    Parameters
+    ----------
+    path : str
+        What was not found.
+    top : str
+        The folder above it that is known to be there.
+    what : str
+        What errors call it.
+    sound : set of str, optional
+        Folders in which what was not found is really absent, known from before; filled.
+
+    Raises
+    ------
+    InputError
+        If there is such a link.
+    """
+    place, looked, known = path, [], set() if sound is None else sound
+    while len(place) > len(top) and place not in known:
+        looked.append(place)
+        try:
+            is_link = stat.S_ISLNK(os.lstat(place).st_mode)
+        except FileNotFoundError:
+            place = os.path.dirname(place)
+            continue
+        except OSError as error:
+            raise unreadable(path, error, what) from None
+        if is_link and not os.path.exists(place):
+            name = "" if place == path else f" {place}"
+            raise InputError(
+                f"The {what} {path} cannot be read: the symbolic link{name} leads to {os.readlink(place)}, where there "
+                "is nothing; if a tool such as git-annex or DataLad keeps the content elsewhere, fetch it first."
+            )
+        break
+    known.update(looked[1:])
 
 
 def unreadable(path: str, error: OSError, what: str = "file") -> InputError:
