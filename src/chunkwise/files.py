@@ -237,9 +237,13 @@ def check_absent(path: str, top: str, what: str = "file", sound: set[str] | None
             raise unreadable(path, error, what) from None
         if is_link and not os.path.exists(place):
             name = "" if place == path else f" {place}"
+            try:
+                target = os.readlink(place)
+            except OSError as error:  # it was changed meanwhile
+                raise unreadable(path, error, what) from None
             raise InputError(
-                f"The {what} {path} cannot be read: the symbolic link{name} leads to {os.readlink(place)}, where there "
-                "is nothing; if a tool such as git-annex or DataLad keeps the content elsewhere, fetch it first."
+                f"The {what} {path} cannot be read: the symbolic link{name} leads to {target}, where there is nothing; "
+                "if a tool such as git-annex or DataLad keeps the content elsewhere, fetch it first."
             )
         break
     known.update(looked[1:])

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from chunkwise.errors import InputError, PolicyError
-from chunkwise.files import DOCUMENT
+from chunkwise.files import DOCUMENT, unreadable
 from chunkwise.site import Root, S3Access, Site
 
 __all__ = ["Location", "resolve"]
@@ -90,7 +90,10 @@ class Location:
             plain = os.path.normpath(os.path.join(self.address, path))
             if os.path.isabs(path) or not _below(plain, self.address):
                 raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
-            real = os.path.realpath(plain)
+            try:
+                real = os.path.realpath(plain)
+            except OSError as error:  # a link that was changed while it was followed
+                raise unreadable(plain, error) from None
         if not self.allows(real):
             raise PolicyError(
                 f"'{path}' inside {self.address} is a symbolic link to a place outside "
