@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -22,11 +23,21 @@ import pytest
 import zarr
 from numcodecs import LZ4
 
+from chunkwise.blocks.journal import read_lines
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError
 from chunkwise.files import open_file, read_file
+from chunkwise.provenance.attachments import check_crate, read_manifest
+from chunkwise.provenance.biology import read_source_crate
+from chunkwise.provenance.claims import read_statement
+from chunkwise.provenance.collect import read_records
+from chunkwise.provenance.details import read_about
+from chunkwise.provenance.galaxy.archive import open_archive
+from chunkwise.provenance.validate import read_metadata
+from chunkwise.storage import remote
 from chunkwise.storage.arrays import open_array
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
+from chunkwise.storage.objects import object_status, read_objects
 from made_stores import write
 
 GIB = 2**30
@@ -92,18 +103,7 @@ def test_the_site_file(tmp_path: Path, bad: str) -> None:
 COMMANDS: dict[str, Callable[[str, str], list[str]]] = {
     "open": lambda file, out: ["open", file, "--output", f"{out}/o.json"],
     "crate": lambda file, out: ["crate", "build", "--from", file, "--output", f"{out}/o.zip"],
-    "crate about": lambda file, out: [
-        *("crate", "build", "--from", f"{out}/record.json", "--about", file, "--output", f"{out}/o.zip")
-    ],
-        "crate",
-        "build",
-        "--from",
-        f"{out}/record.json",
-        "--about",
-        file,
-        "--output",
-        f"{out}/o.zip",
-    ],
+    "crate validate": lambda file, out: ["crate", "validate", file],
     "verify": lambda file, out: ["verify", file],
 }
 
@@ -116,6 +116,40 @@ def test_what_commands_are_given(tmp_path: Path, bad: str, name: str) -> None:
     code, words = run(*COMMANDS[name](str(tmp_path / "given"), str(tmp_path)))
     assert code in (2, 3), words
     assert words.count("\n") <= 4  # one sentence, or the usage and a sentence
+
+
+DOORS: dict[str, Callable[[Path], object]] = {
+    "about": read_about,
+    "records": read_records,
+    "source crate": read_source_crate,
+    "crate": check_crate,
+    "metadata": read_metadata,
+    "manifest": read_manifest,
+    "claims": lambda path: read_statement(str(path), None),
+    "keys of S3": lambda path: remote._check_keys(str(path), "default"),
+    "Galaxy's archive": lambda path: list(open_archive(path).__enter__().entries),
+    "object of a store": lambda path: list(read_objects(Location(str(path.parent)), [path.name])),
+    "stat of an object": lambda path: object_status(Location(str(path.parent)), path.name),
+    "journal": lambda path: list(read_lines(str(path.parent), "run")),
+}
+
+
+@pytest.mark.parametrize("bad", ["pipe", "zeros"])
+@pytest.mark.parametrize("name", DOORS)
+def test_every_door(tmp_path: Path, bad: str, name: str) -> None:
+    path = tmp_path / "given.jsonl"
+    BAD[bad][0](path)
+
+    def too_long(*_: object) -> None:
+        raise AssertionError("it hangs")
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(10)
+    try:
+        with pytest.raises(InputError, match=r"no plain file but|cannot be read|is not|is no "):
+            DOORS[name](path)
+    finally:
+        signal.alarm(0)
 
 
 def test_the_limit_is_the_sites(tmp_path: Path) -> None:
