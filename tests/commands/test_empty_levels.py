@@ -91,6 +91,17 @@ def test_inspect_says_how_much_is_there(tmp_path: Path, capsys: pytest.CaptureFi
     assert "levels 1, 2 have data" in page.read_text()
 
 
+def test_inspect_says_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = _image(tmp_path / "i.ome.zarr")
+    for chunk in (image / "0" / "c" / "1").iterdir():
+        chunk.unlink()
+        chunk.symlink_to("../.git/annex/objects/1")
+    assert main(["inspect", str(image), "--json", str(tmp_path / "s.json")]) == 0
+    said = capsys.readouterr().out
+    assert f"WARNING: 4 of 16 chunks looked for of level 0 of {image} are there and cannot be read; the first: " in said
+    assert "git-annex" in said
+
+
 def test_an_image_of_nothing_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = write(tmp_path / "i.ome.zarr", entry=multiscale("yx", 2))
     assert main(["inspect", str(image)]) == 0

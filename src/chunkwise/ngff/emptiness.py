@@ -14,7 +14,7 @@ def share_of(image: Image, path: str) -> Share | None:
 
 
 def say_empty(image: Image, path: str, share: Share | None) -> str | None:
-    """Say in one sentence that a level has no data; None where it has some.
+    """Say that a level has no data, or has some that cannot be read; None where neither is so.
 
     Parameters
     ----------
@@ -25,6 +25,11 @@ def say_empty(image: Image, path: str, share: Share | None) -> str | None:
     share : Share or None
         As :func:`share_of` returns it.
     """
+    if share is not None and share.unreadable:
+        return (
+            f"{share.unreadable} of {share.looked_for} chunks looked for of level {path} of {image.location.address} "
+            f"{'is' if share.unreadable == 1 else 'are'} there and cannot be read; the first: {share.why}"
+        )
     if share is None or share.found:
         return None
     shares = [(level.path, share_of(image, level.path)) for level in image.levels if level.path != path]

@@ -30,6 +30,10 @@ class Share:
     """Those that are there, also where they cannot be read."""
     looked_for: int
     total: int
+    unreadable: int = 0
+    """Of those that are there."""
+    why: str = ""
+    """Why the first of them cannot be read, in one sentence."""
 
     @property
     def sentence(self) -> str:
@@ -60,13 +64,17 @@ def chunk_share(location: Location) -> Share | None:
     most = MOST_REQUESTS if location.is_url else MOST_FILES
     numbers = range(total) if total <= most else sorted(random.Random(0).sample(range(total), most))
     keys = [reader.key(_index(number, counts)) for number in numbers]
+    wrong: list[str] = []
     try:
-        found = sum(tag is not None for tag in tags_of(location, keys)) if location.is_url else _there(location, keys)
+        if location.is_url:
+            found = sum(tag is not None for tag in tags_of(location, keys))
+        else:
+            found, wrong = _there(location, keys)
     except ChunkwiseError:
         return None
     if not found and len(keys) < total and not location.is_url and _holds_more(location.address):
         found, keys = 1, [*keys, ""]  # the one that was come upon
-    return Share(found, len(keys), total)
+    return Share(found, len(keys), total, len(wrong), wrong[0] if wrong else "")
 
 
 def _index(number: int, counts: list[int]) -> tuple[int, ...]:
@@ -77,15 +85,17 @@ def _index(number: int, counts: list[int]) -> tuple[int, ...]:
     return tuple(reversed(index))
 
 
-def _there(location: Location, keys: list[str]) -> int:
+def _there(location: Location, keys: list[str]) -> tuple[int, list[str]]:
     """Count the files; one that is there and cannot be read is an error to whoever reads it, and not yet here."""
     found = 0
+    wrong: list[str] = []
     for key in keys:
         try:
             found += next(status for _, status in chunk_stats(location, (key,))) is not None
-        except ChunkwiseError:
+        except ChunkwiseError as error:
             found += 1
-    return found
+            wrong.append(str(error))
+    return found, wrong
 
 
 def _holds_more(folder: str) -> bool:
