@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.files import read_file
 from chunkwise.ngff.model import Collection, Image, Plate, Store
 from chunkwise.ngff.read import open_image, open_store
 from chunkwise.site import Site
@@ -155,8 +156,8 @@ def read_reference(path: Path | str) -> Reference | None:
     try:
         if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
             return None
-        content = Path(path).read_bytes()
-    except (OSError, ValueError):
+        content = read_file(path, largest=LARGEST)
+    except (OSError, ValueError, InputError):
         return None
     if not content.lstrip().startswith(b"{") or MARK.encode() not in content:
         return None

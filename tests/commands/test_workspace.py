@@ -13,6 +13,7 @@ import pytest
 
 import made_stores
 from chunkwise.cli import main
+from chunkwise.files import open_file
 from chunkwise.site import Person
 from chunkwise.storage.workspace import user_folder
 
@@ -162,14 +163,14 @@ def test_what_cannot_be_read_may_name_anything(
 ) -> None:
     old = store(root, f"{ANNA}/1/old")
     (tmp_path / "galaxy" / "000" / "dataset_1.dat").write_text("{}")
-    real = open
+    real = open_file
 
     def refuse(path: Any, *more: Any, **named: Any) -> Any:
         if str(path).endswith(".dat"):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path, *more, **named)
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("chunkwise.storage.cleaning.open_file", refuse)
     assert clean(tmp_path, "--delete") == 2
     assert "nothing was removed" in capsys.readouterr().err
     assert old.exists()

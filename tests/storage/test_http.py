@@ -25,6 +25,7 @@ from chunkwise.site import Root, Site
 from chunkwise.storage import arrays, kv, remote
 from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.location import Location, resolve
+from chunkwise.storage.share import chunk_share
 from faulty_proxy import Proxy, faulty_proxy
 from made_stores import digest, write
 from web_server import Web, running_nginx
@@ -114,6 +115,23 @@ def test_another_answer_is_never_zeros(
     assert secret.requests() == [], "a redirect was followed"
     tries = [request.path for request in web.requests() if request.status == status]
     assert max(tries.count(path) for path in tries) == (remote.TRIES if status in (308, 500, 503) else 1)
+
+
+def test_how_many_chunks_are_there(web: Web, image: tuple[str, np.ndarray[Any, Any]], tmp_path: Path) -> None:
+    name, _ = image
+    level = level_of(tmp_path, web.url, name)
+    arrays.open_array(level)
+    web.requests()
+    found = chunk_share(level)
+    assert found is not None
+    assert (found.found, found.looked_for, found.total) == (63, 64, 64)
+    asked = web.requests()
+    assert len(asked) == 64
+    assert all(request.sent == 0 for request in asked)
+    lower = chunk_share(resolve(f"web:{name}/1", site_of(tmp_path, web.url)))
+    assert lower is not None
+    assert lower.found == 0
+    assert chunk_share(level_of(tmp_path, f"{web.url}/403", name)) is None, "refused is not absent"
 
 
 def array_of(web: Web, status: int, name: str) -> str:

@@ -31,6 +31,7 @@ import numpy as np
 from chunkwise.blocks.journal import Entry, read_entries
 from chunkwise.blocks.table import make_table
 from chunkwise.errors import InputError
+from chunkwise.files import read_file
 from chunkwise.storage.growth import CLAIM, check_files, growth_of
 from chunkwise.storage.location import Location
 from chunkwise.storage.manifest import FILE_NAME
@@ -120,12 +121,11 @@ class Run:
             run.forget()
         content = json_bytes(plan.document())
         if os.path.exists(known):
-            with open(known, "rb") as file:
-                if file.read() != content:
-                    raise InputError(
-                        f"{run.folder} holds an unfinished run with another input or other parameters; "
-                        "remove it to begin anew, or give another --run-dir."
-                    )
+            if read_file(known) != content:
+                raise InputError(
+                    f"{run.folder} holds an unfinished run with another input or other parameters; "
+                    "remove it to begin anew, or give another --run-dir."
+                )
         else:
             if os.path.isdir(run.folder) and os.listdir(run.folder):
                 raise InputError(f"The run directory {run.folder} exists and is not empty; give another --run-dir.")
@@ -137,8 +137,7 @@ class Run:
     def _came_to_an_end(self) -> bool:
         """Whether there is a record that does not speak of a run that can go on."""
         try:
-            with open(self.path(RECORD), "rb") as file:
-                content = json.load(file)
+            content = json.loads(read_file(self.path(RECORD)))
         except FileNotFoundError:
             return False
         except ValueError:
@@ -285,8 +284,8 @@ class Run:
         kept = {}
         if os.path.isdir(self.journal):
             for name in (PLAN, RECORD):
-                with suppress(OSError), open(self.path(name), "rb") as file:
-                    kept[name] = file.read()
+                with suppress(OSError, InputError):
+                    kept[name] = read_file(self.path(name))
         self.forget()
         if RECORD in kept:
             for name, content in kept.items():

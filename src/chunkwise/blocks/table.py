@@ -21,6 +21,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.journal import BEGUN, Entry, read_lines
+from chunkwise.files import open_file
 from chunkwise.storage.writer import StoredObject
 
 __all__ = ["COLUMNS", "make_table"]
@@ -93,7 +94,7 @@ class _Segments:
         if segment not in self._open:
             if len(self._open) == OPEN:
                 self._open.pop(next(iter(self._open))).close()
-            self._open[segment] = open(self._paths[segment], "rb")  # noqa: SIM115 -- closed with the others
+            self._open[segment] = open_file(self._paths[segment])  # closed with the others
         file = self._open[segment]
         file.seek(offset)
         entry = Entry.parse(file.readline())

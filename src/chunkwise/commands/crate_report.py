@@ -6,13 +6,13 @@ import argparse
 import base64
 import hashlib
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.commands.rerun_words import parser_of
 from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.files import is_zip, read_file
 
 if TYPE_CHECKING:
     from chunkwise.provenance.preview import Shown
@@ -76,7 +76,7 @@ def _root(crate: Path, records: Sequence[RunRecord]) -> dict[str, str]:
     from chunkwise.provenance.validate import read_metadata
     from chunkwise.storage.json_text import parse_json
 
-    if is_crate_folder(crate) or zipfile.is_zipfile(crate):
+    if is_crate_folder(crate) or is_zip(crate):
         check_crate(crate)
         metadata = read_metadata(crate)
     else:
@@ -120,12 +120,11 @@ def _file(resource: Resource, site: Site | None) -> list[Shown]:
     from chunkwise.provenance.preview import Shown
     from chunkwise.reference import resolve_named
 
-    path = Path(resolve_named(_place(resource), resource.root, site, "The crate").address)
+    place = resolve_named(_place(resource), resource.root, site, "The crate")
+    path = Path(place.address)
     if not path.is_file():
         raise InputError(f"there is no file {path} any more.")
-    if path.stat().st_size > LARGEST_PICTURE:
-        raise InputError(f"{path} is larger than {LARGEST_PICTURE // 2**20} MiB.")
-    content = path.read_bytes()
+    content = read_file(path, place.allows, largest=LARGEST_PICTURE)
     if hashlib.sha256(content).hexdigest() != (resource.fingerprint or {}).get("value") or content[:8] != _PNG:
         raise InputError(f"{path} is not the picture that was written.")
     return [Shown(resource.short_name, _link(content), "as the run wrote it")]

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import shlex
-import zipfile
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chunkwise.commands.rerun_words import check_words, file_name, parser_of, words_of
 from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.files import is_zip
 
 if TYPE_CHECKING:
     from chunkwise.provenance.rerun import Source, Step
@@ -67,7 +67,7 @@ def _rerun(args: argparse.Namespace) -> int:
 
     if not args.dry_run and not args.output:
         raise InputError("Say with --output where the new results go, or give --dry-run to see the commands only.")
-    if is_crate_folder(args.crate) or zipfile.is_zipfile(args.crate):
+    if is_crate_folder(args.crate) or is_zip(args.crate):
         check_crate(args.crate)
     records = read_records(args.crate)
     steps, notes = plan_rerun(records, _maps(args.maps, records))

@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         write_atomically(args.json, (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode())
     print(headline(store))
+    for warning in summary.get("warnings", ()):
+        print(f"  WARNING: {warning}")
     for finding in summary["findings"]:
         print(f"  {finding['severity']}: {finding['where']} {finding['message']}")
     for name, path in (("Summary", args.json), ("Page", args.html)):

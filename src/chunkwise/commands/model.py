@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     library = _library(args, site)
     if args.action == "add":
-        model = add_package(args.package, args.id, library, code)
+        from chunkwise.site.keys import MODEL
+
+        model = add_package(args.package, args.id, library, code, site.limits.model if site else MODEL)
         print(f"{model.id} is approved: {model.about['name']}, {model.path}")
         _say(model)
     else:

@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from chunkwise.errors import ChunkwiseError
+from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.files import open_file
 from chunkwise.site import Cluster, Root, Site, Workspace
 from chunkwise.storage.location import Location, resolve
 from chunkwise.storage.workspace import RUNS, Rights
@@ -140,8 +141,10 @@ def _credentials(root: Root, environment: Mapping[str, str]) -> Iterator[Finding
 def _private(what: str, path: str) -> Finding:
     """Test that a file of secrets can be read, and by nobody else."""
     try:
-        with open(path, "rb"):
-            mode = os.stat(path).st_mode
+        with open_file(path) as file:
+            mode = os.fstat(file.fileno()).st_mode
+    except InputError as error:
+        return Finding(PROBLEM, what, str(error))
     except OSError as error:
         return Finding(PROBLEM, what, f"{path} cannot be read: {error.strerror}")
     if mode & 0o077:

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.ngff.emptiness import say_empty, share_of
 from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.closing import Attempts, recording
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.reference import OpenedInput, Reference, describe
 from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.outputs import write_atomically
+from chunkwise.storage.share import Share
 from chunkwise.storage.writer import json_bytes
 
 __all__ = ["add_reports", "earlier_records", "finish_run", "record_inputs", "start_run", "working", "write_reports"]
@@ -65,15 +68,32 @@ def record_inputs(recorder: Recorder, inputs: Sequence[tuple[str, OpenedInput, s
         except InputError as error:
             raise InputError(f"The reference to {location.address} holds a damaged run record: {error}") from None
         mark = fingerprint(location, "none", ("", path))
+        share = share_of(opened.image, path)
+        _say_share(name, opened, path, share)
         recorder.input(
             name,
             opened.image.kind,
             location,
             fingerprint=opened.reference.fingerprint if opened.reference else mark,
-            description=describe(opened.image) | carried_by(location),
+            description=describe(opened.image) | _told_share(share) | carried_by(location),
         )
         known[name] = {"array": location.child(path).address, "fingerprint": mark}
     return known
+
+
+def _told_share(share: Share | None) -> dict[str, Any]:
+    """What the record says of the chunks of the level that is read."""
+    if share is None:
+        return {}
+    return {"chunks_found": share.found, "chunks_looked_for": share.looked_for, "chunks": share.total}
+
+
+def _say_share(name: str, opened: OpenedInput, path: str, share: Share | None) -> None:
+    empty = say_empty(opened.image, path, share)
+    if empty is not None:
+        print(f"WARNING: {empty}", file=sys.stderr)
+    elif share is not None and share.found < share.looked_for:
+        print(f"note: {name}, level {path}: {share.sentence}; the others are the fill value.", file=sys.stderr)
 
 
 def start_run(args: argparse.Namespace, plan: Plan) -> Run:

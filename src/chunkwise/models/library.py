@@ -16,10 +16,13 @@ from importlib import metadata
 from typing import Any
 
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.files import open_zip, read_file
+from chunkwise.models.files import DESCRIPTIONS, check_files, check_unpacked
 from chunkwise.models.network import Reach, UnknownOperatorError, analyse
 from chunkwise.models.package import CODE_FORMATS, Package, digest_of, load_description, read_package, read_weights
 from chunkwise.models.probe import probe
 from chunkwise.models.session import Session, choose_format, find_device
+from chunkwise.site.keys import MODEL
 from chunkwise.site.model import Site
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.outputs import write_atomically
@@ -92,6 +95,7 @@ def find_model(name: str, site: Site | None) -> Approved:
         if path is not None:
             return _read(folder, name, path, ours)
     if site is None and os.path.exists(name):
+        check_files(name, MODEL)
         return examine(name, os.path.basename(os.path.abspath(name)), {})
     known = ", ".join(entry.id for entry in approved_models(site)) or "none"
     if os.path.exists(name):
@@ -152,7 +156,7 @@ def examine(path: str, name: str, tested: dict[str, Any], code_allowed: bool = F
     return Approved(name, package.path, package.sha256, reach, how, about, tested, package.objects)
 
 
-def add_package(source: str, name: str | None, library: str, code_allowed: bool) -> Approved:
+def add_package(source: str, name: str | None, library: str, code_allowed: bool, largest: int = MODEL) -> Approved:
     """Approve a package: validate it, run its own test, find out how far it looks, and copy it into the library.
 
     Raises
@@ -172,7 +176,7 @@ def add_package(source: str, name: str | None, library: str, code_allowed: bool)
     target, growing = os.path.join(library, name), os.path.join(library, f".{name}.partial")
     shutil.rmtree(growing, ignore_errors=True)  # of somebody who was interrupted
     try:
-        _copy(source, growing)
+        _copy(source, growing, largest)
         found = examine(growing, name, test_package(growing, code_allowed), code_allowed)
         approved = replace(found, path=target)
         record = os.path.join(library, name + SUFFIX)
@@ -187,13 +191,15 @@ def add_package(source: str, name: str | None, library: str, code_allowed: bool)
     return approved
 
 
-def _copy(source: str, folder: str) -> None:
+def _copy(source: str, folder: str, largest: int) -> None:
     """Copy a package, or unpack it: in the library every package is a folder."""
     if os.path.isdir(source):
+        check_files(source, largest)
         shutil.copytree(source, folder)
         return
     try:
-        with zipfile.ZipFile(source) as archive:
+        with open_zip(source) as archive:
+            check_unpacked(archive, source, largest)
             archive.extractall(folder)  # names that lead out of the folder are led back into it
     except (zipfile.BadZipFile, FileNotFoundError):
         raise InputError(f"{source} is neither a folder nor a zip file with a bioimage.io package.") from None
@@ -284,8 +290,7 @@ def _near(size: Any, wanted: int) -> int:
 def _read(folder: str, name: str, path: str, ours: bool) -> Approved:
     """An entry with its approval; one of ours is approved by being there."""
     try:
-        with open(os.path.join(folder, name + SUFFIX), "rb") as file:
-            content = parse_json(file.read())
+        content = parse_json(read_file(os.path.join(folder, name + SUFFIX)))
         reach: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content["reach"].items()}
         known = Approved(
             content["id"],
@@ -318,7 +323,7 @@ def _read(folder: str, name: str, path: str, ours: bool) -> Approved:
 
 def _package_path(folder: str, name: str) -> str | None:
     path = os.path.join(folder, name)
-    described = any(os.path.isfile(os.path.join(path, file)) for file in ("rdf.yaml", "bioimageio.yaml"))
+    described = any(os.path.isfile(os.path.join(path, file)) for file in DESCRIPTIONS)
     return path if described else None
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.files import open_file
+from chunkwise.models.files import check_files, package_files
 
 __all__ = [
     "CODE_FORMATS",
@@ -29,9 +31,6 @@ __all__ = [
 
 #: Formats that run Python code of the package when they are loaded.
 CODE_FORMATS = ("pytorch_state_dict",)
-
-#: In files that operating systems leave behind, and that are no part of a package.
-NOT_PART = (".DS_Store", "Thumbs.db", "__MACOSX", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -132,6 +131,7 @@ def load_description(path: str) -> Any:
         if not os.path.isdir(path):
             zipped = "; it may be a zip file: unpack it first" if os.path.isfile(path) else ""
             raise InputError(f"There is no folder with a bioimage.io package at {path}{zipped}.")
+        check_files(path)
         try:
             found = load_description(path, format_version="latest", perform_io_checks=False)
         except Exception as error:  # the library raises many kinds for what is no package
@@ -152,6 +152,11 @@ def load_description(path: str) -> Any:
                 f"The {what} of {path} lie on the web ({source}), and chunkwise asks no network for models; where "
                 f"there is one, run 'bioimageio package {os.path.basename(path.rstrip('/'))} model.zip', and add that."
             )
+        place = os.path.join(path, str(source.absolute() if hasattr(source, "absolute") else source))
+        # A file that is a link counts as where it stands: the package's digest has its bytes.
+        folder, around = os.path.realpath(path), os.path.realpath(os.path.dirname(place))
+        if os.path.commonpath((folder, around)) != folder:
+            raise InputError(f"The {what} of {path} lie outside of it ({source}); put them into the package.")
     return found
 
 
@@ -310,14 +315,10 @@ def digest_of(path: str) -> str:
     """
     lines = []
     try:
-        for top, folders, names in os.walk(path):
-            folders[:] = [folder for folder in folders if not folder.startswith(".") and folder not in NOT_PART]
-            for name in names:
-                if name not in NOT_PART:
-                    file = os.path.join(top, name)
-                    with open(file, "rb") as handle:
-                        digest = hashlib.file_digest(handle, "sha256").hexdigest()
-                    lines.append(f"{os.path.relpath(file, path)}\0{digest}\n")
+        for file in package_files(path):
+            with open_file(file, what="file of a model") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+            lines.append(f"{os.path.relpath(file, path)}\0{digest}\n")
     except OSError as error:
         raise InputError(f"The model package {path} cannot be read: {error}.") from None
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from chunkwise.errors import InputError
+from chunkwise.files import is_zip, open_zip, read_file
 from chunkwise.storage.json_text import parse_json
+from chunkwise.storage.location import Location
 from chunkwise.storage.manifest import Manifest
 
 __all__ = [
@@ -60,7 +63,7 @@ def attachments_of(file: Path | str) -> dict[str, bytes]:
     InputError
         If they cannot be read, or are absurdly large.
     """
-    if not (is_crate_folder(file) or zipfile.is_zipfile(file)):
+    if not (is_crate_folder(file) or is_zip(file)):
         return {}
     found: dict[str, bytes] = {}
     left = _LARGEST
@@ -109,7 +112,7 @@ def read_manifest(path: Path | str) -> Manifest | None:
         If it is no manifest, or cannot be read.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_file(path, largest=_LARGEST)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:
@@ -164,15 +167,15 @@ def _opened(file: Path | str) -> Iterator[tuple[Sequence[str], Callable[[str], b
         if file.is_dir():
             names = [path.relative_to(file).as_posix() for path in file.rglob("*") if path.is_file()]
 
-            def read_file(name: str) -> bytes:
-                path = check_inside(file / name, file)
-                if path.stat().st_size > _LARGEST:
-                    raise InputError(f"{path} is too large.")
-                return path.read_bytes()
+            inside = os.path.realpath(file)
+            allows = Location(inside, None, inside).allows
 
-            yield sorted(names), read_file
+            def read_one(name: str) -> bytes:
+                return read_file(check_inside(file / name, file), allows, largest=_LARGEST)
+
+            yield sorted(names), read_one
             return
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive:
 
             def read(name: str) -> bytes:
                 if archive.getinfo(name).file_size > _LARGEST:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from chunkwise.errors import InputError
+from chunkwise.files import is_zip, open_zip, read_file
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import Graph, kinds_of, reference
 from chunkwise.provenance.people import NOT_STATED_LICENCE, licence
@@ -238,12 +239,12 @@ def read_source_crate(file: Path | str) -> Biology:
     """
     file = Path(file)
     try:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
+        if is_zip(file):
+            with open_zip(file) as archive:
                 entry = archive.getinfo(METADATA_FILE)
                 content = archive.read(entry) if entry.file_size <= _LARGEST else b""
         else:
-            content = file.read_bytes() if file.stat().st_size <= _LARGEST else b""
+            content = read_file(file, largest=_LARGEST)
         document = parse_json(content)
     except KeyError:
         raise InputError(f"{file} is a zip file without {METADATA_FILE}, so that it is no crate.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,7 +14,7 @@ from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
-from chunkwise.storage.objects import object_path
+from chunkwise.storage.objects import object_status
 
 __all__ = ["ABOUT", "carried_by", "images_of"]
 
@@ -33,7 +32,7 @@ def carried_by(location: Location) -> dict[str, Json]:
     """
     try:
         # A pipe would never end, and a file may be larger than the memory.
-        if not location.is_url and os.path.getsize(object_path(location, METADATA_FILE)) > _LARGEST:
+        if not location.is_url and object_status(location, METADATA_FILE).st_size > _LARGEST:
             return {}
         content = read_key(location, METADATA_FILE)
         if content is None or len(content) > _LARGEST:

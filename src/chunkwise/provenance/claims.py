@@ -7,13 +7,13 @@ itself is refused. The data are not opened here; that is what :mod:`chunkwise.pr
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from chunkwise.errors import InputError
+from chunkwise.files import is_zip, open_file
 from chunkwise.provenance.attachments import check_crate, is_crate_folder, manifests_in, read_manifest
 from chunkwise.provenance.chain import in_order
 from chunkwise.provenance.collect import read_records
@@ -99,7 +99,7 @@ def read_statement(path: str, what: str | None = None) -> Statement:
     reference = read_reference(path)
     if reference is not None:
         return Statement(_of_reference(reference, path, what or "result"))
-    crate = is_crate_folder(path) or zipfile.is_zipfile(path)
+    crate = is_crate_folder(path) or is_zip(path)
     if crate:
         check_crate(path)
     elif _is_gzip(path):
@@ -111,9 +111,9 @@ def read_statement(path: str, what: str | None = None) -> Statement:
 
 def _is_gzip(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return file.read(2) == b"\x1f\x8b"
-    except OSError:
+    except (OSError, InputError):
         return False
 
 

@@ -22,6 +22,7 @@ from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import BEGUN, PLAN, RECORD, Plan, Run
 from chunkwise.cluster.accounting import account_left, driver_of
 from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.files import open_file, read_file
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.site import Site
@@ -207,7 +208,7 @@ def _files_of(folder: str, record: RunRecord) -> dict[str, bytes]:
         hash_of_plan = _plan(folder).hash
         table, _ = Run(folder, Location(folder), hash_of_plan).table()
         found[str(blocks.get("table"))] = table
-        with open(os.path.join(folder, FILE_NAME), "rb") as file:
+        with open_file(os.path.join(folder, FILE_NAME)) as file:
             manifest = file.read(ATTACHED + 1)
         if len(manifest) <= ATTACHED:
             found[str(blocks.get("manifest"))] = manifest
@@ -282,8 +283,7 @@ def _table(begun: Mapping[str, Any], run: Run, site: Site | None) -> tuple[bytes
 def _read(folder: str, name: str) -> Any:
     path = os.path.join(folder, name)
     try:
-        with open(path, "rb") as file:
-            return parse_json(file.read(), finite=True)
+        return parse_json(read_file(path), finite=True)
     except FileNotFoundError:
         return None
     except OSError as error:

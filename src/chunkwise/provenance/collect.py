@@ -6,11 +6,11 @@ Only JSON is read. What the records name, the stores above all, is never opened.
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 from typing import Final
 
 from chunkwise.errors import InputError
+from chunkwise.files import is_zip, open_zip, read_file
 from chunkwise.provenance.attachments import UNREADABLE, check_inside, is_crate_folder
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import RunRecord
@@ -37,12 +37,12 @@ def read_records(file: Path | str) -> list[RunRecord]:
             contents = _from_folder(file)
         elif file.is_dir():
             raise InputError(f"{file} is a folder; give the reference or run record (JSON) that a command wrote.")
-        elif zipfile.is_zipfile(file):
+        elif is_zip(file):
             contents = _from_crate(file)
         elif file.stat().st_size > _LARGEST:
             raise InputError(f"{file} is too large to be a reference, a run record or a crate.")
         else:
-            contents = _from_json(parse_json(file.read_bytes(), finite=True))
+            contents = _from_json(parse_json(read_file(file, largest=_LARGEST), finite=True))
     except FileNotFoundError:
         raise InputError(f"There is no file {file}; give the reference or run record that a command wrote.") from None
     except UNREADABLE as error:
@@ -88,11 +88,11 @@ def _from_folder(folder: Path) -> list[Json]:
     files = [check_inside(file, folder) for file in sorted((folder / "records").glob("*.json"))]
     if sum(file.stat().st_size for file in files) > _LARGEST:
         raise InputError(f"The run records in {folder} are too large.")
-    return [parse_json(file.read_bytes(), finite=True) for file in files]
+    return [parse_json(read_file(file, largest=_LARGEST), finite=True) for file in files]
 
 
 def _from_crate(file: Path) -> list[Json]:
-    with zipfile.ZipFile(file) as archive:
+    with open_zip(file) as archive:
         entries = [entry for entry in archive.infolist() if _RECORD_IN_CRATE.fullmatch(entry.filename)]
         if sum(entry.file_size for entry in entries) > _LARGEST:
             raise InputError(f"The run records in {file} are too large.")

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from chunkwise.errors import InputError
+from chunkwise.files import read_file
 from chunkwise.provenance.biology import Biology, Channel, Term, parse_channel, parse_term
 from chunkwise.provenance.graph import Graph, reference
 from chunkwise.provenance.people import orcid_url, organization, person
+from chunkwise.storage.yaml_text import parse_yaml
 
 __all__ = ["Author", "CrateDetails", "add_people", "biology_from", "read_about"]
 
@@ -92,19 +94,13 @@ def read_about(file: Path | str) -> CrateDetails:
     InputError
         If it cannot be read, or has a key or a value that cannot be used.
     """
-    import yaml  # nobody else needs it
-
     file = Path(file)
     try:
-        if file.stat().st_size > _LARGEST:
-            raise InputError(f"{file} is too large to be written by hand.")
-        content = yaml.safe_load(file.read_bytes())
+        content = parse_yaml(read_file(file, largest=_LARGEST))
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" (line {place.line + 1})" if place else ""
-        raise InputError(f"{file} is not YAML{where}; the help page of 'crate' shows an example.") from None
+    except ValueError as error:
+        raise InputError(f"{file} cannot be read: {error}; the help page of 'crate' shows an example.") from None
     what = f"The file {file}"
     known = _mapping(content, what, _KEYS)
     biology = _biology(known, what)

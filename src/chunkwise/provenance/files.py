@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chunkwise.errors import InputError
+from chunkwise.files import open_file
+
 __all__ = ["describe_file"]
 
 
@@ -19,10 +22,10 @@ def describe_file(path: Path | str) -> dict[str, Any]:
     try:
         if not path.is_file() or path.stat().st_size == 0:
             return {}
-        with path.open("rb") as file:
+        with open_file(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         known = path.stat()
-    except OSError:
+    except (OSError, InputError):
         return {}
     return {
         "size": known.st_size,

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chunkwise.errors import InputError
+from chunkwise.files import open_zip, read_file
 from chunkwise.provenance.contexts import contexts
 
 __all__ = ["LEVELS", "PROFILES", "Issue", "profile_of", "read_metadata", "validate_crate"]
@@ -143,9 +144,9 @@ def read_metadata(crate: Path) -> bytes:
         if crate.is_dir():
             size = (crate / METADATA_FILE).stat().st_size
             if size <= _LARGEST_METADATA:
-                return (crate / METADATA_FILE).read_bytes()
+                return read_file(crate / METADATA_FILE, largest=_LARGEST_METADATA)
         else:
-            with zipfile.ZipFile(crate) as archive:
+            with open_zip(crate) as archive:
                 size = archive.getinfo(METADATA_FILE).file_size
                 if size <= _LARGEST_METADATA:
                     return archive.read(METADATA_FILE)
@@ -161,7 +162,7 @@ def read_metadata(crate: Path) -> bytes:
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip; zipfile cuts names that lead out of the folder, and makes no links."""
     try:
-        with zipfile.ZipFile(archive) as content:
+        with open_zip(archive) as content:
             if sum(entry.file_size for entry in content.infolist()) > _LARGEST:
                 raise InputError(f"{archive} unpacks to more than {_LARGEST // 2**30} GiB; unpack it, give the folder.")
             content.extractall(folder)

@@ -10,6 +10,7 @@ from typing import Any
 
 from chunkwise.blocks.progress import Progress
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.files import open_file
 from chunkwise.provenance.attachments import read_manifest
 from chunkwise.provenance.claims import Claim
 from chunkwise.reference import resolve_named
@@ -252,7 +253,7 @@ def _verify_file(claim: Claim, location: Location) -> Outcome:
         if not os.path.isfile(location.address):
             return Outcome(claim, "missing")
         size = os.path.getsize(location.address)
-        with open(location.address, "rb") as file:
+        with open_file(location.address, location.allows) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{location.address} cannot be read: {os.strerror(error.errno or 0)}.") from None

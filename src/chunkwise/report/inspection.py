@@ -39,7 +39,8 @@ def inspection_page(store: Store, summary: dict[str, Any]) -> Page:
     else:
         sections = _collection_sections(store)
     name = store.location.name if isinstance(store, Collection) else store.name
-    return Page(name, "Chunkwise inspection", [headline(store)], [*sections, _findings(summary)])
+    lead = [headline(store), *summary.get("warnings", [])]
+    return Page(name, "Chunkwise inspection", lead, [*sections, _findings(summary)])
 
 
 def _image_sections(image: Image, summary: dict[str, Any]) -> list[Section]:
@@ -106,11 +107,16 @@ def _level_table(image: Image, summary: dict[str, Any]) -> Table:
             size_text(entry["bytes"]),
             size_text(entry["stored_bytes"]),
             entry["stored_files"] if entry["stored_files"] is not None else "not counted",
+            "not told" if entry["chunks_found"] is None else f"{entry['chunks_found']} of {entry['chunks_looked_for']}",
         )
         for index, entry in enumerate(summary["levels"])
     ]
-    columns = ["Level", "Size", "Scale", "Chunks", "Shards", "Codecs", "Voxels take", "On disk", "Files"]
-    return Table(columns, rows, f"In the order {', '.join(image.axis_names)}; {summary['dtype']} voxels.")
+    columns = ["Level", "Size", "Scale", "Chunks", "Shards", "Codecs", "Voxels take", "On disk", "Files", "There"]
+    about = f"In the order {', '.join(image.axis_names)}; {summary['dtype']} voxels."
+    about += (
+        " There: how many chunks have a file, of all or of some that were looked for; the others are the fill value."
+    )
+    return Table(columns, rows, about)
 
 
 def _storage_text(summary: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chunkwise.errors import ChunkwiseError
+from chunkwise.ngff.emptiness import say_empty, share_of
 from chunkwise.ngff.model import Finding, Image, Plate, Store
 from chunkwise.ngff.read import open_image
 from chunkwise.reference import describe, kind_of
@@ -33,19 +34,29 @@ def summarise(store: Store) -> dict[str, Any]:
     dict
         ``location``, ``root``, ``kind``, the keys of :func:`chunkwise.reference.describe`, ``findings``; of an
         image also, for every level, ``bytes`` (of its voxels) and ``stored_bytes`` and ``stored_files`` (on
-        disk; null for a remote store or one of very many files), and what each label image is.
+        disk; null for a remote store or one of very many files), ``chunks_found`` of ``chunks_looked_for`` (all
+        chunks, or some of very many; null where a server does not tell), what each label image is, and
+        ``warnings`` of levels without a chunk.
     """
     content: dict[str, Any] = {"location": store.location.relative, "root": store.location.root}
     content["kind"] = kind_of(store)
     content |= describe(store)
+    missing: list[str] = []
     if isinstance(store, Image):
         for level, entry in zip(store.levels, content["levels"], strict=True):
             entry["bytes"] = prod(level.shape) * np.dtype(level.dtype).itemsize
             entry["stored_bytes"], entry["stored_files"] = _stored(store.location.child(level.path))
             entry["zarr_format"] = level.zarr_format
+            share = share_of(store, level.path)
+            entry["chunks_found"] = None if share is None else share.found
+            entry["chunks_looked_for"] = None if share is None else share.looked_for
+            empty = say_empty(store, level.path, share)
+            if empty is not None and empty not in missing:
+                missing.append(empty)
         content["bytes"] = sum(entry["bytes"] for entry in content["levels"])
         stored = [entry["stored_bytes"] for entry in content["levels"]]
         content["stored_bytes"] = None if None in stored else sum(stored)
+        content["warnings"] = missing
         content["labels"] = [_label(store, name) for name in store.labels]
     content["findings"] = _finding_dicts(store.findings)
     return content

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["NAMED", "PLAIN", "Key"]
+from chunkwise.files import DOCUMENT
+
+__all__ = ["MODEL", "NAMED", "PLAIN", "Key"]
+
+
+#: Bytes of a model package at most, where the site does not say otherwise.
+MODEL: Final = 16 * 2**30
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ PLAIN: Final[dict[str, dict[str, Key]]] = {
         "workers": Key("count", "workers of one run at most, in every cluster and whatever --workers says"),
         "memory_per_worker": Key("bytes", "memory of one worker at most, whatever --memory says"),
         "output": Key("bytes", "voxels of one result at most, in bytes before compression"),
+        "document": Key("bytes", "one document that is read at most: metadata, a reference, a run record", DOCUMENT),
+        "model": Key("bytes", "the files of one model package together at most, unpacked", MODEL),
     },
     "models": {
         "library": Key("path", "folder of approved bioimage.io packages"),

@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from chunkwise.errors import PolicyError
+from chunkwise.files import DOCUMENT
+from chunkwise.site.keys import MODEL
 
 __all__ = ["Cluster", "Limits", "Models", "Person", "Root", "S3Access", "Site", "Workspace"]
 
@@ -135,11 +137,13 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Limits:
-    """What no run may exceed; None where there is no limit."""
+    """What no run may exceed; None where there is no limit; sizes in bytes."""
 
     workers: int | None = None
     memory_per_worker: int | None = None
     output: int | None = None
+    document: int = DOCUMENT
+    model: int = MODEL
 
 
 @dataclass(frozen=True)

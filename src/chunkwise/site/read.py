@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkwise.errors import InputError
+from chunkwise.files import read_file
 from chunkwise.site.keys import NAMED, PLAIN, Key
 from chunkwise.site.model import Cluster, Limits, Models, Person, Root, Site, Workspace
 
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 DEFAULT_SITE_FILE = Path("/etc/chunkwise/site.toml")
+
+#: Bytes of a site file at most.
+_LARGEST = 2**20
 
 # Patterns that the JSON schema shares.
 BYTES = r"([0-9]+(?:\.[0-9]+)?) *((?:[kKmMgGtTpP][iI]?)?)[bB]?"
@@ -64,7 +68,7 @@ def load_site() -> Site | None:
     if not named and not file.exists():
         return None
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_file(file, largest=_LARGEST, what="site file").decode())
     except (OSError, ValueError) as error:
         raise InputError(f"The site file {file} cannot be read: {error}") from None
     unknown = set(content) - set(NAMED) - set(PLAIN)

@@ -101,7 +101,8 @@ def _default(key: Key) -> str:
     if key.default == ():
         return "none"
     if key.kind == "bytes":
-        return f"`{key.default // 2**30}GiB`"
+        whole = key.default % 2**30 == 0
+        return f"`{key.default // 2**30}GiB`" if whole else f"`{key.default // 2**20}MiB`"
     if isinstance(key.default, bool):
         return f"`{str(key.default).lower()}`"
     return f"`{key.default:g}`" if isinstance(key.default, int | float) else f"`{key.default}`"

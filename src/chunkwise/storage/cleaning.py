@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chunkwise.errors import InputError
+from chunkwise.files import open_file
 from chunkwise.storage.workspace import RUNS
 
 __all__ = ["Item", "Needed", "find_items", "is_at_work", "remove_item"]
@@ -162,12 +163,12 @@ def _read_json(path: str) -> Any:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return None
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             start = file.read(512)
             if not start.lstrip().startswith((b"{", b"[")):
                 return None
             content = start + file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, InputError):
         return None
     try:
         return json.loads(content) if b'"chunkwise_' in content else None

@@ -19,7 +19,6 @@ the manifest. It does not depend on the order in which objects were written.
 from __future__ import annotations
 
 import hashlib
-import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -27,7 +26,7 @@ from typing import Any
 from chunkwise.errors import InputError
 from chunkwise.storage.kv import read_key, tags_of
 from chunkwise.storage.location import Location
-from chunkwise.storage.objects import object_keys, object_path, read_objects
+from chunkwise.storage.objects import object_keys, object_status, read_objects
 
 __all__ = [
     "ALGORITHM",
@@ -149,7 +148,7 @@ def _values(location: Location, level: str, keys: Sequence[str], sample: int) ->
         return
     if level == "stat":
         for key in keys:
-            status = os.stat(object_path(location, key))
+            status = object_status(location, key)
             yield key, f"{status.st_size}:{status.st_mtime_ns}"
         return
     chosen = set(_sampled(keys, sample)) if level == "sample" else set()
@@ -158,7 +157,7 @@ def _values(location: Location, level: str, keys: Sequence[str], sample: int) ->
     if level == "sample":
         for key in keys:
             if key not in chosen:
-                yield key, f"size:{os.stat(object_path(location, key)).st_size}"
+                yield key, f"size:{object_status(location, key).st_size}"
 
 
 def _sampled(keys: Sequence[str], count: int) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chunkwise.errors import InputError, ResumableError
+from chunkwise.files import open_file, read_file
 from chunkwise.storage.kv import claim_key, contents_of, list_keys, read_key, remove_keys, tags_of
 from chunkwise.storage.location import Location
 from chunkwise.storage.writer import StoredObject, put_object, remove_temporaries
@@ -86,9 +87,9 @@ def check_files(folder: str, items: Sequence[StoredObject]) -> list[bool]:
         if item.key.startswith("/") or ".." in item.key.split("/"):
             return False  # no run of ours wrote it, and what lies elsewhere is nobody's business
         try:
-            with open(os.path.join(folder, item.key), "rb") as file:
+            with open_file(os.path.join(folder, item.key)) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == item.sha256
-        except OSError:
+        except (OSError, InputError):
             return False
 
     return [is_whole(item) for item in items]
@@ -191,8 +192,7 @@ class _Prefix:
 def _claim_of(folder: str) -> bytes | None:
     """The number that only this run directory knows."""
     try:
-        with open(os.path.join(folder, CLAIM), "rb") as file:
-            return file.read()
+        return read_file(os.path.join(folder, CLAIM))
     except FileNotFoundError:
         return None
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from chunkwise.errors import InputError
+from chunkwise.files import check_absent, check_size, read_file, unreadable
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 
@@ -22,7 +22,7 @@ def read_key(location: Location, key: str) -> bytes | None:
     Raises
     ------
     InputError
-        If the object exists and cannot be read.
+        If the object exists and cannot be read, or is larger than the site lets one be.
     PolicyError
         If the key leads out of what the policy allows, or the server sends us elsewhere.
     ResumableError
@@ -31,14 +31,20 @@ def read_key(location: Location, key: str) -> bytes | None:
     place = location.child(key)
     if location.is_url:
         result = _ask(place, "read", lambda: _open(location).read(key).result())
-        return bytes(result.value) if result.state == "value" else None
+        if result.state != "value":
+            return None
+        check_size(place.address, len(result.value), location.largest, "document", "document")
+        return bytes(result.value)
+    path = os.path.join(location.address, key)
     try:
-        with open(place.address, "rb") as file:
-            return file.read()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return read_file(path, location.allows, largest=location.largest, what="document", key="document")
+    except FileNotFoundError:
+        check_absent(path, location.address, "document")
+        return None
+    except NotADirectoryError:
         return None
     except OSError as error:
-        raise InputError(f"{place.address} cannot be read: {os.strerror(error.errno or 0)}.") from None
+        raise unreadable(path, error, "document") from None
 
 
 def put_key(location: Location, key: str, content: bytes) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.files import DOCUMENT, unreadable
 from chunkwise.site import Root, S3Access, Site
 
 __all__ = ["Location", "resolve"]
@@ -42,6 +43,8 @@ class Location:
     """Paths or URLs below the boundary that are as good as not there: roots of their own that are not for this use."""
     s3: S3Access | None = field(default=None, repr=False)
     """How an s3 address is reached; it travels to workers, and names the place of the keys only."""
+    largest: int = field(default=DOCUMENT, repr=False)
+    """Bytes of one document below it at most."""
 
     @property
     def is_url(self) -> bool:
@@ -87,7 +90,10 @@ class Location:
             plain = os.path.normpath(os.path.join(self.address, path))
             if os.path.isabs(path) or not _below(plain, self.address):
                 raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
-            real = os.path.realpath(plain)
+            try:
+                real = os.path.realpath(plain)
+            except OSError as error:  # a link that was changed while it was followed
+                raise unreadable(plain, error) from None
         if not self.allows(real):
             raise PolicyError(
                 f"'{path}' inside {self.address} is a symbolic link to a place outside "
@@ -199,7 +205,8 @@ def _grant(text: str, real: str, site: Site, write: bool, named: bool) -> Locati
     inside = {_top(other) for other in site.roots.values() if _top(other) != inner and _below(_top(other), inner)}
     usable = {_top(other) for other in site.roots.values() if _usable(other, site, named=True)}
     boundary = inner if root.named_by_users else real
-    return Location(real, root.name, boundary, inner, tuple(sorted(inside - usable)), root.s3)
+    closed = tuple(sorted(inside - usable))
+    return Location(real, root.name, boundary, inner, closed, root.s3, site.limits.document)
 
 
 def _usable(root: Root, site: Site, named: bool) -> bool:

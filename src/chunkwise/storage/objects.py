@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from chunkwise.errors import InputError
+from chunkwise.files import hold, open_file
 from chunkwise.storage.kv import contents_of, list_keys
 from chunkwise.storage.location import Location
 
-__all__ = ["Seen", "is_about", "object_keys", "object_path", "read_objects"]
+__all__ = ["Seen", "is_about", "object_keys", "object_status", "read_objects"]
 
 #: Bytes that are read and hashed at a time.
 PIECE = 2**20
@@ -65,8 +65,8 @@ def object_keys(location: Location, *, about: bool = False) -> list[str]:
     return sorted(key for key in keys if about or not is_about(key))
 
 
-def object_path(location: Location, key: str) -> str:
-    """Where a file of a store is; a symbolic link is followed, if the policy allows the place that it leads to.
+def object_status(location: Location, key: str) -> os.stat_result:
+    """Look at a file of a store; a symbolic link is followed, if the policy allows the place that it leads to.
 
     Raises
     ------
@@ -75,16 +75,12 @@ def object_path(location: Location, key: str) -> str:
     PolicyError
         If a symbolic link leads out of what the policy allows.
     """
-    path = os.path.join(location.address, key)
-    if os.path.islink(path):
-        path = location.child(key).address  # a digest tells of what it is a digest
     try:
-        mode = os.stat(path).st_mode
+        held = hold(os.path.join(location.address, key), location.allows, "object")
     except OSError as error:
         raise _unreadable(error) from None
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{path} is no plain file, so it is no object of a store.")
-    return path
+    held.close()
+    return held.status
 
 
 def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) -> Iterator[Seen]:
@@ -112,7 +108,7 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
         other = hashlib.md5(usedforsecurity=False) if md5 else None
         size = 0
         try:
-            with open(object_path(location, key), "rb", buffering=0) as file:
+            with open_file(os.path.join(location.address, key), location.allows, what="object") as file:
                 while count := file.readinto(piece):
                     sha256.update(piece[:count])
                     if other is not None:

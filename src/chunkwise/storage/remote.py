@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError, ResumableError
+from chunkwise.files import open_file
 from chunkwise.site import S3Access
 from chunkwise.storage.location import Location
 
@@ -134,10 +135,10 @@ def _credentials(access: S3Access) -> dict[str, str]:
 def _check_keys(file: str, profile: str) -> None:
     """Refuse a file of keys that others may read, or that lacks the profile, without telling what is in it."""
     try:
-        with open(file, encoding="utf-8") as content:
+        with open_file(file, largest=2**20) as content:
             mode = os.fstat(content.fileno()).st_mode
             keys = configparser.ConfigParser(interpolation=None, default_section="")
-            keys.read_file(content)
+            keys.read_string(content.read().decode())
             there = keys.has_option(profile, "aws_access_key_id") and keys.has_option(profile, "aws_secret_access_key")
     except OSError as error:
         said = os.strerror(error.errno or 0)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from chunkwise.errors import InputError
+from chunkwise.files import open_zip
 from chunkwise.provenance.attachments import UNREADABLE
 from chunkwise.provenance.fields import Json, json_object
 from chunkwise.storage.json_text import parse_json
@@ -65,7 +66,7 @@ class Archive:
 def open_archive(path: Path) -> Iterator[Archive]:
     """Open an archive; whatever goes wrong with it as a file is an InputError of one sentence."""
     try:
-        with zipfile.ZipFile(path) as content:
+        with open_zip(path) as content:
             yield Archive(path, content)
     except FileNotFoundError:
         raise InputError(
