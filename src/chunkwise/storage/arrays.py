@@ -6,15 +6,17 @@ lzma or filters). Nothing is cached between reads: a block reads its chunks once
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
 
-from chunkwise.errors import InputError, PolicyError
+from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.storage.chunk_files import held_chunks
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
@@ -22,6 +24,9 @@ from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_sp
 __all__ = ["ArrayReader", "Box", "open_array"]
 
 Box = tuple[slice, ...]
+
+#: Files of chunks that are open together: many systems allow a process 1024, or fewer.
+AT_ONCE = 256
 
 
 class ArrayReader(Protocol):
@@ -92,51 +97,83 @@ class _TensorstoreReader:
         self.shape = tuple(array.shape)
         self.dtype = np.dtype(array.dtype.numpy_dtype)
         self.chunks = tuple(array.chunk_layout.read_chunk.shape)
+        self._files = tuple(array.chunk_layout.write_chunk.shape)
+        """Of what lies in one file: the shards of a sharded array."""
+        self._largest = _largest_file(self._files, self.dtype)
+        spec = array.spec().to_json()
+        self._spec = {"driver": spec["driver"], "metadata": spec["metadata"]}
+        self._key = _key_maker(spec)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
-        if _links_matter(self._location):
-            _refuse_links(self._location, self._keys(box))
-        try:
-            data = self._array[box].read().result()
-        except SERVER_ERRORS as error:
-            if self._location.is_url:
+        if self._location.is_url:
+            try:
+                return np.asarray(self._array[box].read().result())
+            except SERVER_ERRORS as error:
                 raise explain(self._location, error) from None
-            raise InputError(_explain(self._location, error)) from None
-        return np.asarray(data)
+        pieces = list(_pieces(box, self._files))
+        if len(pieces) == 1:
+            return self._read_held(box)
+        data = np.empty(tuple(part.stop - part.start for part in box), self.dtype)
+        for piece in pieces:
+            inner = tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(piece, box, strict=True))
+            data[inner] = self._read_held(piece)
+        return data
 
-    def _keys(self, box: Box) -> Iterator[str]:
-        """Keys of the chunks, or of the shards, that a box lies in."""
-        codec = self._array.spec().to_json()
-        encoding = codec.get("metadata", {})
-        if codec["driver"] == "zarr3":
-            key = encoding.get("chunk_key_encoding", {"name": "default"})
-            separator = key.get("configuration", {}).get("separator", "/" if key["name"] == "default" else ".")
-            prefix = "c" + separator if key["name"] == "default" else ""
-        else:
-            separator, prefix = encoding.get("dimension_separator", "."), ""
-        for index in _indices(box, self._array.chunk_layout.write_chunk.shape):
-            yield prefix + separator.join(map(str, index))
+    def _read_held(self, box: Box) -> np.ndarray[Any, Any]:
+        """Read chunks through handles of their files, so that what is read is what was looked at."""
+        keys = map(self._key, _indices(box, self._files))
+        with held_chunks(self._location, keys, self._largest) as found:
+            # Below the files lies an empty store: without it, tensorstore takes for an absent chunk the file before it.
+            layers: list[dict[str, Any]] = [{"base": {"driver": "memory"}}]
+            layers += [{"exact": key, "base": {"driver": "file", "path": held.path}} for key, held in found.items()]
+            spec = self._spec | {"kvstore": {"driver": "kvstack", "layers": layers}}
+            import tensorstore as ts
+
+            try:
+                array = ts.open(spec, open=True, read=True, assume_metadata=True, context=context()).result()
+                return np.asarray(array[box].read().result())
+            except SERVER_ERRORS as error:
+                said = _explain(self._location, error)
+                for key, held in found.items():
+                    said = said.replace(f'"{held.path}"', f'"{self._location.address}/{key}"')
+                raise InputError(said) from None
+
+
+def _key_maker(spec: dict[str, Any]) -> Callable[[tuple[int, ...]], str]:
+    """Say which key the chunk, or the shard, of an index has, from what tensorstore says of an array."""
+    encoding = spec["metadata"]
+    if spec["driver"] == "zarr3":
+        key = encoding.get("chunk_key_encoding", {"name": "default"})
+        separator = key.get("configuration", {}).get("separator", "/" if key["name"] == "default" else ".")
+        prefix = "c" + separator if key["name"] == "default" else ""
+    else:
+        separator, prefix = encoding.get("dimension_separator", "."), ""
+    return lambda index: prefix + separator.join(map(str, index))
 
 
 class _ZarrReader:
     def __init__(self, location: Location, version: int) -> None:
         import zarr
 
+        from chunkwise.storage.zarr_store import HeldStore
+
         self._location = location
         try:
-            self._array: Any = zarr.open_array(location.address, mode="r", zarr_format=version)  # type: ignore[arg-type]
+            self._array: Any = zarr.open_array(HeldStore(location), mode="r", zarr_format=version)  # type: ignore[arg-type]
+        except ChunkwiseError:
+            raise
         except Exception as error:  # zarr and numcodecs raise many kinds
             raise InputError(_explain(location, error)) from None
         self.shape = tuple(self._array.shape)
         self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
         self.chunks = tuple(self._array.chunks)
+        self._array.store.largest = _largest_file(self._array.shards or self._array.chunks, self.dtype)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
-        if _links_matter(self._location):
-            files = self._array.shards or self._array.chunks
-            _refuse_links(self._location, map(self._array.metadata.encode_chunk_key, _indices(box, files)))
         try:
             data = self._array[box]
+        except ChunkwiseError:
+            raise
         except Exception as error:
             at = ",".join(f"{part.start}:{part.stop}" for part in box)
             raise InputError(f"{_explain(self._location, error)} (in the box {at})") from None
@@ -153,20 +190,18 @@ def _indices(box: Box, size: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     return product(*(range(part.start // n, -(-part.stop // n)) for part, n in zip(box, size, strict=True)))
 
 
-def _links_matter(location: Location) -> bool:
-    """Whether a site limits what may be read; a person's own shell has that person's rights."""
-    return location.boundary is not None and not location.is_url
+def _pieces(box: Box, size: tuple[int, ...]) -> Iterator[Box]:
+    """Part a box where chunks of a size meet, until no part lies in more of them than files may be open."""
+    counts = [-(-part.stop // n) - part.start // n for part, n in zip(box, size, strict=True)]
+    if math.prod(counts) <= AT_ONCE:
+        yield box
+        return
+    axis = counts.index(max(counts))
+    middle = (box[axis].start // size[axis] + counts[axis] // 2) * size[axis]
+    for part in (slice(box[axis].start, middle), slice(middle, box[axis].stop)):
+        yield from _pieces((*box[:axis], part, *box[axis + 1 :]), size)
 
 
-def _refuse_links(location: Location, keys: Iterable[str]) -> None:
-    """Refuse chunks that are, or lie behind, symbolic links to what the policy does not allow."""
-    for key in keys:
-        path = os.path.join(location.address, key)
-        real = os.path.join(_real_folder(os.path.dirname(path)), os.path.basename(path))
-        if not location.allows(os.path.realpath(real) if os.path.islink(real) else real):
-            raise PolicyError(f"The chunk {path} is a symbolic link out of the store, which this site does not allow.")
-
-
-@lru_cache(maxsize=65536)
-def _real_folder(path: str) -> str:
-    return os.path.realpath(path)
+def _largest_file(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Bytes that a chunk's file may have: far more than any codec makes of it, and no more than a worker can hold."""
+    return 4 * math.prod(shape) * dtype.itemsize + 64 * 2**20

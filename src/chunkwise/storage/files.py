@@ -1,0 +1,162 @@
+"""Opening files that anybody may have put there: plain files of a bounded size, judged by the handle.
+
+A name can be made to mean another file between a check and its use. So a file is opened without reading from it,
+which never waits, not for a pipe either; what the handle is and where it really lies is looked at; and what is read
+is read through that same handle. Where the system has no ``/proc`` the checks are made by name.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from typing import NamedTuple
+
+from chunkwise.errors import InputError, PolicyError
+
+__all__ = ["DOCUMENT", "Held", "hold", "read_file", "unreadable"]
+
+#: Bytes of a small file at most, such as a metadata document or a reference, where the site does not say otherwise.
+DOCUMENT = 64 * 2**20
+
+#: Whether handles can be followed back to files, and opened anew.
+BY_HANDLE = hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd")
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class Held(NamedTuple):
+    """A plain file that was found allowed; whoever asked for it closes it."""
+
+    status: os.stat_result
+    path: str
+    """What to open in order to read this very file."""
+    handle: int | None
+
+    def close(self) -> None:
+        """Let it go."""
+        if self.handle is not None:
+            os.close(self.handle)
+
+
+def hold(path: str, allows: Callable[[str], bool] | None = None, what: str = "file") -> Held:
+    """Take hold of a plain file without reading it, and without waiting for it.
+
+    Parameters
+    ----------
+    path : str
+        The file; symbolic links are followed.
+    allows : callable, optional
+        Says of a path, links resolved, whether the policy allows it.
+    what : str
+        What errors call it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, as by ``open``.
+    InputError
+        If it is no plain file, such as a pipe, which would never end.
+    PolicyError
+        If it lies where the policy does not allow it.
+    """
+    if not BY_HANDLE:
+        status = os.stat(path)
+        _judge(path, status, what)
+        _allow(path, os.path.realpath(path), allows, what)
+        return Held(status, path, None)
+    handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        status, again = os.fstat(handle), f"/proc/self/fd/{handle}"
+        _judge(path, status, what)
+        if allows is not None:
+            real = os.readlink(again)
+            # One that was removed in between is marked so.
+            _allow(path, real if status.st_nlink else real.removesuffix(" (deleted)"), allows, what)
+    except BaseException:
+        os.close(handle)
+        raise
+    return Held(status, again, handle)
+
+
+def read_file(
+    path: str,
+    allows: Callable[[str], bool] | None = None,
+    *,
+    largest: int = DOCUMENT,
+    what: str = "file",
+    key: str | None = None,
+) -> bytes:
+    """Read a file that anybody may have put there, if it is a plain one and not too large.
+
+    Parameters
+    ----------
+    path : str
+        The file; symbolic links are followed.
+    allows : callable, optional
+        Says of a path, links resolved, whether the policy allows it.
+    largest : int
+        Bytes at most.
+    what : str
+        What errors call it.
+    key : str, optional
+        The key of the site file's ``[limits]`` that says how large it may be.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, as by ``open``.
+    InputError
+        If it is no plain file, or too large.
+    PolicyError
+        If it lies where the policy does not allow it.
+    """
+    held = hold(path, allows, what)
+    try:
+        check_size(path, held.status.st_size, largest, what, key)
+        with open(held.path, "rb") as file:
+            content = file.read(largest + 1)  # it may have grown, or not say how large it is
+    finally:
+        held.close()
+    check_size(path, len(content), largest, what, key)
+    return content
+
+
+def check_size(path: str, size: int, largest: int, what: str = "file", key: str | None = None) -> None:
+    """Refuse a file of more bytes than one of its kind may have.
+
+    Raises
+    ------
+    InputError
+        If it is too large.
+    """
+    if size <= largest:
+        return
+    more = f"; the key '{key}' of [limits] in the site file says how large one may be" if key else ""
+    raise InputError(f"The {what} {path} has {size} bytes or more, and {largest} are allowed{more}.")
+
+
+def unreadable(path: str, error: OSError, what: str = "file") -> InputError:
+    """Say in one sentence why a file cannot be read."""
+    return InputError(f"The {what} {path} cannot be read: {os.strerror(error.errno or 0)}.")
+
+
+def _judge(path: str, status: os.stat_result, what: str) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "something else")
+    raise InputError(f"The {what} {path} is no plain file but {kind}, so it cannot be read.")
+
+
+def _allow(path: str, real: str, allows: Callable[[str], bool] | None, what: str) -> None:
+    if allows is not None and not allows(real):
+        raise PolicyError(
+            f"The {what} {path} is a symbolic link out of the store, or lies behind one, which this site does not "
+            "allow."
+        )
