@@ -157,9 +157,9 @@ class _ZarrReader:
 
         from chunkwise.storage.zarr_store import HeldStore
 
-        self._location = location
+        self._location, store = location, HeldStore(location)
         try:
-            self._array: Any = zarr.open_array(HeldStore(location), mode="r", zarr_format=version)  # type: ignore[arg-type]
+            self._array: Any = zarr.open_array(store, mode="r", zarr_format=version)  # type: ignore[arg-type]
         except ChunkwiseError:
             raise
         except Exception as error:  # zarr and numcodecs raise many kinds
@@ -167,7 +167,7 @@ class _ZarrReader:
         self.shape = tuple(self._array.shape)
         self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
         self.chunks = tuple(self._array.chunks)
-        self._array.store.largest = _largest_file(self._array.shards or self._array.chunks, self.dtype)
+        store.largest = _largest_file(self._array.shards or self._array.chunks, self.dtype)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         try:

@@ -58,7 +58,7 @@ class HeldStore(LocalStore):
         return [self.get_sync(key, prototype=prototype, byte_range=part) for key, part in key_ranges]
 
     def _read(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
-        if posixpath.basename(key) in METADATA_NAMES:
+        if posixpath.basename(key) in (*METADATA_NAMES, ".zmetadata"):
             return read_key(self._location, key)
         held = hold_chunk(self._location, key, self.largest)
         if held is None:
