@@ -26,7 +26,7 @@ from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
 from chunkwise.models.network import Reach
-from chunkwise.models.package import Package, Tensor
+from chunkwise.models.package import Package, Tensor, digest_of
 from chunkwise.models.rescale import Rescaled, back_on_voxels, box_around, rescaled_shape
 from chunkwise.models.session import Measure, Session, open_session
 from chunkwise.models.statistics import Quantile, Samples, measure_samples
@@ -111,6 +111,20 @@ class Inference:
         maps = sum(session.run(arrays, values)[index].shape[1] for index in self.outputs)
         if maps != self.output.n_volumes // self.times:
             raise InputError(f"{package.name} gives {maps} maps, and its description says another number.")
+
+    def check_model(self) -> None:
+        """Make sure that the model's files are those that every worker found when it loaded them.
+
+        Raises
+        ------
+        InputError
+            If they changed since.
+        """
+        if digest_of(self.path) != self.sha256:
+            raise InputError(
+                f"The files of the model at {self.path} changed during the run, so that the result may come from two "
+                "models; nothing of it is kept: give the same command again to begin anew."
+            )
 
     def session(self) -> Session:
         """The model, loaded once a process."""

@@ -21,7 +21,7 @@ from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
 
-__all__ = ["ArrayReader", "Box", "open_array"]
+__all__ = ["ArrayReader", "Box", "open_array", "unreadable_objects"]
 
 Box = tuple[slice, ...]
 
@@ -36,6 +36,11 @@ class ArrayReader(Protocol):
     dtype: np.dtype[Any]
     chunks: tuple[int, ...]
     """What is read at once: the inner chunks of a sharded array."""
+    files: tuple[int, ...]
+    """Of what lies in one file or object: the shards of a sharded array."""
+
+    def key(self, index: tuple[int, ...]) -> str:
+        """Give the key of the file of an index, counted in :attr:`files`."""
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         """Read a box given by slices with start and stop, one an axis.
@@ -62,6 +67,21 @@ def open_array(location: Location) -> ArrayReader:
         If its server does not answer.
     """
     return _open_array(location, None if location.is_url else _signature(location.address))
+
+
+def unreadable_objects(location: Location, box: Box) -> tuple[str, ...]:
+    """Say which of the chunks, or shards, that a box lies in cannot be read, by their addresses."""
+    reader, found = open_array(location), []
+    for index in _indices(box, reader.files):
+        part = tuple(
+            slice(max(i * n, b.start), min((i + 1) * n, b.stop))
+            for i, n, b in zip(index, reader.files, box, strict=True)
+        )
+        try:
+            reader.read(part)
+        except ChunkwiseError:
+            found.append(f"{location.address}/{reader.key(index)}")
+    return tuple(found)
 
 
 def _signature(folder: str) -> tuple[int, int] | None:
@@ -97,12 +117,14 @@ class _TensorstoreReader:
         self.shape = tuple(array.shape)
         self.dtype = np.dtype(array.dtype.numpy_dtype)
         self.chunks = tuple(array.chunk_layout.read_chunk.shape)
-        self._files = tuple(array.chunk_layout.write_chunk.shape)
-        """Of what lies in one file: the shards of a sharded array."""
-        self._largest = _largest_file(self._files, self.dtype)
+        self.files = tuple(array.chunk_layout.write_chunk.shape)
+        self._largest = _largest_file(self.files, self.dtype)
         spec = array.spec().to_json()
         self._spec = {"driver": spec["driver"], "metadata": spec["metadata"]}
         self._key = _key_maker(spec)
+
+    def key(self, index: tuple[int, ...]) -> str:
+        return self._key(index)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         if self._location.is_url:
@@ -110,7 +132,7 @@ class _TensorstoreReader:
                 return np.asarray(self._array[box].read().result())
             except SERVER_ERRORS as error:
                 raise explain(self._location, error) from None
-        pieces = list(_pieces(box, self._files))
+        pieces = list(_pieces(box, self.files))
         if len(pieces) == 1:
             return self._read_held(box)
         data = np.empty(tuple(part.stop - part.start for part in box), self.dtype)
@@ -121,7 +143,7 @@ class _TensorstoreReader:
 
     def _read_held(self, box: Box) -> np.ndarray[Any, Any]:
         """Read chunks through handles of their files, so that what is read is what was looked at."""
-        keys = map(self._key, _indices(box, self._files))
+        keys = map(self._key, _indices(box, self.files))
         with held_chunks(self._location, keys, self._largest) as found:
             # Below the files lies an empty store: without it, tensorstore takes for an absent chunk the file before it.
             layers: list[dict[str, Any]] = [{"base": {"driver": "memory"}}]
@@ -167,7 +189,11 @@ class _ZarrReader:
         self.shape = tuple(self._array.shape)
         self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
         self.chunks = tuple(self._array.chunks)
-        store.largest = _largest_file(self._array.shards or self._array.chunks, self.dtype)
+        self.files = tuple(self._array.shards or self._array.chunks)
+        store.largest = _largest_file(self.files, self.dtype)
+
+    def key(self, index: tuple[int, ...]) -> str:
+        return str(self._array.metadata.encode_chunk_key(index))
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         try:
