@@ -13,6 +13,7 @@ after the network is that of bioimageio.core, tile by tile, with the statistics 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -295,14 +296,19 @@ def _value(measure: Measure, channels: list[dict[str, Any]], at: int) -> list[fl
 
 
 @lru_cache(maxsize=2)
-def _statistics(path: str) -> dict[str, list[list[float]]]:
+def _statistics(path: str, _: tuple[int, int]) -> dict[str, list[list[float]]]:
+    """Read a file once a process, as long as it is the same: workers that stay may see a run that begins anew."""
     with open(path, encoding="utf-8") as file:
         return dict(json.load(file))
 
 
 def _values(work: Inference, run: Run, session: Session, samples: list[int]) -> dict[Any, Any]:
     """The measures of a batch of samples, as arrays over batch and channel."""
-    known = _statistics(run.path(STATISTICS)) if session.measures else {}
+    known: dict[str, list[list[float]]] = {}
+    if session.measures:
+        path = run.path(STATISTICS)
+        status = os.stat(path)
+        known = _statistics(path, (status.st_ino, status.st_mtime_ns))
     found = {}
     for measure in session.measures:
         rows = known[_name(measure)]

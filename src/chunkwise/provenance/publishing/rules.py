@@ -50,18 +50,8 @@ PUBLISHED: Final = frozenset(
     {
         *("id", "command", "parameters", "inputs", "outputs", "software", "start", "end", "status", "error", "plan"),
         *("blocks", "workers", "cluster", "results", "galaxy", "build", "attempts"),
-        *(
-            "name",
-            "kind",
-            "location",
-            "identity",
-            "media_type",
-            "fingerprint",
-            "size",
-            "modified",
-            "description",
-            "checked",
-        ),
+        *("name", "kind", "location", "identity", "media_type", "fingerprint", "size", "modified", "description"),
+        "checked",
     }
 )
 WITHHELD: Final = frozenset({"agent", "root"})
