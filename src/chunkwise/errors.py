@@ -14,6 +14,9 @@ class ChunkwiseError(Exception):
 
     exit_code = 1
 
+    unread: tuple[str, ...] = ()
+    """Objects of an array that could not be read, by their addresses."""
+
 
 class InputError(ChunkwiseError):
     """The input or a parameter cannot be used; running again without a change fails again."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import zarr
 
 import made_stores
 from chunkwise.cli import main
+from killing import start, wait_for
 
 #: Every pass over blocks that segmentation with holes filled goes through.
 PHASES = ["rims", "holes", "join-holes", "label", "join", "write", "level-1"]
@@ -30,30 +28,6 @@ def words(tmp_path: Path) -> list[str]:
     array: Any = zarr.open_array(store / "0", mode="r+")
     array[...] = np.random.default_rng(0).integers(0, 5000, (300, 300))
     return ["segment", str(store), "--block", "16,16", "--shard", "32,32", "--fill-holes"]
-
-
-def start(words: list[str]) -> subprocess.Popen[bytes]:
-    """Start the command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "chunkwise.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-
-
-def lines(run: Path, phase: str) -> int:
-    """How many blocks of a phase the journal names."""
-    found = 0
-    for segment in (run / "journal").glob("*.jsonl"):
-        found += segment.read_bytes().count(b'"pass":"%s"' % phase.encode())
-    return found
-
-
-def wait_for(process: subprocess.Popen[bytes], run: Path, phase: str, more_than: int) -> bool:
-    """Wait until a phase has got so far; False where the process ended before."""
-    while lines(run, phase) <= more_than:
-        if process.poll() is not None:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 def test_the_driver_is_killed_in_every_phase(words: list[str], tmp_path: Path) -> None:

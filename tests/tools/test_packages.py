@@ -53,7 +53,14 @@ def test_containers_take_what_there_is_and_agree() -> None:
     assert copied == {line.split()[0] for line in section.splitlines()}
     assert all((ROOT / name).exists() for name in copied)
     # The build reads these.
-    assert {"pyproject.toml", "CMakeLists.txt", "models", PROJECT["project"]["readme"], *PROJECT["project"]["license-files"], "src"} <= copied
+    assert {
+        "pyproject.toml",
+        "CMakeLists.txt",
+        "models",
+        PROJECT["project"]["readme"],
+        *PROJECT["project"]["license-files"],
+        "src",
+    } <= copied
     base = re.search(r"^FROM (\S+)$", docker, re.M)
     assert base is not None
     assert f"From: {base.group(1)}" in apptainer

@@ -109,6 +109,8 @@ class _Report:
     results: list[tuple[int, Any]]
     failures: tuple[tuple[int, str], ...] = ()
     """Blocks that failed, each with its sentence."""
+    unread: tuple[str, ...] = ()
+    """Objects that could not be read."""
 
 
 def map_pass(
@@ -163,6 +165,7 @@ def map_pass(
     _begin(run, name, count, grid, "unit" if units else "block")
     progress = Progress(name, count, voxels, int(done.sum()), executor.note)
     failures: list[tuple[int, str]] = []
+    unread: set[str] = set()
     left = np.flatnonzero(~done)
     size = _batch_size(len(left), executor.workers)
     # Made as they are sent: a list of all of them would be the driver's largest.
@@ -170,9 +173,10 @@ def map_pass(
     for report in _results(executor, _map_batch, calls, failures):
         _note(report, workers)
         failures += report.failures
+        unread.update(report.unread)
         data.update((block, value) for block, value in report.results if value is not None)
         progress.advance(len(report.results))
-    _raise_failures(name, failures, count)
+    _raise_failures(name, failures, count, unread)
     return data
 
 
@@ -225,9 +229,11 @@ def reduce_pass(
     journal = _begin(run, name, len(groups), grid, "volume")
     begin = time.time()
     failures: list[tuple[int, str]] = []
+    unread: set[str] = set()
     for report, group, summary in _results(executor, _reduce_batch, calls, failures):
         _note(report, workers)
         failures += report.failures
+        unread.update(report.unread)
         if not report.results:
             continue
         summaries[group] = combine(summaries[group], summary) if group in summaries else summary
@@ -236,7 +242,7 @@ def reduce_pass(
         if waiting[group] == 0:
             values[group] = finish(group, summaries.pop(group))
             journal.append(name, group, begin, time.time(), data=values[group])
-    _raise_failures(name, failures, total)
+    _raise_failures(name, failures, total, unread)
     return values
 
 
@@ -284,16 +290,18 @@ def _note(report: _Report, workers: Workers | None) -> None:
         workers.add(report)
 
 
-def _raise_failures(name: str, failures: list[tuple[int, str]], count: int) -> None:
+def _raise_failures(name: str, failures: list[tuple[int, str]], count: int, unread: set[str]) -> None:
     if not failures:
         return
     failures.sort()
     words = "; ".join(f"block {block}: {sentence.rstrip('.')}" for block, sentence in failures[:NAMED])
     more = f"; and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
-    raise ResumableError(
+    error = ResumableError(
         f"{len(failures)} of {count} blocks failed in the pass '{name}' ({words}{more}). The other blocks are done: "
         "mend the cause and run the same command again to go on."
     )
+    error.unread = tuple(sorted(unread))
+    raise error
 
 
 def _batch_size(count: int, workers: int) -> int:
@@ -312,6 +320,7 @@ def _map_batch(
     journal = _segment(run.journal, run.hash)
     results: list[tuple[int, Any]] = []
     failures: list[tuple[int, str]] = []
+    unread: set[str] = set()
     rest: list[int] = []
     for position, block in enumerate(blocks):
         if position and deadline.is_past():
@@ -325,10 +334,11 @@ def _map_batch(
         except ChunkwiseError as caught:
             journal.append(name, block, begin, time.time(), error=str(caught))
             failures.append((block, str(caught)))
+            unread.update(caught.unread)
             continue
         journal.append(name, block, begin, time.time(), result.objects, result.data)
         results.append((block, result.data))
-    report = _report(journal.worker, results, failures)
+    report = _report(journal.worker, results, failures, unread)
     return Unfinished(report, (function, context, run, name, rest)) if rest else report
 
 
@@ -344,6 +354,7 @@ def _reduce_batch(
     summary: Any = None
     results: list[tuple[int, Any]] = []
     failures: list[tuple[int, str]] = []
+    unread: set[str] = set()
     rest: Sequence[int] = ()
     for position, block in enumerate(blocks):
         if position and deadline.is_past():
@@ -355,16 +366,17 @@ def _reduce_batch(
             raise
         except ChunkwiseError as caught:
             failures.append((block, str(caught)))
+            unread.update(caught.unread)
             continue
         summary = combine(summary, found) if results else found
         results.append((block, None))
-    done = (_report(worker, results, failures), group, summary)
+    done = (_report(worker, results, failures, unread), group, summary)
     return Unfinished(done, (function, combine, context, run, group, rest)) if rest else done
 
 
-def _report(worker: str, results: list[tuple[int, Any]], failures: list[tuple[int, str]]) -> _Report:
+def _report(worker: str, results: list[tuple[int, Any]], failures: list[tuple[int, str]], unread: set[str]) -> _Report:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return _Report(worker, _peak_rss(), usage.ru_utime + usage.ru_stime, results, tuple(failures))
+    return _Report(worker, _peak_rss(), usage.ru_utime + usage.ru_stime, results, tuple(failures), tuple(unread))
 
 
 def _peak_rss() -> int:

@@ -6,6 +6,7 @@ The run directory holds::
     begun.json     what the record says already; while it is there without a record of its own, the run has no end
     manifest.tsv.gz  the objects of the store with their sha256
     plan.json      what is computed from what; constant size whatever the number of blocks
+    inputs.json    what the objects that are read were like when the run began; of bounded size, too
     journal/       the one log, a segment a process
     scratch/       what passes hand on to each other; removed when the run is complete
 
@@ -37,7 +38,7 @@ from chunkwise.storage.location import Location
 from chunkwise.storage.manifest import FILE_NAME
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["BEGUN", "PLAN", "RECORD", "Plan", "Run"]
+__all__ = ["BEGUN", "INPUTS", "PLAN", "RECORD", "Plan", "Run"]
 
 #: The run record in the run directory; unless it says that the run failed, the run is complete.
 RECORD = "record.json"
@@ -47,6 +48,9 @@ BEGUN = "begun.json"
 
 #: What is computed from what.
 PLAN = "plan.json"
+
+#: What the objects that are read were like when the run began.
+INPUTS = "inputs.json"
 
 #: Lines of the journal whose objects are looked at together.
 TOGETHER = 64
@@ -183,6 +187,38 @@ class Run:
         """Folder of the journal."""
         return os.path.join(self.folder, "journal")
 
+    def note_inputs(self, content: dict[str, Any]) -> None:
+        """Note what the inputs are like, so that the run is not gone on with when they are others."""
+        put_object(self.folder, INPUTS, json_bytes(content))
+
+    def noted_inputs(self) -> Any:
+        """What was noted of the inputs; None where nothing was, because no block was begun.
+
+        Raises
+        ------
+        InputError
+            If the run was begun by a chunkwise that did not note it, or the note is damaged.
+        """
+        path = self.path(INPUTS)
+        try:
+            with open(path, "rb") as file:
+                return json.load(file)
+        except FileNotFoundError:
+            if not os.path.isdir(self.journal):
+                return None
+            raise InputError(
+                f"{self.folder} does not say what its input was like when the run began, as an earlier chunkwise did "
+                f"not, so that nobody can tell whether it still is the same; remove {self.remains} to begin anew."
+            ) from None
+        except ValueError:
+            raise InputError(f"{path} is damaged; remove {self.remains} to begin anew.") from None
+
+    @property
+    def remains(self) -> str:
+        """What has to be removed for the run to begin anew, in words."""
+        grown = self.store.address
+        return self.folder if os.path.dirname(grown) == self.folder else f"{self.folder} and {grown}"
+
     def path(self, key: str) -> str:
         """Where a file that only passes need lies: its key begins with ``scratch/``."""
         return os.path.join(self.folder, key)
@@ -295,7 +331,7 @@ class Run:
         """Empty the run directory of what a run puts there; whatever else somebody keeps in it stays."""
         for name in ("journal", "scratch", "cluster", "array"):
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
-        for name in (RECORD, BEGUN, FILE_NAME, PLAN, CLAIM):
+        for name in (RECORD, BEGUN, FILE_NAME, INPUTS, PLAN, CLAIM):
             with suppress(OSError):
                 os.unlink(os.path.join(self.folder, name))
         with suppress(OSError):

@@ -76,8 +76,9 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.passes import Workers
     from chunkwise.blocks.run import Plan
     from chunkwise.cluster.resources import find_resources
+    from chunkwise.commands.inputs import Input, Inputs
     from chunkwise.commands.labels import check_labels, reading_grid
-    from chunkwise.commands.reports import earlier_records, finish_run, record_inputs, start_run, working
+    from chunkwise.commands.reports import earlier_records, finish_run, start_run, working
     from chunkwise.commands.stores import check_small_outputs
     from chunkwise.ngff.match import check_same_grid
     from chunkwise.ngff.volumes import select
@@ -106,8 +107,12 @@ def run(args: argparse.Namespace) -> int:
     for name in ("truth", "predicted", "table", "html", "pictures"):
         del recorded[name]  # what goes in and out, no parameters
     recorder = Recorder("compare", recorded)
-    inputs = record_inputs(
-        recorder, [("truth", opened[0], truth.level.path), ("predicted", opened[1], predicted.level.path)]
+    inputs = Inputs(
+        recorder,
+        [
+            Input("truth", opened[0], truth.level.path, (truth.source,)),
+            Input("predicted", opened[1], predicted.level.path, (predicted.source,)),
+        ],
     )
     # Thresholds and share do not change what blocks hand on: another choice goes on from the same journal.
     parameters = {name: recorded[name] for name in ("level", "time", "region")}
@@ -117,12 +122,12 @@ def run(args: argparse.Namespace) -> int:
         "unit": list(grid.unit),
         "block": list(grid.block),
     }
-    plan = Plan("compare", inputs, parameters, layout)
+    plan = Plan("compare", inputs.plan, parameters, layout)
     under_way = start_run(args, plan)
     names = [side.image.name for side in opened]
     earlier, workers = earlier_records(*(side.records for side in opened)), Workers()
-    with working(under_way, recorder, plan, workers, len(earlier)) as attempts:
-        content = _compare(args, compared, thresholds, under_way, workers, resources, names)
+    with working(under_way, recorder, plan, workers, len(earlier), inputs) as attempts:
+        content = _compare(args, compared, thresholds, under_way, workers, resources, names, inputs)
     pooled = content["pooled"]
     for name in ("objects", "mean_average_precision", "splits", "merges"):
         recorder.result(name, pooled[name])
@@ -157,6 +162,7 @@ def _compare(
     workers: Any,
     resources: Any,
     names: list[str],
+    inputs: Any,
 ) -> dict[str, Any]:
     """Do the work, and write what was asked for: all of it, or nothing."""
     from chunkwise.cluster.start import open_executor
@@ -175,6 +181,7 @@ def _compare(
             form = "parquet" if args.table.lower().endswith(".parquet") else "tsv"
             write = stack.enter_context(open_table(os.path.abspath(args.table), form, COLUMNS)).write
         tallies = compare(compared, executor, under_way, workers, thresholds, args.share, write)
+        inputs.check()
     first = compared.truth.first_time
     times = [{"t": first + volume, **scores(tally, thresholds)} for volume, tally in enumerate(tallies)]
     content: dict[str, Any] = {

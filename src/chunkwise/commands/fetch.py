@@ -138,7 +138,8 @@ def _to_zarr(
     recorded |= {"block": list(grid.block), "shard": list(shard)}
     labels = image.kind == "labels"
     size = _bytes_of(selection, sources)
-    writer = StoreWriter("fetch", args, site, opened, selection, recorded, grid, image.name or "image", size, labels)
+    name = image.name or "image"
+    writer = StoreWriter("fetch", args, site, opened, selection, recorded, grid, name, size, labels, sources)
     output = OutputImage(
         name=writer.name,
         axes=image.axes,
@@ -169,8 +170,9 @@ def _to_tiff(
     recorded: dict[str, Any],
     resources: Any,
 ) -> str:
+    from chunkwise.commands.inputs import Input, Inputs
     from chunkwise.commands.places import check_size
-    from chunkwise.commands.reports import earlier_records, record_inputs, write_reports
+    from chunkwise.commands.reports import earlier_records, write_reports
     from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
     from chunkwise.provenance.files import describe_file
     from chunkwise.provenance.record import Recorder
@@ -184,7 +186,7 @@ def _to_tiff(
     check_output_file(args.output)
     output = os.path.abspath(args.output)
     recorder = Recorder("fetch", recorded)
-    record_inputs(recorder, [("image", opened, selection.level.path)])
+    inputs = Inputs(recorder, [Input("image", opened, selection.level.path, sources)])
     spatial = tuple(n for n, axis in zip(selection.level.chunks, image.axes, strict=True) if axis.type == "space")
     cut = TiffCut(
         name=image.name or "image",
@@ -195,7 +197,8 @@ def _to_tiff(
         translation=selection.translation,
         chunks=spatial,
     )
-    write_ome_tiff(output, cut, resources.memory_per_worker // 8, resources.workers)
+    with inputs.held():
+        write_ome_tiff(output, cut, resources.memory_per_worker // 8, resources.workers, inputs.check)
     description = {
         "shape": list(cut.shape),
         "dtype": dtype,

@@ -83,8 +83,9 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.passes import Workers
     from chunkwise.blocks.run import Plan
     from chunkwise.cluster.resources import find_resources
+    from chunkwise.commands.inputs import Input, Inputs
     from chunkwise.commands.labels import check_labels, reading_grid
-    from chunkwise.commands.reports import earlier_records, finish_run, record_inputs, start_run, working
+    from chunkwise.commands.reports import earlier_records, finish_run, start_run, working
     from chunkwise.commands.stores import check_small_outputs
     from chunkwise.ngff.match import match_image, select_channels
     from chunkwise.ngff.volumes import select
@@ -104,14 +105,14 @@ def run(args: argparse.Namespace) -> int:
     if image is None and (args.region or args.channel):
         raise InputError("--region and --channel choose voxels of the image; give it with --image.")
     selection = select(labels.image, args.level, None, _time_of_labels(args, labels.image, image), None)
-    inputs: list[tuple[str, Any, str]] = [("labels", labels, selection.level.path)]
+    read = [Input("labels", labels, selection.level.path, (selection.source,))]
     sources: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
     if image is not None:
         channels = select_channels(image.image, args.channel)
         level, sources = match_image(image.image, selection, args.region, args.time, channels)
         names = _names(image.image, channels)
-        inputs.append(("image", image, level.path))
+        read.append(Input("image", image, level.path, sources))
     check_output_file(args.output)
     check_small_outputs(args, "dictionary", "reference", "crate", "record")
 
@@ -145,11 +146,11 @@ def run(args: argparse.Namespace) -> int:
     for name in ("labels", "dictionary"):
         del recorded[name]  # what goes in and out, no parameters
     recorder = Recorder("measure", recorded)
-    prints = record_inputs(recorder, inputs)
+    inputs = Inputs(recorder, read)
     spread = {"workers", "memory", "block", "format"}
     plan = Plan(
         operation="measure",
-        inputs=prints,
+        inputs=inputs.plan,
         parameters={name: value for name, value in recorded.items() if name not in spread},
         layout={
             "shape": list(measured.grid.shape),
@@ -162,8 +163,8 @@ def run(args: argparse.Namespace) -> int:
     under_way = start_run(args, plan)
     wanted = table_columns(measured.objects, properties)
     earlier, workers = earlier_records(labels.records, image.records if image else ()), Workers()
-    with working(under_way, recorder, plan, workers, len(earlier)) as attempts:
-        count, too_large = _measure(measured, resources, under_way, workers, output, form, wanted)
+    with working(under_way, recorder, plan, workers, len(earlier), inputs) as attempts:
+        count, too_large = _measure(measured, resources, under_way, workers, output, form, wanted, inputs)
         if args.dictionary:
             units = [axis.unit for axis in selection.spatial_axes]
             try:
@@ -189,12 +190,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(f"{count} object{'s' if count != 1 else ''}, {len(wanted)} columns in {args.output}")
     if image is not None:
-        print(f"  intensities of {', '.join(names)} from level {inputs[-1][2]} of {image.image.location.address}")
+        print(f"  intensities of {', '.join(names)} from level {read[-1].path} of {image.image.location.address}")
     return 0
 
 
 def _measure(
-    measured: Any, resources: Any, under_way: Any, workers: Any, output: str, form: str, wanted: Any
+    measured: Any, resources: Any, under_way: Any, workers: Any, output: str, form: str, wanted: Any, inputs: Any
 ) -> tuple[int, tuple[int, list[dict[str, Any]]]]:
     """Do the work and write the table; gives the number of objects, and those that were too large for memory."""
     from chunkwise.cluster.start import open_executor
@@ -214,6 +215,7 @@ def _measure(
                 left_out = rows[rows["not_measured"] == 1]
                 large += len(left_out)
                 named += [_named(measured, volume, row) for row in left_out[: NAMED - len(named)]]
+        inputs.check()
     return count, (large, named)
 
 

@@ -163,7 +163,9 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(told.get("model"), dict):
         recorded["model"] = " ".join(str(told["model"].get(name, "")) for name in ("id", "sha256")).strip()
     size = 4 * prod(source.shape) * source.volumes
-    writer = StoreWriter("objects", args, site, opened, selection, recorded, grid, "labels", size, labels=True)
+    writer = StoreWriter(
+        "objects", args, site, opened, selection, recorded, grid, "labels", size, True, (*channels.values(), *rays)
+    )
     workers = Workers()
     with (
         writer.writing(workers) as under_way,

@@ -156,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
     }
     del recorded["into_source"]
     size = source.volumes * prod(source.shape) * len(names) * {"float32": 4, "float16": 2, "uint8": 1}[args.dtype]
-    writer = StoreWriter("predict", args, site, opened, selection, recorded, grid, "maps", size, labels=False)
+    read = tuple(replace(source, channel=c) for group in channels for c in group)
+    writer = StoreWriter("predict", args, site, opened, selection, recorded, grid, "maps", size, False, read)
     output = OutputImage(
         name=writer.name,
         axes=axes,
@@ -194,6 +195,7 @@ def run(args: argparse.Namespace) -> int:
     workers = Workers()
     with writer.writing(workers) as under_way, open_executor(resources, count, under_way.folder, workers) as executor:
         notes = predict(work, executor, under_way, workers)
+        work.check_model()
         writer.complete(output)
     notes += _bounds(model)
     for note in notes:
@@ -397,4 +399,5 @@ def _about(model: Approved, weights: str, work: Any) -> dict[str, Any]:
         **({} if work.factors is None else {"rescaled_by": list(work.factors)}),
         "extended_to": [axis.extended for axis in work.axes],
         "left_out": list(work.session().left_out),
+        "checked": {"of": "sha256 of every file", "at": ["start", "each worker", "end"]},
     }

@@ -6,25 +6,21 @@ import argparse
 import hashlib
 import os
 import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
+from chunkwise.commands.inputs import ChangedError, Inputs
 from chunkwise.errors import InputError, PolicyError
-from chunkwise.ngff.emptiness import say_empty, share_of
-from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.closing import Attempts, recording
 from chunkwise.provenance.record import Recorder, RunRecord
-from chunkwise.reference import OpenedInput, Reference, describe
-from chunkwise.storage.fingerprint import fingerprint
+from chunkwise.reference import Reference
 from chunkwise.storage.outputs import write_atomically
-from chunkwise.storage.share import Share
 from chunkwise.storage.writer import json_bytes
 
-__all__ = ["add_reports", "earlier_records", "finish_run", "record_inputs", "start_run", "working", "write_reports"]
+__all__ = ["add_reports", "earlier_records", "finish_run", "start_run", "working", "write_reports"]
 
 
 def add_reports(group: Any, name: str) -> None:
@@ -37,63 +33,6 @@ def add_reports(group: Any, name: str) -> None:
         metavar="DIR",
         help=f"where plan, journal and scratch files go; an unfinished run goes on from there (default: {name}.run)",
     )
-
-
-def record_inputs(recorder: Recorder, inputs: Sequence[tuple[str, OpenedInput, str]]) -> dict[str, Any]:
-    """Note what a run reads.
-
-    Parameters
-    ----------
-    recorder : Recorder
-        Of the run.
-    inputs : sequence of (str, OpenedInput, str)
-        The parameter, what was opened, and the path of the level that is read.
-
-    Returns
-    -------
-    dict
-        The ``inputs`` of the plan.
-
-    Raises
-    ------
-    InputError
-        If the reference that was given holds damaged run records: now, not when the work is done.
-    """
-    known = {}
-    for name, opened, path in inputs:
-        location = opened.image.location
-        try:
-            for record in opened.records:
-                RunRecord.from_dict(record)
-        except InputError as error:
-            raise InputError(f"The reference to {location.address} holds a damaged run record: {error}") from None
-        mark = fingerprint(location, "none", ("", path))
-        share = share_of(opened.image, path)
-        _say_share(name, opened, path, share)
-        recorder.input(
-            name,
-            opened.image.kind,
-            location,
-            fingerprint=opened.reference.fingerprint if opened.reference else mark,
-            description=describe(opened.image) | _told_share(share) | carried_by(location),
-        )
-        known[name] = {"array": location.child(path).address, "fingerprint": mark}
-    return known
-
-
-def _told_share(share: Share | None) -> dict[str, Any]:
-    """What the record says of the chunks of the level that is read."""
-    if share is None:
-        return {}
-    return {"chunks_found": share.found, "chunks_looked_for": share.looked_for, "chunks": share.total}
-
-
-def _say_share(name: str, opened: OpenedInput, path: str, share: Share | None) -> None:
-    empty = say_empty(opened.image, path, share)
-    if empty is not None:
-        print(f"WARNING: {empty}", file=sys.stderr)
-    elif share is not None and share.found < share.looked_for:
-        print(f"note: {name}, level {path}: {share.sentence}; the others are the fill value.", file=sys.stderr)
 
 
 def start_run(args: argparse.Namespace, plan: Plan) -> Run:
@@ -109,7 +48,9 @@ def start_run(args: argparse.Namespace, plan: Plan) -> Run:
 
 
 @contextmanager
-def working(run: Run, recorder: Recorder, plan: Plan, workers: Workers, earlier: int) -> Iterator[Attempts]:
+def working(
+    run: Run, recorder: Recorder, plan: Plan, workers: Workers, earlier: int, inputs: Inputs
+) -> Iterator[Attempts]:
     """Hold the run against a second one; what would fail again leaves nothing behind but its record.
 
     Parameters
@@ -118,6 +59,8 @@ def working(run: Run, recorder: Recorder, plan: Plan, workers: Workers, earlier:
         Of the run.
     earlier : int
         How many runs led to it.
+    inputs : Inputs
+        To be held to what they are; :meth:`Inputs.check` has to be called before the result gets its name.
 
     Yields
     ------
@@ -132,8 +75,13 @@ def working(run: Run, recorder: Recorder, plan: Plan, workers: Workers, earlier:
     hopeless: InputError | PolicyError | None = None
     with run.locked():
         try:
-            with recording(run, recorder, _told_plan(plan), workers, table=_table_name(earlier)) as attempts:
+            with (
+                inputs.held(run),
+                recording(run, recorder, _told_plan(plan), workers, table=_table_name(earlier)) as attempts,
+            ):
                 yield attempts
+        except ChangedError:
+            raise
         except (InputError, PolicyError) as error:
             hopeless = error
     # The lock lies in the directory, so that it has to go first.

@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -17,12 +17,12 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.resources import Resources
+from chunkwise.commands.inputs import ChangedError, Input, Inputs
 from chunkwise.commands.places import find_place, set_aside
-from chunkwise.commands.reports import record_inputs
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.ngff.layout import OutputImage, write_documents
 from chunkwise.ngff.read import open_image
-from chunkwise.ngff.volumes import Selection
+from chunkwise.ngff.volumes import Selection, VolumeSource
 from chunkwise.provenance.closing import recording
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, make_reference
@@ -97,6 +97,8 @@ class StoreWriter:
         Bytes of the full resolution before compression.
     labels : bool
         Whether it is a label image.
+    sources : sequence of VolumeSource, optional
+        What is read where that is more than the selection, which is of one channel.
     """
 
     def __init__(
@@ -111,16 +113,17 @@ class StoreWriter:
         default_name: str,
         size: int,
         labels: bool,
+        sources: Sequence[VolumeSource] = (),
     ) -> None:
         self.name = default_name
         self._args, self._opened, self._selection, self._grid = args, opened, selection, grid
         source = selection.source
         self.recorder = Recorder(command, parameters)
-        inputs = record_inputs(self.recorder, [("image", opened, selection.level.path)])["image"]
+        self._inputs = Inputs(self.recorder, [Input("image", opened, selection.level.path, sources or (source,))])
         spread = {"workers", "memory", "block", "shard"}
         self._plan = Plan(
             operation=command,
-            inputs=inputs,
+            inputs=self._inputs.plan["image"],
             parameters={key: value for key, value in parameters.items() if key not in spread},
             layout={
                 "shape": list(source.shape),
@@ -165,15 +168,20 @@ class StoreWriter:
         try:
             with self._run.locked():
                 try:
-                    with recording(
-                        self._run,
-                        self.recorder,
-                        self._told_plan(),
-                        workers,
-                        table=self._table_name,
-                        output=self.location.address,
-                    ) as self._attempts:
+                    with (
+                        self._inputs.held(self._run, remove=workspace is not None),
+                        recording(
+                            self._run,
+                            self.recorder,
+                            self._told_plan(),
+                            workers,
+                            table=self._table_name,
+                            output=self.location.address,
+                        ) as self._attempts,
+                    ):
                         yield self._run
+                except ChangedError:
+                    raise
                 except (InputError, PolicyError):
                     self._run.abandon()
                     raise
@@ -188,7 +196,8 @@ class StoreWriter:
         return {"hash": self._plan.hash} | {key: layout[key] for key in ("shape", "block", "unit", "shard")}
 
     def complete(self, output: OutputImage) -> None:
-        """Write the metadata, and give the store its final name."""
+        """Write the metadata, and give the store its final name, if the input is what it was when the run began."""
+        self._inputs.check()
         documents = write_documents(self._run.store, output)
         self._objects = documents + self._run.stored_objects()
         if self._place.workspace:

@@ -13,6 +13,7 @@ after the network is that of bioimageio.core, tile by tile, with the statistics 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +27,7 @@ from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
 from chunkwise.models.network import Reach
-from chunkwise.models.package import Package, Tensor
+from chunkwise.models.package import Package, Tensor, digest_of
 from chunkwise.models.rescale import Rescaled, back_on_voxels, box_around, rescaled_shape
 from chunkwise.models.session import Measure, Session, open_session
 from chunkwise.models.statistics import Quantile, Samples, measure_samples
@@ -111,6 +112,20 @@ class Inference:
         maps = sum(session.run(arrays, values)[index].shape[1] for index in self.outputs)
         if maps != self.output.n_volumes // self.times:
             raise InputError(f"{package.name} gives {maps} maps, and its description says another number.")
+
+    def check_model(self) -> None:
+        """Make sure that the model's files are those that every worker found when it loaded them.
+
+        Raises
+        ------
+        InputError
+            If they changed since.
+        """
+        if digest_of(self.path) != self.sha256:
+            raise InputError(
+                f"The files of the model at {self.path} changed during the run, so that the result may come from two "
+                "models; nothing of it is kept: give the same command again to begin anew."
+            )
 
     def session(self) -> Session:
         """The model, loaded once a process."""
@@ -281,14 +296,19 @@ def _value(measure: Measure, channels: list[dict[str, Any]], at: int) -> list[fl
 
 
 @lru_cache(maxsize=2)
-def _statistics(path: str) -> dict[str, list[list[float]]]:
+def _statistics(path: str, _: tuple[int, int]) -> dict[str, list[list[float]]]:
+    """Read a file once a process, as long as it is the same: workers that stay may see a run that begins anew."""
     with open(path, encoding="utf-8") as file:
         return dict(json.load(file))
 
 
 def _values(work: Inference, run: Run, session: Session, samples: list[int]) -> dict[Any, Any]:
     """The measures of a batch of samples, as arrays over batch and channel."""
-    known = _statistics(run.path(STATISTICS)) if session.measures else {}
+    known: dict[str, list[list[float]]] = {}
+    if session.measures:
+        path = run.path(STATISTICS)
+        status = os.stat(path)
+        known = _statistics(path, (status.st_ino, status.st_mtime_ns))
     found = {}
     for measure in session.measures:
         rows = known[_name(measure)]

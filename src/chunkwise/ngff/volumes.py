@@ -9,7 +9,7 @@ import numpy as np
 
 from chunkwise.errors import InputError
 from chunkwise.ngff.model import Axis, Image, Level
-from chunkwise.storage.arrays import Box, open_array
+from chunkwise.storage.arrays import Box, open_array, unreadable_objects
 from chunkwise.storage.location import Location
 
 __all__ = ["Selection", "VolumeSource", "parse_region", "parse_time", "select"]
@@ -50,19 +50,32 @@ class VolumeSource:
         ndarray
             With the spatial axes only, C-contiguous, in native byte order.
         """
+        stored = self._stored(slice(volume, volume + 1), box)
+        try:
+            data = open_array(self.array).read(stored)
+        except InputError as error:
+            error.unread = unreadable_objects(self.array, stored)
+            raise
+        drop = tuple(slice(None) if axis in "zyx" else 0 for axis in self.axes)
+        return np.ascontiguousarray(data[drop])
+
+    @property
+    def stored(self) -> Box:
+        """The box of the stored array, all axes, in which all that can be read lies."""
+        return self._stored(slice(0, self.volumes), self.bounds)
+
+    def _stored(self, volumes: slice, box: Box) -> Box:
         full, spatial = [], 0
         for axis in self.axes:
             if axis == "t":
-                full.append(slice(self.first_time + volume, self.first_time + volume + 1))
+                full.append(slice(self.first_time + volumes.start, self.first_time + volumes.stop))
             elif axis == "c":
                 full.append(slice(self.channel, self.channel + 1))
             else:
                 start = self.origin[spatial]
                 full.append(slice(start + box[spatial].start, start + box[spatial].stop))
                 spatial += 1
-        data = open_array(self.array).read(tuple(full))
-        drop = tuple(slice(None) if axis in "zyx" else 0 for axis in self.axes)
-        return np.ascontiguousarray(data[drop])
+        return tuple(full)
 
     @property
     def bounds(self) -> Box:

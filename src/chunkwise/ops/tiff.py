@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -71,7 +71,9 @@ def tiff_type(dtype: str) -> str:
     return {"bool": "uint8", "float16": "float32"}.get(dtype, dtype)
 
 
-def write_ome_tiff(path: str, cut: TiffCut, memory: int, workers: int = 1) -> None:
+def write_ome_tiff(
+    path: str, cut: TiffCut, memory: int, workers: int = 1, check: Callable[[], None] = lambda: None
+) -> None:
     """Write the file under a temporary name, and give it its own when all of it is there.
 
     Parameters
@@ -84,6 +86,8 @@ def write_ome_tiff(path: str, cut: TiffCut, memory: int, workers: int = 1) -> No
         Bytes that the pixels in memory may take, about.
     workers : int
         Threads that compress.
+    check : callable
+        Called when all is written, before the file gets its name.
 
     Raises
     ------
@@ -112,6 +116,7 @@ def write_ome_tiff(path: str, cut: TiffCut, memory: int, workers: int = 1) -> No
                 metadata=_metadata(cut),
             )
         _name_by_content(temporary)
+        check()
 
 
 def _name_by_content(path: str) -> None:

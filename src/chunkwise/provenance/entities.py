@@ -184,6 +184,13 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
         for name, value in facts.items()
         if value not in (None, "", [], {})
     ]
+    if resource.checks is not None:
+        # Several runs may have read it, each with checks of its own.
+        mark = f"{identifier}-checked-{quote(resource.checks, safe='')}"
+        checks = [graph.value(mark, "checked while it was read", resource.checks)]
+        if identifier in graph:
+            graph.link(identifier, "additionalProperty", checks)
+        properties += checks
     return graph.add(
         identifier,
         "Dataset" if store else "File",

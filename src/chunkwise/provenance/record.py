@@ -14,7 +14,7 @@ import platform
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -223,6 +223,10 @@ class Recorder:
         """Name something that the run reads; ``known`` are further fields of :class:`Resource`."""
         self._inputs.append(make_resource(name, kind, location, known))
         return self._inputs[-1]
+
+    def checked(self, number: int, **known: Json) -> None:
+        """Note of an input, by its number, how it was held to stay the same."""
+        self._inputs[number] = replace(self._inputs[number], checked=plain(known, "checked"))
 
     def output(self, name: str, kind: str, location: Location | Path | str, **known: Any) -> Resource:
         """Name something that the run wrote; ``known`` are further fields of :class:`Resource`.

@@ -87,6 +87,22 @@ class Resource:
     """ISO 8601 with time zone."""
     description: dict[str, Json] = field(default_factory=dict)
     """Such as shape, axes, scale, units, dtype, levels."""
+    checked: dict[str, Json] | None = None
+    """Of what a run read: by what it was held to stay the same in this very run; see :meth:`checks`."""
+
+    @property
+    def checks(self) -> str | None:
+        """By what it was held to stay the same in the run that read it, in words; None where that is not known."""
+        if self.checked is None:
+            return None
+        mark = {"compared": "fingerprint compared", "handed on": "fingerprint handed on by a reference, not compared"}
+        first = mark.get(str(self.checked.get("fingerprint")), "fingerprint taken")
+        objects, compared, of = (self.checked.get(key) for key in ("objects", "compared", "of"))
+        when = self.checked.get("at")
+        at = ", ".join(map(str, when)) if isinstance(when, list) else ""
+        if not of:
+            return f"{first}; its {objects} objects not compared"
+        return f"{first}; {of} of {compared} of {objects} objects compared ({at})"
 
     @property
     def short_name(self) -> str:
@@ -128,6 +144,7 @@ class Resource:
             size=optional_size(entry, "size", what),
             modified=optional_text(entry, "modified", what),
             description=optional_object(entry, "description", what) or {},
+            checked=optional_object(entry, "checked", what),
         )
         if resource.kind not in KINDS:
             raise InputError(f"{what} has the kind '{resource.kind}', which has to be one of {', '.join(KINDS)}.")

@@ -12,8 +12,9 @@ from chunkwise.blocks.progress import Progress
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.files import open_file
 from chunkwise.provenance.attachments import read_manifest
-from chunkwise.provenance.claims import Claim
-from chunkwise.reference import resolve_named
+from chunkwise.provenance.claims import Claim, claim_of
+from chunkwise.provenance.resource import make_resource
+from chunkwise.reference import Reference, resolve_named
 from chunkwise.site import Site
 from chunkwise.storage.dandi import DANDI, dandi_checksum
 from chunkwise.storage.fingerprint import documents_digest, fingerprint
@@ -22,7 +23,7 @@ from chunkwise.storage.location import Location, resolve
 from chunkwise.storage.manifest import FILE_NAME, Difference, Manifest
 from chunkwise.storage.objects import is_about, object_keys, read_objects
 
-__all__ = ["Outcome", "choose", "places_of", "survey", "verify"]
+__all__ = ["Outcome", "choose", "is_as_claimed", "places_of", "survey", "verify"]
 
 #: What of a store was held against the fingerprint, by its level.
 COVERS = {
@@ -185,6 +186,32 @@ def _verify(
         before = before or _beside(claim, location, site, typed)
         difference = None if before is None else before.compare(now)
     return Outcome(claim, "same" if same else "changed", "", objects, size, difference, found, checksums)
+
+
+def is_as_claimed(reference: Reference, location: Location, until: float) -> bool:
+    """Whether a store is what its reference says, by a fingerprint for which no object is read.
+
+    Parameters
+    ----------
+    reference : Reference
+        With a fingerprint of level ``metadata`` or ``stat``.
+    location : Location
+        Of the store.
+    until : float
+        Time of :func:`time.monotonic` at which it is given up.
+
+    Raises
+    ------
+    InputError
+        If the fingerprint is none that chunkwise makes, or the store cannot be listed.
+    LateError
+        If the time is over.
+    """
+    known = {"root": reference.root, "fingerprint": reference.fingerprint, "description": reference.description}
+    claim = claim_of(make_resource("image", reference.kind, reference.place, known), "what the reference refers to")
+    if claim.level == "metadata":
+        return _documents(claim, location) == claim.value
+    return bool(fingerprint(location, "stat", until=until)["value"] == claim.value)
 
 
 def survey(location: Location, dandi: bool = False) -> tuple[Manifest, dict[str, str]]:

@@ -21,7 +21,7 @@ from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
 
-__all__ = ["ArrayReader", "Box", "open_array"]
+__all__ = ["ArrayReader", "Box", "open_array", "unreadable_objects"]
 
 Box = tuple[slice, ...]
 
@@ -37,7 +37,10 @@ class ArrayReader(Protocol):
     chunks: tuple[int, ...]
     """What is read at once: the inner chunks of a sharded array."""
     files: tuple[int, ...]
-    """What lies in one file: the shards of a sharded array, else its chunks."""
+    """Of what lies in one file or object: the shards of a sharded array."""
+
+    def key(self, index: tuple[int, ...]) -> str:
+        """Give the key of the file of an index, counted in :attr:`files`."""
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         """Read a box given by slices with start and stop, one an axis.
@@ -49,9 +52,6 @@ class ArrayReader(Protocol):
         ResumableError
             If the array's server does not answer.
         """
-
-    def key(self, index: tuple[int, ...]) -> str:
-        """Key of the file of an index, counted in ``files``."""
 
 
 def open_array(location: Location) -> ArrayReader:
@@ -67,6 +67,21 @@ def open_array(location: Location) -> ArrayReader:
         If its server does not answer.
     """
     return _open_array(location, None if location.is_url else _signature(location.address))
+
+
+def unreadable_objects(location: Location, box: Box) -> tuple[str, ...]:
+    """Say which of the chunks, or shards, that a box lies in cannot be read, by their addresses."""
+    reader, found = open_array(location), []
+    for index in _indices(box, reader.files):
+        part = tuple(
+            slice(max(i * n, b.start), min((i + 1) * n, b.stop))
+            for i, n, b in zip(index, reader.files, box, strict=True)
+        )
+        try:
+            reader.read(part)
+        except ChunkwiseError:
+            found.append(f"{location.address}/{reader.key(index)}")
+    return tuple(found)
 
 
 def _signature(folder: str) -> tuple[int, int] | None:

@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from chunkwise.errors import InputError
 from chunkwise.storage.kv import read_key, tags_of
 from chunkwise.storage.location import Location
-from chunkwise.storage.objects import object_keys, object_status, read_objects
+from chunkwise.storage.objects import LateError, object_keys, object_status, read_objects
 
 __all__ = [
     "ALGORITHM",
@@ -88,6 +89,7 @@ def fingerprint(
     *,
     sample: int = SAMPLE,
     advance: Callable[[int], None] | None = None,
+    until: float | None = None,
 ) -> dict[str, Any]:
     """Fingerprint a store.
 
@@ -103,6 +105,8 @@ def fingerprint(
         Objects that level ``sample`` reads beside the metadata documents.
     advance : callable, optional
         Called with the number of objects whenever one of them is done.
+    until : float, optional
+        Time of :func:`time.monotonic` at which it is given up.
 
     Returns
     -------
@@ -116,6 +120,8 @@ def fingerprint(
         If objects cannot be read, or a store on a web server is asked for more than its metadata.
     PolicyError
         If an object is a symbolic link to what the policy does not allow.
+    LateError
+        If the time is over.
     """
     if level == "none":
         return {"level": "metadata", "algorithm": ALGORITHM, "value": documents_digest(location, paths)}
@@ -123,16 +129,18 @@ def fingerprint(
         raise InputError(f"{location.address} is on a web server, which cannot list it; use --fingerprint none.")
     if location.is_url and level == "sample":
         raise InputError(f"{location.address} is on S3, where sizes are not asked for; use --fingerprint stat or full.")
-    keys = object_keys(location)
-    value = manifest_digest(_counted(_values(location, level, keys, sample), len(keys), advance))
+    keys = object_keys(location, until=until)
+    value = manifest_digest(_counted(_values(location, level, keys, sample), len(keys), advance, until))
     found = {"level": level, "algorithm": ALGORITHM, "value": value}
     return found | ({"sample": sample} if level == "sample" else {})
 
 
 def _counted(
-    values: Iterator[tuple[str, str]], total: int, advance: Callable[[int], None] | None
+    values: Iterator[tuple[str, str]], total: int, advance: Callable[[int], None] | None, until: float | None
 ) -> Iterator[tuple[str, str]]:
     for value in values:
+        if until is not None and time.monotonic() > until:
+            raise LateError
         yield value
         if advance is not None:
             advance(total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -13,10 +14,14 @@ from chunkwise.files import hold, open_file
 from chunkwise.storage.kv import contents_of, list_keys
 from chunkwise.storage.location import Location
 
-__all__ = ["Seen", "is_about", "object_keys", "object_status", "read_objects"]
+__all__ = ["LateError", "Seen", "is_about", "object_keys", "object_status", "read_objects"]
 
 #: Bytes that are read and hashed at a time.
 PIECE = 2**20
+
+
+class LateError(Exception):
+    """There was no time to look at all objects."""
 
 
 class Seen(NamedTuple):
@@ -34,8 +39,10 @@ def is_about(key: str) -> bool:
     return posixpath.basename(key).startswith("ro-crate-")
 
 
-def object_keys(location: Location, *, about: bool = False) -> list[str]:
+def object_keys(location: Location, *, about: bool = False, until: float | None = None) -> list[str]:
     """List the objects of a store, sorted; those that only speak about it (``ro-crate-*``) with ``about`` alone.
+
+    ``until`` is a time of :func:`time.monotonic`, after which a folder is not listed any more.
 
     Raises
     ------
@@ -46,6 +53,8 @@ def object_keys(location: Location, *, about: bool = False) -> list[str]:
         If a folder is a symbolic link to what the policy does not allow.
     ResumableError
         If the server does not answer.
+    LateError
+        If the time is over.
     """
     if location.is_url:
         if location.s3 is None:
@@ -56,7 +65,11 @@ def object_keys(location: Location, *, about: bool = False) -> list[str]:
         keys = list_keys(location)
     else:
         try:
-            keys = list(_walk(location))
+            keys = []
+            for key in _walk(location):
+                keys.append(key)
+                if until is not None and time.monotonic() > until:
+                    raise LateError
         except OSError as error:
             raise _unreadable(error) from None
     for key in keys:

@@ -35,6 +35,7 @@ from chunkwise.provenance.publishing.blocks import FAILED, Neutral, publish_bloc
 from chunkwise.provenance.publishing.rules import (
     BLOCKS,
     BUILD,
+    CHECKED,
     DESCRIPTION,
     ENDINGS,
     FINGERPRINT,
@@ -180,6 +181,7 @@ def _resource(resource: Resource, neutral: Neutral) -> Resource:
         size=resource.size,
         modified=None if resource.modified is None else _time(resource.modified),
         description=_description(resource.description),
+        checked=None if resource.checked is None else through(resource.checked, CHECKED),
     )
 
 

@@ -26,10 +26,12 @@ from chunkwise.provenance.publishing.allowed import (
     versions,
     word,
 )
+from chunkwise.storage.stamp import KINDS
 
 __all__ = [
     "BLOCKS",
     "BUILD",
+    "CHECKED",
     "DESCRIPTION",
     "ENDINGS",
     "FINGERPRINT",
@@ -49,6 +51,7 @@ PUBLISHED: Final = frozenset(
         *("id", "command", "parameters", "inputs", "outputs", "software", "start", "end", "status", "error", "plan"),
         *("blocks", "workers", "cluster", "results", "galaxy", "build", "attempts"),
         *("name", "kind", "location", "identity", "media_type", "fingerprint", "size", "modified", "description"),
+        "checked",
     }
 )
 WITHHELD: Final = frozenset({"agent", "root"})
@@ -155,6 +158,13 @@ DESCRIPTION: Final[dict[str, Rule]] = {
     "axes": each(table(_AXIS)),
     "levels": each(table(_LEVEL)),
 }
+CHECKED: Final[dict[str, Rule]] = {
+    "fingerprint": word("taken", "compared", "handed on"),
+    "of": word(*KINDS.values()),
+    "objects": number,
+    "compared": number,
+    "at": each(word("start", "resume", "end")),
+}
 FINGERPRINT: Final[dict[str, Rule]] = {
     "level": word("metadata", "stat", "sample", "full"),
     "algorithm": word("sha256", "sha256-manifest"),
@@ -191,6 +201,7 @@ _MODEL: Final[dict[str, Rule]] = {
     **dict.fromkeys(("stride", "tile", "halo", "extended_to"), sizes),
     "reach": table({"before": sizes, "after": sizes}),
     "exact": truth,
+    "checked": table({"of": word("sha256 of every file"), "at": each(word("start", "each worker", "end"))}),
 }
 RESULTS: Final[dict[str, Rule]] = {
     "thresholds": sizes,
