@@ -13,6 +13,7 @@ from typing import Any
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.ngff.model import Image
 from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.closing import Attempts, recording
 from chunkwise.provenance.record import Recorder, RunRecord
@@ -70,10 +71,15 @@ def record_inputs(recorder: Recorder, inputs: Sequence[tuple[str, OpenedInput, s
             opened.image.kind,
             location,
             fingerprint=opened.reference.fingerprint if opened.reference else mark,
-            description=describe(opened.image) | carried_by(location),
+            description=describe(opened.image) | _remarks(opened.image) | carried_by(location),
         )
         known[name] = {"array": location.child(path).address, "fingerprint": mark}
     return known
+
+
+def _remarks(image: Image) -> dict[str, Any]:
+    """How the image departs from the specification, and how it was read: what was silent now is lost later."""
+    return {"remarks": [finding.line for finding in image.findings]} if image.findings else {}
 
 
 def start_run(args: argparse.Namespace, plan: Plan) -> Run:
