@@ -280,7 +280,7 @@ def _labels_document(source: Location) -> tuple[dict[str, Any], list[Any]]:
     """
     content = read_key(source, "labels/zarr.json")
     try:
-        document = parse_json(content) if content else {"zarr_format": 3, "node_type": "group"}
+        document: Any = parse_json(content) if content else {"zarr_format": 3, "node_type": "group"}
         attributes = document.setdefault("attributes", {})
         # A list beside the block is how version 0.4 has it, and is found in Zarr v3, too.
         names = attributes.setdefault("ome", {}).get("labels", attributes.get("labels", []))

@@ -276,7 +276,7 @@ def levels_like(image: Image, level: Level, shape: tuple[int, ...]) -> tuple[tup
 
 
 def _whole_factors(above: tuple[int, ...], below: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Find whole factors by which every n-th voxel of one shape gives the other; what is left over at the end may go."""
+    """Find whole factors by which every n-th voxel of a shape gives the other; a last voxel without partner may go."""
     factors = []
     for n, m in zip(above, below, strict=True):
         near = round(n / m)

@@ -140,10 +140,10 @@ def _version(node: Node) -> str:
         version = ome.get("version") if isinstance(ome, dict) else None
         systems = isinstance(ome, dict) and version is None and _has_coordinate_systems(ome)
         if (isinstance(version, str) and version.startswith("0.6")) or systems:
-            said = f"OME-Zarr {version}" if version else "OME-Zarr 0.6 (it has coordinate systems)"
+            said = version or "0.6 (it has coordinate systems)"
             raise InputError(
-                f"{address} follows {said}, a version that is still being developed and changes; chunkwise reads "
-                f"{_known()}: write the image again as 0.5."
+                f"{address} follows OME-Zarr version {said}, which is still being developed and changes; chunkwise "
+                f"reads {_known()}: write the image again as 0.5."
             )
     else:
         if "ome" in attributes and "multiscales" not in attributes:
