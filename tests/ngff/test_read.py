@@ -165,13 +165,6 @@ def test_other_spellings_of_units(tmp_path: Path, unit: str, expected: str) -> N
     assert image_at(write(tmp_path / "i.zarr", entry=entry)).axes[0].unit == expected
 
 
-@pytest.mark.parametrize("unit", ["bananas", "second", "pixel", ""])
-def test_an_unknown_unit_is_refused(tmp_path: Path, unit: str) -> None:
-    entry = multiscale()
-    entry["axes"][0]["unit"] = unit
-    assert f"unit {unit!r} on its axis y" in refusal(write(tmp_path / "i.zarr", entry=entry))
-
-
 @pytest.mark.parametrize(
     ("axes", "shape", "why"),
     [("xy", (16, 16), "axes x, y"), ("yxz", (16, 16, 3), "axes y, x, z"), ("zx", (16, 16), "axes z, x"),
@@ -181,11 +174,13 @@ def test_an_unknown_axis_order_is_refused(tmp_path: Path, axes: str, shape: tupl
     assert why in refusal(write(tmp_path / "i.zarr", axes=axes, shape=shape))
 
 
-@pytest.mark.parametrize("axis", [{"name": "angle", "type": "custom"}, {"name": "angle"}, {"name": "t", "type": "p"}])
-def test_an_unknown_axis_is_refused(tmp_path: Path, axis: dict[str, Any]) -> None:
-    entry = multiscale("zyx")
-    entry["axes"][0] = axis
-    sentence = refusal(write(tmp_path / "i.zarr", axes="zyx", shape=(3, 16, 16), entry=entry))
+@pytest.mark.parametrize(
+    "axis", [{"name": "angle", "type": "custom"}, {"name": "angle"}, {"name": "t", "type": "space"}]
+)
+def test_an_unknown_axis_beside_the_channels_is_refused(tmp_path: Path, axis: dict[str, Any]) -> None:
+    entry = multiscale("czyx")
+    entry["axes"][1] = axis
+    sentence = refusal(write(tmp_path / "i.zarr", axes="czyx", shape=(2, 3, 16, 16), entry=entry))
     assert f"axis '{axis['name']}'" in sentence
 
 
@@ -281,7 +276,9 @@ def test_what_is_no_ome_zarr(tmp_path: Path) -> None:
     zarr.open_group(tmp_path / "plain2.zarr", mode="w", zarr_format=2)
     assert "not an OME-Zarr" in refusal(tmp_path / "plain2.zarr")
     zarr.create_array(tmp_path / "array.zarr", shape=(4, 4), dtype="u1")
-    assert "single array" in refusal(tmp_path / "array.zarr")
+    alone = refusal(tmp_path / "array.zarr")
+    assert "single array" in alone
+    assert "no image above it names it" in alone
 
 
 def test_other_versions_are_named(tmp_path: Path) -> None:
@@ -336,7 +333,7 @@ def test_ome_blocks_of_any_shape_get_a_sentence(tmp_path: Path) -> None:
 
 def test_paths_in_metadata_stay_inside(tmp_path: Path) -> None:
     write(tmp_path / "secret.zarr")
-    for path in ("../secret.zarr/0", "/etc", "0/../../secret.zarr/0"):
+    for path in ("../secret.zarr/0", "/../secret.zarr/0", "0/../../secret.zarr/0"):
         entry = multiscale(levels=1)
         store = write(tmp_path / "open.zarr", entry=entry)
         change_json(

@@ -126,7 +126,7 @@ class _Mender:
         self._actions: tuple[tuple[str, Callable[[str], Note]], ...] = (
             (r"ome", self._list_without_block),
             (r"ome\.version|multiscales\[\d+\]\.version", self._version),
-            (r"multiscales\[\d+\]\.axes", self._types),
+            (r"multiscales\[\d+\]\.axes(\[\d+\])?", self._types),
             (r"multiscales\[\d+\]\.axes\[\d+\]\.unit", self._unit),
             (r".*\.path", self._path),
             (r"multiscales\[\d+\]\.(datasets\[\d+\]\.)?coordinateTransformations.*", self._transformations),

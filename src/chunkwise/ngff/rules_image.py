@@ -52,7 +52,7 @@ def _check_multiscale(remarks: Remarks, entry: Any, where: str, version: str) ->
                 if dataset["path"] in paths:
                     remarks.error(f"{here}.path", f"names the level {dataset['path']!r} a second time")
                 if dataset["path"].startswith("/"):
-                    remarks.error(f"{here}.path", f"is {dataset['path']!r} and has to be a path from the group on")
+                    remarks.error(f"{here}.path", f"is {dataset['path']!r} and has to be relative to the group")
                 paths.append(dataset["path"])
         if remarks.has(dataset, "coordinateTransformations", here):
             _check_transformations(
