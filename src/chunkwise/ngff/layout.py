@@ -32,6 +32,8 @@ DOWNSAMPLING = {
     "mean": "mean of up to 2 voxels along each axis of the level before; integers are rounded, halves upwards",
 }
 
+FURTHER_APART = "every n-th voxel of the level before, where n is how their scales differ"
+
 #: The pyramid ends where the longest spatial axis is no longer than this.
 SMALLEST_LEVEL = 256
 
@@ -199,6 +201,7 @@ class OutputImage:
     def document(self) -> dict[str, Any]:
         """The group's ``zarr.json``."""
         datasets = []
+        far = any(max(self.factors_to(level)) > 2 for level in range(1, self.n_levels))
         for level in range(self.n_levels):
             factor = [1] * len(self.volume_shape(0))
             for above in range(level):
@@ -227,7 +230,7 @@ class OutputImage:
                     "axes": axes,
                     "datasets": datasets,
                     "type": self.downsampling,
-                    "metadata": {"description": DOWNSAMPLING[self.downsampling]},
+                    "metadata": {"description": FURTHER_APART if far else DOWNSAMPLING[self.downsampling]},
                 }
             ],
         }
