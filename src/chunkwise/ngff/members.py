@@ -162,6 +162,8 @@ def _present(
     for index, name in enumerate(names):
         plain = name.lstrip("/")
         if plain != name:
+            if not _is_there(location, plain):
+                location.child(name)  # it means a place elsewhere, of which the policy speaks
             findings.append(Finding("deviation", f"{where}[{index}]", f"is {name!r}", f"it is read as {plain!r}"))
         if plain in found:
             findings.append(Finding("warning", f"{where}[{index}]", f"names {plain!r} a second time"))
