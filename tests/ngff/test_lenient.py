@@ -219,6 +219,28 @@ def test_without_a_version_the_block_is_05(tmp_path: Path) -> None:
     assert "version is missing" in refused_strictly(image_at(path))
 
 
+def test_what_is_wrong_with_a_second_multiscale_leaves_the_first(tmp_path: Path) -> None:
+    path = write(tmp_path / "i.zarr")
+    for second in (5, {"axes": []}, multiscale()):
+        change_json(
+            path / "zarr.json", lambda c, second=second: c["attributes"]["ome"]["multiscales"].insert(1, second)
+        )
+        image = image_at(path)
+        assert (image.name, len(image.levels)) == ("made", 2)
+        assert any(finding.where.startswith("multiscales") for finding in image.findings)
+    assert "multiscales[1]" in refused_strictly(image)
+
+
+def test_a_plate_and_a_well_that_name_an_older_version_are_read(tmp_path: Path) -> None:
+    path = _plate(tmp_path / "p.zarr", "0.4", WELLS)
+    change_json(path / ".zattrs", lambda content: content["plate"].update(version="0.3"))
+    change_json(path / "A/2/.zattrs", lambda content: content["well"].update(version="0.1"))
+    plate = store_at(path)
+    assert isinstance(plate, Plate)
+    assert [well.fields for well in plate.wells] == [("0",)] * 3
+    assert {finding.where for finding in deviations(plate)} == {"plate.version", "A/2: well.version"}
+
+
 def _plate(path: Path, version: str, wells: list[Any], **more: Any) -> Path:
     top = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
     plate = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,8 @@ def test_real_collection_of_one() -> None:
     assert "folder above" in refusal(place.address + "/OME")
     level = refusal(place.address + "/0/1")
     assert "single array" in level
+    table = refusal(DATA / "omezarr_fractal_cardio/cardio_B03_mip_levels1to4.zarr/tables/nuclei_ROI_table/X")
+    assert "no image names it" in table
     assert place.address + "/0," in level
 
 
@@ -278,7 +281,7 @@ def test_what_is_no_ome_zarr(tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "array.zarr", shape=(4, 4), dtype="u1")
     alone = refusal(tmp_path / "array.zarr")
     assert "single array" in alone
-    assert "no image above it names it" in alone
+    assert "no image names it" in alone
 
 
 def test_other_versions_are_named(tmp_path: Path) -> None:
@@ -305,12 +308,25 @@ def test_damaged_metadata_are_named(tmp_path: Path, damage: bytes) -> None:
 
 
 @pytest.mark.parametrize("change", [{"shape": "16"}, {"shape": [-1, 2]}, {"chunks": [0, 8]}, {"chunks": [8]},
-                                    {"shape": [10**9, 10**10]}, {"dtype": 5}, {"compressor": "zstd"}])  # fmt: skip
+                                    {"shape": [10**9, 10**10]}, {"dtype": 5}, {"compressor": "zstd"},
+                                    {"filters": 1}, {"filters": [None]}, {"shape": None}])  # fmt: skip
 def test_damaged_v2_arrays_are_named(tmp_path: Path, change: dict[str, Any]) -> None:
     path = write(tmp_path / "i.zarr", "0.4")
     change_json(path / "0/.zarray", lambda content: content.update(change))
-    with pytest.raises(InputError, match=r"0/\.zarray are damaged"):
+    with pytest.raises(InputError, match=r"0/\.zarray are damaged") as caught:
         image_at(path)
+    assert "object has no" not in str(caught.value)
+    assert "object is not" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["shape", "chunk_grid", "codecs", "data_type"])
+@pytest.mark.parametrize("value", [None, 3, [None], {"name": "regular", "configuration": 5}, {"name": None}, {}])
+def test_damaged_v3_arrays_are_named_in_plain_words(tmp_path: Path, key: str, value: Any) -> None:
+    path = write(tmp_path / "i.zarr")
+    change_json(path / "0/zarr.json", lambda content: content.update({key: value}))
+    with pytest.raises(InputError, match=r"i\.zarr") as caught:
+        image_at(path)
+    assert not re.search("NoneType|object is not|has no attribute|indices must be", str(caught.value))
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

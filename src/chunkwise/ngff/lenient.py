@@ -124,8 +124,10 @@ class _Mender:
         self.notes: dict[str, str] = {}
         self._dropped: list[tuple[list[Any], Any]] = []
         self._actions: tuple[tuple[str, Callable[[str], Note]], ...] = (
+            (r"multiscales\[[1-9]\d*\].*", self._entry),  # only the first is used
             (r"ome", self._list_without_block),
             (r"ome\.version|multiscales\[\d+\]\.version", self._version),
+            (r"(plate|well)\.version", self._version_of_block),
             (r"multiscales\[\d+\]\.axes(\[\d+\])?", self._types),
             (r"multiscales\[\d+\]\.axes\[\d+\]\.unit", self._unit),
             (r".*\.path", self._path),
@@ -186,6 +188,11 @@ class _Mender:
             return None
         holder["version"] = self.version
         return f"it is read as {self.version}"
+
+    def _version_of_block(self, where: str) -> Note:
+        """A plate or a well of version 0.4 that names an older one: what has to be in it is judged all the same."""
+        self._key(where)
+        return "it is not heeded"
 
     def _types(self, where: str) -> Note:
         """Axes of which none, or too many, are of space by type: their names tell."""

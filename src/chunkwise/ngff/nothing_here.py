@@ -40,8 +40,8 @@ def say_single_array(location: Location) -> str:
     above = _image_above(location)
     if above is None:
         return (
-            f"{address} is a single array, not an OME-Zarr image, and no image above it names it; an image is a group "
-            "whose metadata say what the axes are: write it again as OME-Zarr."
+            f"{address} is a single array, not an OME-Zarr image, and no image names it as one of its levels; an image "
+            "is a group whose metadata say what its axes are: write it again as OME-Zarr."
         )
     return (
         f"{address} is a single array, not an OME-Zarr image; give the image that it belongs to, {above}, and choose "
@@ -50,9 +50,11 @@ def say_single_array(location: Location) -> str:
 
 
 def _image_above(location: Location) -> str | None:
-    here = location
+    """Find the group that names an array as one of its levels."""
+    here, path = location, ""
     for _ in range(STEPS_UP):
-        upper = here.address.rstrip("/").rpartition("/")[0]
+        upper, _, last = here.address.rstrip("/").rpartition("/")
+        path = f"{last}/{path}" if path else last
         if not upper or not here.allows(upper):
             return None
         here = replace(here, address=upper)
@@ -60,10 +62,18 @@ def _image_above(location: Location) -> str | None:
             node = read_node(here)
         except ChunkwiseError:
             return None
-        block = node.attributes.get("ome", node.attributes) if node is not None and node.array is None else None
-        if isinstance(block, dict) and "multiscales" in block:
+        if node is not None and path in _level_paths(node):
             return upper
     return None
+
+
+def _level_paths(node: Node) -> set[str]:
+    """Paths that the metadata of an image name; whatever is malformed names none."""
+    block = node.attributes.get("ome", node.attributes)
+    try:
+        return {str(level["path"]).lstrip("/") for entry in block["multiscales"] for level in entry["datasets"]}
+    except (LookupError, TypeError, AttributeError):
+        return set()
 
 
 def say_not_ome(node: Node, block: dict[str, Any] | None) -> str:
