@@ -44,7 +44,7 @@ __all__ = [
 
 MARK = "chunkwise_reference"
 FORMAT = 1
-KINDS = ("image", "labels", "plate", "bioformats2raw", "table")
+KINDS = ("image", "labels", "plate", "well", "bioformats2raw", "table")
 
 #: No reference comes near it; a larger file is something else, and is not read whole.
 LARGEST = 64 * 2**20
@@ -189,7 +189,7 @@ def kind_of(store: Store) -> str:
     """Return which of :data:`KINDS` a store is."""
     if isinstance(store, Image):
         return store.kind
-    return "plate" if isinstance(store, Plate) else "bioformats2raw"
+    return "plate" if isinstance(store, Plate) else store.kind
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -201,7 +201,8 @@ def describe(store: Store) -> dict[str, Any]:
         Of an image: ``name``, ``version``, ``shape`` and ``dtype`` of the full resolution, ``axes`` (each
         with name, type and unit), ``scale`` and ``translation`` (units of the axes), ``levels`` (each with
         path, shape, chunks, shards, codecs, scale and translation), ``channels``, ``labels``.
-        Of a plate: ``name``, ``version``, ``rows``, ``columns``, ``wells``. Of a collection: ``version``, ``series``.
+        Of a plate: ``name``, ``version``, ``rows``, ``columns``, ``wells``. Of a well or a collection: ``version``, and
+        ``series``, the paths of its images.
     """
     if isinstance(store, Collection):
         return {"version": store.version, "series": list(store.series)}
@@ -256,7 +257,7 @@ def metadata_paths(store: Store) -> tuple[str, ...]:
         return ("", *(level.path for level in store.levels))
     if isinstance(store, Plate):
         return ("", *(well.path for well in store.wells))
-    return ("", "OME", *store.series)
+    return ("", *(("OME",) if store.kind == "bioformats2raw" else ()), *store.series)
 
 
 @dataclass(frozen=True)

@@ -107,10 +107,11 @@ def test_a_damaged_label_does_not_hide_the_image(tmp_path: Path) -> None:
     store = write(tmp_path / "i.zarr")
     group = zarr.open_group(store / "labels", mode="w", zarr_format=3)
     group.attrs["ome"] = {"version": "0.5", "labels": ["nuclei"]}
+    group.create_group("nuclei")
     outputs = ["--json", str(tmp_path / "s.json"), "--html", str(tmp_path / "r.html")]
     assert main(["inspect", str(store), *outputs]) == 0
-    assert "There is nothing" in json.loads((tmp_path / "s.json").read_text())["labels"][0]["error"]
-    assert "There is nothing" in (tmp_path / "r.html").read_text()
+    assert "not an OME-Zarr" in json.loads((tmp_path / "s.json").read_text())["labels"][0]["error"]
+    assert "not an OME-Zarr" in (tmp_path / "r.html").read_text()
 
 
 def test_pictures_need_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,7 @@ NOT_OFFERED = {
     "objects --no-pyramid": "results are looked at, and viewers need the smaller levels",
     "segment --no-pyramid": "results are looked at, and viewers need the smaller levels",
     "open --dandi": "the tool Verify data works it out",
+    "open --strict-all": "hardly any image passes: it is for people who write such files",
     "open --manifest": "crates of the tools hold the manifests of what they wrote",
     "measure --block": "chosen from the memory there is",
     "measure --crate": "the tool Build an RO-Crate makes one of the run record",

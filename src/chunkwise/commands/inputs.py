@@ -16,6 +16,7 @@ from typing import Any
 from chunkwise.blocks.run import Run
 from chunkwise.errors import ChunkwiseError, InputError, ResumableError
 from chunkwise.ngff.emptiness import say_empty, share_of
+from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.record import Recorder, RunRecord
@@ -106,7 +107,10 @@ class Inputs:
                 one.opened.image.kind,
                 location,
                 fingerprint=reference.fingerprint if reference else one.mark,
-                description=describe(one.opened.image) | _told_share(share) | carried_by(location),
+                description=describe(one.opened.image)
+                | _remarks(one.opened.image)
+                | _told_share(share)
+                | carried_by(location),
             )
 
     @property
@@ -249,6 +253,11 @@ class Inputs:
                 compared=one.compared,
                 at=self._times,
             )
+
+
+def _remarks(image: Image) -> dict[str, Any]:
+    """How the image departs from the specification, and how it was read: what was silent now is lost later."""
+    return {"remarks": [finding.line for finding in image.findings]} if image.findings else {}
 
 
 def _told_share(share: Share | None) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             check_output_file(output)
     opened = open_input(args.image, load_site())
     store = opened.store
-    if isinstance(store, Collection) and len(store.series) == 1:
+    if isinstance(store, Collection) and store.kind != "well" and len(store.series) == 1:
         store = open_image(store.location)  # bioformats2raw wraps every single image in a collection
     summary = summarise(store)
     summary["records"] = len(opened.records)
@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     print(headline(store))
     for warning in summary.get("warnings", ()):
         print(f"  WARNING: {warning}")
-    for finding in summary["findings"]:
-        print(f"  {finding['severity']}: {finding['where']} {finding['message']}")
+    for finding in store.findings:
+        print(f"  {finding.line}")
     for name, path in (("Summary", args.json), ("Page", args.html)):
         if path is not None:
             print(f"{name}: {path}")

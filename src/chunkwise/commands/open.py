@@ -1,7 +1,7 @@
 """Check a store and write a small reference to it.
 
-Says whether a location holds an OME-Zarr (0.4 or 0.5; an image, a label image, a plate, or a collection
-made by bioformats2raw) that chunkwise may read and can work on. The reference is a JSON file of a few
+Says whether a location holds an OME-Zarr (0.4 or 0.5; an image, a label image, a plate, a well, or a
+collection made by bioformats2raw) that chunkwise may read and can work on. The reference is a JSON file of a few
 kilobytes that every other command takes in place of the image. Nothing is copied; only metadata are read.
 
   chunkwise open /data/images/embryo.ome.zarr --output embryo.json
@@ -29,6 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="LOCATION is text that a user of a service typed into a form: it is judged like a place found in a file, "
         "and no reference is read",
     )
+    held = parser.add_mutually_exclusive_group()
+    held.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse metadata that break the specification also where their meaning is beyond doubt (without it, they "
+        "are read, and a remark says how)",
+    )
+    held.add_argument(
+        "--strict-all",
+        action="store_true",
+        help="refuse every store with a remark: also what the specification recommends has to be there",
+    )
     parser.add_argument(
         "--fingerprint",
         choices=("none", "stat", "sample", "full"),
@@ -54,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Open the store and write the reference."""
     from chunkwise.errors import InputError
+    from chunkwise.ngff.read import check_strictly
     from chunkwise.provenance.verify import survey
     from chunkwise.reference import check_usable, make_reference, metadata_paths, open_input
     from chunkwise.report.summary import headline
@@ -69,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     site = load_site()
     opened = open_input(args.location, site, user_text=args.user_text)
     location = opened.store.location
+    if args.strict or args.strict_all:
+        check_strictly(opened.store, recommended=args.strict_all)
     manifest, checksums = None, dict[str, str]()
     if args.fingerprint == "full":
         manifest, checksums = survey(location, args.dandi)
@@ -84,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     reference.write(args.output)
     print(headline(opened.store))
     for finding in opened.store.findings:
-        print(f"  {finding.severity}: {finding.where} {finding.message}")
+        print(f"  {finding.line}")
     for name, value in checksums.items():
         print(f"{name}: {value}")
     if args.manifest is not None:

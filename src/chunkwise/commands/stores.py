@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from chunkwise.cluster.resources import Resources
 from chunkwise.commands.inputs import ChangedError, Input, Inputs
 from chunkwise.commands.places import find_place, set_aside
 from chunkwise.errors import InputError, PolicyError
-from chunkwise.ngff.layout import OutputImage, write_documents
+from chunkwise.ngff.layout import OutputImage, levels_like, write_documents
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection, VolumeSource
 from chunkwise.provenance.closing import recording
@@ -28,6 +27,7 @@ from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, make_reference
 from chunkwise.site import Site
 from chunkwise.storage.fingerprint import ALGORITHM
+from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_name
@@ -118,6 +118,10 @@ class StoreWriter:
         self.name = default_name
         self._args, self._opened, self._selection, self._grid = args, opened, selection, grid
         source = selection.source
+        self._levels = None
+        if args.into_source:
+            _labels_document(opened.image.location)
+            self._levels = levels_like(opened.image, selection.level, source.shape)
         self.recorder = Recorder(command, parameters)
         self._inputs = Inputs(self.recorder, [Input("image", opened, selection.level.path, sources or (source,))])
         spread = {"workers", "memory", "block", "shard"}
@@ -131,7 +135,8 @@ class StoreWriter:
                 "unit": list(grid.unit),
                 "block": list(grid.block),
                 "shard": parameters["shard"],
-            },
+            }
+            | ({} if self._levels is None else {"levels": [list(shape) for shape in self._levels]}),
         )
         self._place = find_place(args, site, opened, self._plan.hash, size, labels)
         self.location = self._place.location
@@ -151,6 +156,7 @@ class StoreWriter:
             labels=True,
             pyramid=not args.no_pyramid,
             source_image="../../" if args.into_source else None,
+            level_shapes=self._levels,
             shard=args.shard,
         )
 
@@ -263,14 +269,35 @@ class StoreWriter:
 
 
 def _list_label(source: Location, name: str) -> None:
-    """Add a label image to the list in ``labels/zarr.json``."""
-    content = read_key(source, "labels/zarr.json")
-    document: dict[str, Any] = (
-        json.loads(content)
-        if content
-        else {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.5", "labels": []}}}
-    )
-    names = document["attributes"].setdefault("ome", {"version": "0.5"}).setdefault("labels", [])
-    if name not in names:
-        names.append(name)
+    """Add a label image to the list in ``labels/zarr.json``, keeping what others wrote there."""
+    document, names = _labels_document(source)
+    before = json_bytes(document)
+    block = document["attributes"]["ome"]
+    block.setdefault("version", "0.5")
+    block["labels"] = names if name in names else [*names, name]
+    if json_bytes(document) != before:
         put_object(source, "labels/zarr.json", json_bytes(document))
+
+
+def _labels_document(source: Location) -> tuple[dict[str, Any], list[Any]]:
+    """Read ``labels/zarr.json``, or make a new one; returns also the list that is in it, which may be anybody's.
+
+    Raises
+    ------
+    InputError
+        If something is there that is no such list, so that to add to it would spoil it.
+    """
+    content = read_key(source, "labels/zarr.json")
+    try:
+        document: Any = parse_json(content) if content else {"zarr_format": 3, "node_type": "group"}
+        attributes = document.setdefault("attributes", {})
+        # A list beside the block is how version 0.4 has it, and is found in Zarr v3, too.
+        names = attributes.setdefault("ome", {}).get("labels", attributes.get("labels", []))
+        whole = document.get("node_type") == "group" and isinstance(names, list)
+    except (ValueError, RecursionError, AttributeError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"{source.address}/labels/zarr.json is damaged, so that nothing can be added to its list; use --output."
+        )
+    return document, names

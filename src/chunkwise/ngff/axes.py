@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 
 from chunkwise.errors import InputError
-from chunkwise.ngff.model import Axis, Finding
+from chunkwise.ngff.model import AXIS_TYPES, Axis, Finding
 from chunkwise.ngff.units import standard_unit
 from chunkwise.ngff.zarr_json import ArrayInfo
 from chunkwise.storage.location import Location
 
 __all__ = ["normal_axes", "refuse_color_axes", "refuse_pixels"]
 
-ORDER = "tczyx"
-TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+ORDER = "".join(AXIS_TYPES)
 #: How writers name the axis of red, green and blue.
 COLOR_AXES = ("rgb", "rgba", "color", "colour", "s", "sample", "samples")
 
@@ -26,21 +25,28 @@ def normal_axes(location: Location, entries: list[dict[str, Any]], findings: lis
     Raises
     ------
     InputError
-        If an axis, the order of the axes or a unit is none that chunkwise knows.
+        If an axis or the order of the axes is none that chunkwise knows.
     """
+    names = [_known_name(location, entry) for entry in entries]
     axes = []
-    for index, entry in enumerate(entries):
+    for index, (entry, known) in enumerate(zip(entries, names, strict=True)):
         where = f"multiscales[0].axes[{index}]"
-        name = _normal_name(location, entry)
-        if name != entry["name"]:
-            findings.append(Finding("warning", f"{where}.name", f"is {entry['name']!r}, which is read as {name!r}"))
-        axes.append(Axis(name, TYPES[name], _normal_unit(location, entry, name, where, findings)))
+        name = known if known is not None else _channel_instead(location, entry, names)
+        said, kind = str(entry["name"]), entry.get("type")
+        if known is None:
+            message = f"is {said!r} of {_type_text(entry)}; each of its positions is read as a channel"
+            findings.append(Finding("warning", where, message))
+        elif name != said:
+            findings.append(Finding("warning", f"{where}.name", f"is {said!r}, which is read as {name!r}"))
+        if known is not None and kind is not None and kind != AXIS_TYPES[name]:
+            message = f"is {kind!r}, which is read as {AXIS_TYPES[name]!r} by the name of the axis"
+            findings.append(Finding("warning", f"{where}.type", message))
+        axes.append(Axis(name, AXIS_TYPES[name], _normal_unit(entry, name, where, findings)))
     order = "".join(axis.name for axis in axes)
-    said = ", ".join(str(entry["name"]) for entry in entries)
     if sorted(order, key=ORDER.index) != list(order) or len(set(order)) != len(order) or not order.endswith("yx"):
         raise InputError(
-            f"{location.address} has the axes {said}; chunkwise knows t, c, z, y, x in this order, "
-            "of which only y and x have to be there."
+            f"{location.address} has the axes {', '.join(str(entry['name']) for entry in entries)}; chunkwise knows "
+            "t, c, z, y, x in this order, of which only y and x have to be there."
         )
     return tuple(axes)
 
@@ -62,37 +68,49 @@ def refuse_color_axes(location: Location, multiscales: Any) -> None:
         raise _rgb(location, f"its last axis '{last.get('name')}' holds the channels")
 
 
-def _normal_name(location: Location, entry: dict[str, Any]) -> str:
+def _known_name(location: Location, entry: dict[str, Any]) -> str | None:
+    """Tell which of ``tczyx`` an axis is: by its type, else by its name; None where neither tells."""
     kind, name = entry.get("type"), str(entry["name"])
     lower = name.lower()
     if lower in COLOR_AXES:
         raise _rgb(location, f"its axis '{name}' holds colours")
     if kind in ("time", "channel"):
         return str(kind)[0]
-    if kind in ("space", None) and lower in TYPES and (kind is None or TYPES[lower] == "space"):
-        return lower
-    what = f"the type '{kind}'" if kind is not None else "no type"
-    raise InputError(
-        f"{location.address} has an axis '{name}' of {what}; chunkwise knows t (time), c (channel) and z, y, x (space)."
+    if kind == "space" and AXIS_TYPES.get(lower) != "space":
+        raise _unknown(location, entry)
+    return lower if lower in AXIS_TYPES else None
+
+
+def _channel_instead(location: Location, entry: dict[str, Any], names: list[str | None]) -> str:
+    """Take an axis that is neither time nor space, such as an angle, for the channels, where there are no others."""
+    if "c" in names or names.count(None) > 1:
+        raise _unknown(location, entry)
+    return "c"
+
+
+def _unknown(location: Location, entry: dict[str, Any]) -> InputError:
+    return InputError(
+        f"{location.address} has an axis '{entry['name']}' of {_type_text(entry)}; chunkwise knows t (time), "
+        "c (channel) and z, y, x (space)."
     )
 
 
-def _normal_unit(
-    location: Location, entry: dict[str, Any], name: str, where: str, findings: list[Finding]
-) -> str | None:
-    unit, kind = entry.get("unit"), TYPES[name]
+def _type_text(entry: dict[str, Any]) -> str:
+    return f"the type '{entry['type']}'" if entry.get("type") is not None else "no type"
+
+
+def _normal_unit(entry: dict[str, Any], name: str, where: str, findings: list[Finding]) -> str | None:
+    """Find the specification's name of a unit; None where there is none, which the validation has remarked."""
+    unit, kind = entry.get("unit", entry.get("units")), AXIS_TYPES[name]
     if unit is None:
         return None
     if kind == "channel":
         findings.append(Finding("warning", f"{where}.unit", "is the unit of a channel axis, which has none"))
         return None
-    known = standard_unit(unit, kind) if isinstance(unit, str) else None
-    if known is None:
-        raise InputError(
-            f"{location.address} has the unit {unit!r} on its axis {name}, which is no unit of {kind} that "
-            "OME-Zarr knows (such as micrometer or second)."
-        )
-    return known
+    if not isinstance(unit, str):
+        findings.append(Finding("warning", f"{where}.unit", "is not text; the axis counts as having no unit"))
+        return None
+    return standard_unit(unit, kind)
 
 
 def refuse_pixels(location: Location, arrays: list[ArrayInfo], is_labels: bool) -> None:

@@ -1,7 +1,8 @@
 """How an output store is laid out: shards, levels of the pyramid, metadata documents.
 
-All of it is a pure function of shape, dtype and axes (and of ``--shard``), never of blocks,
-workers, time or version: the same result always has the same bytes.
+All of it is a pure function of shape, dtype and axes (and of ``--shard``; of labels inside their image's
+store, also of the image's levels), never of blocks, workers, time or version: the same result always has the
+same bytes.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from chunkwise.errors import InputError
-from chunkwise.ngff.model import Axis
+from chunkwise.ngff.model import Axis, Image, Level
 from chunkwise.storage.arrays import Box
 from chunkwise.storage.location import Location
 from chunkwise.storage.writer import ArrayLayout, StoredObject, json_bytes, put_object
 
-__all__ = ["OutputImage", "shard_of", "write_documents"]
+__all__ = ["OutputImage", "levels_like", "shard_of", "write_documents"]
 
 #: Voxels of a shard: few files, and a worker can hold several in a gigabyte.
 SHARD_VOXELS = 2**24
@@ -31,8 +32,13 @@ DOWNSAMPLING = {
     "mean": "mean of up to 2 voxels along each axis of the level before; integers are rounded, halves upwards",
 }
 
+FURTHER_APART = "every n-th voxel of the level before, where n is how their scales differ"
+
 #: The pyramid ends where the longest spatial axis is no longer than this.
 SMALLEST_LEVEL = 256
+
+#: Levels of labels follow those of their image as long as it went from one to the next by no more than this.
+LARGEST_FACTOR = 8
 
 
 def shard_of(shape: tuple[int, ...], requested: tuple[int, ...] | None = None) -> tuple[tuple[int, ...], ...]:
@@ -111,6 +117,8 @@ class OutputImage:
     """Of labels that lie inside their image's store: the image, relative to the labels."""
     downsampling: str = "nearest"
     """``nearest``: every second voxel; ``mean``: the mean of the voxels that a lower one stands for."""
+    level_shapes: tuple[tuple[int, ...], ...] | None = None
+    """Spatial shapes of all levels, where they are not for this class to choose: see :func:`levels_like`."""
     about: dict[str, Any] | None = None
     """What chunkwise itself has to say of the image, beside what OME-Zarr knows: the attribute ``chunkwise``."""
 
@@ -119,6 +127,8 @@ class OutputImage:
 
     def volume_shape(self, level: int) -> tuple[int, ...]:
         """Spatial shape of a level: every second voxel of the one before, along axes that still are long."""
+        if self.level_shapes is not None:
+            return self.level_shapes[level]
         shape = tuple(n for n, space in zip(self.shape, self._is_space(), strict=True) if space)
         for _ in range(level):
             shape = tuple(-(-n // f) for n, f in zip(shape, self.factors(shape), strict=True))
@@ -130,9 +140,18 @@ class OutputImage:
         longest = max(shape)
         return tuple(2 if n > SMALLEST_LEVEL or n * 4 > longest else 1 for n in shape)
 
+    def factors_to(self, level: int) -> tuple[int, ...]:
+        """Downsampling from the level before to this one; spatial axes only."""
+        above, below = self.volume_shape(level - 1), self.volume_shape(level)
+        factors = _whole_factors(above, below)
+        assert factors is not None
+        return factors
+
     @property
     def n_levels(self) -> int:
         """Number of levels, the full one included."""
+        if self.level_shapes is not None and self.pyramid:
+            return len(self.level_shapes)
         count = 1
         while self.pyramid and max(self.volume_shape(count - 1)) > SMALLEST_LEVEL:
             count += 1
@@ -182,10 +201,11 @@ class OutputImage:
     def document(self) -> dict[str, Any]:
         """The group's ``zarr.json``."""
         datasets = []
+        far = any(max(self.factors_to(level)) > 2 for level in range(1, self.n_levels))
         for level in range(self.n_levels):
             factor = [1] * len(self.volume_shape(0))
             for above in range(level):
-                factor = [f * g for f, g in zip(factor, self.factors(self.volume_shape(above)), strict=True)]
+                factor = [f * g for f, g in zip(factor, self.factors_to(above + 1), strict=True)]
             ones = (1,) * len(self.axes)
             scale = [s * f for s, f in zip(self.scale, self._spread(tuple(factor), ones), strict=True)]
             translation = list(self.translation)
@@ -210,7 +230,7 @@ class OutputImage:
                     "axes": axes,
                     "datasets": datasets,
                     "type": self.downsampling,
-                    "metadata": {"description": DOWNSAMPLING[self.downsampling]},
+                    "metadata": {"description": FURTHER_APART if far else DOWNSAMPLING[self.downsampling]},
                 }
             ],
         }
@@ -220,6 +240,54 @@ class OutputImage:
             ome["omero"] = self.omero
         own = {} if self.about is None else {"chunkwise": self.about}
         return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome, **own}}
+
+
+def levels_like(image: Image, level: Level, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Choose levels for labels that lie inside their image's store: as many as the image has, and of the same shapes.
+
+    The shapes are the image's, from the level that was read on, as long as each follows from the one before by whole
+    factors. Where it does not, where a region was cut, and where the image has no more levels, levels are halved as
+    those of any other store.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+    level : Level
+        Which of its levels was read.
+    shape : tuple of int
+        Of the labels' full resolution, spatial axes only.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Spatial shapes, the full resolution first.
+    """
+    space = [axis.type == "space" for axis in image.axes]
+    wanted = [tuple(n for n, is_space in zip(other.shape, space, strict=True) if is_space) for other in image.levels]
+    wanted = wanted[image.levels.index(level) :]
+    shapes = [shape]
+    if wanted[0] == shape:
+        for here in wanted[1:]:
+            if _whole_factors(shapes[-1], here) is None:
+                break
+            shapes.append(here)
+    while len(shapes) < len(image.levels):
+        above = shapes[-1]
+        shapes.append(tuple(-(-n // f) for n, f in zip(above, OutputImage.factors(above), strict=True)))
+    return tuple(shapes)
+
+
+def _whole_factors(above: tuple[int, ...], below: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Find whole factors by which every n-th voxel of a shape gives the other; a last voxel without partner may go."""
+    factors = []
+    for n, m in zip(above, below, strict=True):
+        near = round(n / m)
+        fitting = [f for f in (near, near - 1, near + 1) if 1 <= f <= LARGEST_FACTOR and m in (-(-n // f), n // f)]
+        if not fitting:
+            return None
+        factors.append(fitting[0])
+    return tuple(factors)
 
 
 def write_documents(place: str | Location, image: OutputImage) -> list[StoredObject]:

@@ -6,11 +6,14 @@ whether there is a channel axis or which specification version the metadata foll
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chunkwise.storage.location import Location
 
-__all__ = ["Axis", "Channel", "Collection", "Finding", "Image", "Level", "Plate", "Store", "Well"]
+__all__ = ["AXIS_TYPES", "Axis", "Channel", "Collection", "Finding", "Image", "Level", "Plate", "Store", "Well"]
+
+#: The axes that chunkwise knows, in their order, and of which type each is.
+AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,29 @@ class Channel:
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark of the validation: ``error`` breaks the specification, ``warning`` does not."""
+    """One remark of the validation."""
 
     severity: str
+    """``error``: breaks the specification, so that the store is refused; ``deviation``: breaks it as well, and is read
+    all the same, because its meaning is beyond doubt; ``warning``: what the specification recommends was not done."""
     where: str
     message: str
+    read: str = ""
+    """Of a deviation: how it is read."""
+
+    @property
+    def text(self) -> str:
+        """What is so, and how it is read."""
+        return f"{self.message}; {self.read}" if self.read else self.message
+
+    @property
+    def line(self) -> str:
+        """The whole remark, as it is shown."""
+        return f"{self.severity}: {self.where} {self.text}"
+
+    def within(self, part: str) -> Finding:
+        """Say the same of a part of a larger whole, such as a well."""
+        return replace(self, where=f"{part}: {self.where}")
 
 
 @dataclass(frozen=True)
@@ -118,12 +139,15 @@ class Plate:
 
 @dataclass(frozen=True)
 class Collection:
-    """The transitional ``bioformats2raw.layout``: numbered images below one group."""
+    """Several images below one group: the transitional ``bioformats2raw.layout``, or one well of a plate."""
 
     location: Location
     version: str
     series: tuple[str, ...]
+    """Paths of the images, relative to the group."""
     findings: tuple[Finding, ...] = ()
+    kind: str = "bioformats2raw"
+    """``bioformats2raw`` or ``well``."""
 
 
 Store = Image | Plate | Collection

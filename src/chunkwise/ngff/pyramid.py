@@ -56,7 +56,7 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     volume, unit = divmod(number, grid.n_units)
     box = grid.unit_box(unit)
     above = output.volume_shape(work.level - 1)
-    factors = output.factors(above)
+    factors = output.factors_to(work.level)
     data = np.empty(tuple(part.stop - part.start for part in box), output.dtype)
     source = open_array(work.run.store.child(str(work.level - 1)))
     # The level above is read in slabs of one chunk, so that a unit of it never lies in memory as a whole.
@@ -64,6 +64,9 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     if output.downsampling == "mean":
         # Half a chunk becomes of a whole one; sums take more room than voxels.
         slab = max(1, slab // factors[0])
+    elif prod(factors) > 2 ** len(factors):
+        # Labels follow their image's levels, which may be further apart.
+        slab = max(1, slab * 2 ** len(factors) // prod(factors))
     for start in range(box[0].start, box[0].stop, slab):
         part = (slice(start, min(start + slab, box[0].stop)), *box[1:])
         wide = tuple(slice(p.start * f, min(p.stop * f, n)) for p, f, n in zip(part, factors, above, strict=True))
@@ -71,9 +74,14 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
         read = source.read(full).reshape(tuple(p.stop - p.start for p in wide))
         inner = slice(part[0].start - box[0].start, part[0].stop - box[0].start)
         every = tuple(slice(None, None, f) for f in factors)
-        data[inner] = _means(read, factors) if output.downsampling == "mean" else read[every]
+        # Where the last voxel has no partner, some writers leave it out; every n-th voxel has one more then.
+        data[inner] = _means(read, factors) if output.downsampling == "mean" else read[every][_first(part)]
     full, shaped = output.place(volume, box, data)
     return BlockResult(tuple(write_box(work.run.store, str(work.level), output.layout(work.level), full, shaped)))
+
+
+def _first(part: tuple[slice, ...]) -> tuple[slice, ...]:
+    return tuple(slice(0, p.stop - p.start) for p in part)
 
 
 def _means(voxels: Array, factors: tuple[int, ...]) -> Array:

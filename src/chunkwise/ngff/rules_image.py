@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chunkwise.ngff.model import AXIS_TYPES
 from chunkwise.ngff.rules import Remarks, is_integer, is_number
 from chunkwise.ngff.units import standard_unit
 
@@ -50,6 +51,8 @@ def _check_multiscale(remarks: Remarks, entry: Any, where: str, version: str) ->
             if isinstance(dataset["path"], str):
                 if dataset["path"] in paths:
                     remarks.error(f"{here}.path", f"names the level {dataset['path']!r} a second time")
+                if dataset["path"].startswith("/"):
+                    remarks.error(f"{here}.path", f"is {dataset['path']!r} and has to be relative to the group")
                 paths.append(dataset["path"])
         if remarks.has(dataset, "coordinateTransformations", here):
             _check_transformations(
@@ -88,12 +91,27 @@ def _check_axes(remarks: Remarks, axes: Any, where: str) -> int | None:
             if position < place:
                 remarks.error(here, f"is of type {kind!r} and comes too late: time, then channel, then space")
             place = max(place, position)
-            unit = axis.get("unit")
-            if isinstance(unit, str) and kind in ("space", "time") and standard_unit(unit, kind) != unit:
-                remarks.warning(f"{here}.unit", f"is {unit!r}, which is not among the units of the specification")
+        _check_unit(remarks, axis, here)
     if not 2 <= space <= 3:
-        remarks.error(where, f"has {space} axes of type 'space' and has to have 2 or 3")
+        what = "" if all(isinstance(axis, dict) and "type" in axis for axis in axes) else " or of no type"
+        remarks.error(where, f"has {space} axes of type 'space'{what} and has to have 2 or 3")
     return len(axes)
+
+
+def _check_unit(remarks: Remarks, axis: dict[str, Any], where: str) -> None:
+    """Remark a unit of space or time that the specification does not list, and say what it is taken for."""
+    if "units" in axis and "unit" not in axis:
+        remarks.warning(f"{where}.units", "is no key of the specification, which calls it 'unit'; it is read as that")
+    kind, unit = axis.get("type"), axis.get("unit", axis.get("units"))
+    if not isinstance(kind, str) or kind not in ORDER:
+        kind = AXIS_TYPES.get(str(axis.get("name")).lower())
+    if not isinstance(unit, str) or kind not in ("space", "time"):
+        return
+    known = standard_unit(unit, kind)
+    if known != unit:
+        taken = "the axis counts as having no unit" if known is None else f"it is read as {known!r}"
+        message = f"is {unit!r}, which is not among the units of {kind} of the specification; {taken}"
+        remarks.warning(f"{where}.unit", message)
 
 
 def _check_transformations(remarks: Remarks, entries: Any, where: str, count: int | None) -> None:
@@ -111,6 +129,8 @@ def _check_transformations(remarks: Remarks, entries: Any, where: str, count: in
         kinds.append(kind)
         if remarks.has(entry, kind, here):
             _check_vector(remarks, entry[kind], f"{here}.{kind}", count)
+    if len(kinds) < len(entries):
+        return  # said already, and a scale may be what it should have been
     if kinds.count("scale") != 1:
         remarks.error(where, f"has {kinds.count('scale')} scales and has to have exactly one")
     if kinds.count("translation") > 1:

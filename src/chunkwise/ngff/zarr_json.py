@@ -92,9 +92,11 @@ def _array_v2(location: Location, content: dict[str, Any]) -> ArrayInfo:
     try:
         shape, chunks = (_shape(content["shape"]), _sizes(content["chunks"], 1, "chunks"))
         compressor, filters = content.get("compressor"), content.get("filters") or []
-        codecs = [str(entry["id"]) for entry in filters]
+        if not isinstance(filters, list):
+            raise TypeError("filters is not a list")
+        codecs = [str(_object(entry, "a filter")["id"]) for entry in filters]
         if compressor:
-            inner = compressor.get("cname")
+            inner = _object(compressor, "compressor").get("cname")
             codecs.append(f"{compressor['id']} ({inner})" if inner else str(compressor["id"]))
         if len(shape) != len(chunks):
             raise ValueError("shape and chunks differ in length")
@@ -137,32 +139,44 @@ def _node_v3(location: Location, content: dict[str, Any]) -> Node:
 
 def _array_v3(content: dict[str, Any]) -> ArrayInfo:
     shape = _shape(content["shape"])
-    grid = content["chunk_grid"]
-    if grid["name"] != "regular":
-        raise ValueError(f"the chunk grid '{grid['name']}' is unknown to chunkwise")
-    chunks, shards = (_sizes(grid["configuration"]["chunk_shape"], 1, "chunk_shape"), None)
-    codecs = [_named(codec) for codec in content["codecs"]]
+    kind, grid = _named(content["chunk_grid"], "chunk_grid")
+    if kind != "regular":
+        raise ValueError(f"the chunk grid '{kind}' is unknown to chunkwise")
+    chunks, shards = (_sizes(grid["chunk_shape"], 1, "chunk_shape"), None)
+    codecs = _codecs(content["codecs"])
     for name, configuration in codecs:
         if name == "sharding_indexed":
             shards, chunks = (chunks, _sizes(configuration["chunk_shape"], 1, "chunk_shape"))
-            codecs = [_named(codec) for codec in configuration["codecs"]]
+            codecs = _codecs(configuration["codecs"])
             break
     if len(shape) != len(chunks) or (shards is not None and len(shards) != len(chunks)):
         raise ValueError("shape and chunk_shape differ in length")
     names = content.get("dimension_names")
     if names is not None and (not isinstance(names, list) or len(names) != len(shape)):
         raise ValueError("dimension_names and shape differ in length")
-    kind, _ = _named(content["data_type"])
+    kind, _ = _named(content["data_type"], "data_type")
     return ArrayInfo(
         shape, kind, chunks, shards, tuple(name for name, _ in codecs), None if names is None else tuple(names)
     )
 
 
-def _named(entry: Any) -> tuple[str, dict[str, Any]]:
-    """Read a name with or without a configuration, as v3 writes codecs and data types."""
+def _codecs(value: Any) -> list[tuple[str, dict[str, Any]]]:
+    if not isinstance(value, list):
+        raise TypeError("codecs is not a list")
+    return [_named(entry, "a codec") for entry in value]
+
+
+def _named(entry: Any, what: str) -> tuple[str, dict[str, Any]]:
+    """Read a name with or without a configuration, as v3 writes codecs, data types and grids."""
     if isinstance(entry, str):
         return entry, {}
-    name = entry["name"]
+    name = _object(entry, what)["name"]
     if not isinstance(name, str):
-        raise TypeError("a name is not text")
-    return name, entry.get("configuration") or {}
+        raise TypeError(f"the name of {what} is not text")
+    return name, _object(entry.get("configuration") or {}, f"the configuration of {what}")
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} is not a JSON object")
+    return value

@@ -191,7 +191,9 @@ def claim_of(resource: Resource, role: str) -> Claim:
         If its fingerprint is none that chunkwise makes.
     """
     # An image may also be a file, such as a TIFF, and a plate is a store, too.
-    store = resource.kind in (*STORES, "plate", "bioformats2raw") and not resource.media_type.startswith("image/")
+    store = resource.kind in (*STORES, "plate", "well", "bioformats2raw") and not resource.media_type.startswith(
+        "image/"
+    )
     mark = resource.fingerprint
     level: Json = None
     value: Json = ""

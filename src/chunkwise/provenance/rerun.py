@@ -114,8 +114,8 @@ def plan_rerun(records: Sequence[RunRecord], maps: Mapping[str, str]) -> tuple[l
         steps.append(Step(name, record, sources, model))
         if record.parameters.get("into_source"):
             notes.append(
-                f"{name} wrote into its source. It is written beside it now, and says less of where its image is, so "
-                "that its digest differs."
+                f"{name} wrote into its source. It is written beside it now, where it has levels of "
+                "its own and says less of where its image is, so that its digest differs."
             )
     if not steps:
         raise InputError("No run in it was completed, so there is nothing to be done again.")

@@ -201,10 +201,15 @@ def _collection_sections(collection: Collection) -> list[Section]:
             continue
         rows.append((path, image.name, _times(image.levels[0].shape), ", ".join(image.axis_names)))
     table = Table(["Path", "Name", "Size", "Axes"], rows)
-    facts = [("Images", len(collection.series)), ("OME-Zarr version", collection.version)]
-    text = ["Several images in one store; to work on one of them, give its path."]
+    well = collection.kind == "well"
+    facts = [("Fields" if well else "Images", len(collection.series)), ("OME-Zarr version", collection.version)]
+    text = [
+        "The fields of one well of a plate; to work on one of them, give its path."
+        if well
+        else "Several images in one store; to work on one of them, give its path."
+    ]
     pictures = _pictures_of_members(collection, list(collection.series), "First channels")
-    return [Section("Collection", text, facts, [table]), pictures]
+    return [Section("Well" if well else "Collection", text, facts, [table]), pictures]
 
 
 def _pictures_of_members(store: Plate | Collection, paths: list[str], heading: str) -> Section:
@@ -231,6 +236,12 @@ def _findings(summary: dict[str, Any]) -> Section:
     remarks = summary["findings"]
     if not remarks:
         return Section("Validation", ["The metadata follow the OME-Zarr specification and its recommendations."])
-    text = ["The metadata follow the OME-Zarr specification, with these remarks. None of them hinders the analysis."]
-    rows = [(remark["where"], remark["message"]) for remark in remarks]
-    return Section("Validation", text, tables=[Table(["Where", "Remark"], rows)])
+    if any(remark["severity"] == "deviation" for remark in remarks):
+        text = (
+            "The metadata break the OME-Zarr specification in the places called deviation, and are read all the same "
+            "as said there."
+        )
+    else:
+        text = "The metadata follow the OME-Zarr specification, with these remarks. None of them hinders the analysis."
+    rows = [(remark["severity"], remark["where"], remark["message"]) for remark in remarks]
+    return Section("Validation", [text], tables=[Table(["Kind", "Where", "Remark"], rows)])

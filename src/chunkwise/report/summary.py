@@ -64,7 +64,7 @@ def summarise(store: Store) -> dict[str, Any]:
 
 def _finding_dicts(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
     """Return findings as JSON values."""
-    return [{"severity": f.severity, "where": f.where, "message": f.message} for f in findings]
+    return [{"severity": f.severity, "where": f.where, "message": f.text} for f in findings]
 
 
 def _label(image: Image, name: str) -> dict[str, Any]:
@@ -106,7 +106,8 @@ def headline(store: Store) -> str:
         fields = sum(len(well.fields) for well in store.wells)
         size = f"{_counted(len(store.wells), 'well')}, {_counted(fields, 'field')}"
         return f"Plate {place}: {size}, OME-Zarr {store.version}."
-    return f"Collection {place}: {_counted(len(store.series), 'image')}, OME-Zarr {store.version}."
+    what, part = ("Well", "field") if store.kind == "well" else ("Collection", "image")
+    return f"{what} {place}: {_counted(len(store.series), part)}, OME-Zarr {store.version}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,0 +1,76 @@
+"""Channels of an image: how the ``omero`` block names and paints them. What of it is damaged counts as absent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from chunkwise.ngff.model import Axis, Channel, Finding
+from chunkwise.ngff.rules import is_number
+
+__all__ = ["channels_of"]
+
+
+def channels_of(
+    axes: tuple[Axis, ...], shape: tuple[int, ...], omero: object, findings: list[Finding]
+) -> tuple[Channel, ...]:
+    """Name the channels of an image.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        Of the image.
+    shape : tuple of int
+        Of its full resolution.
+    omero : object
+        The block as the store has it; the validation has said what of it breaks the specification.
+    findings : list of Finding
+        Remarks are added to it.
+
+    Returns
+    -------
+    tuple of Channel
+        One for each index of the channel axis; one where there is no such axis.
+    """
+    count = next((size for axis, size in zip(axes, shape, strict=True) if axis.name == "c"), 1)
+    entries = omero.get("channels") if isinstance(omero, dict) else None
+    entries = entries if isinstance(entries, list) else []
+    if isinstance(omero, dict) and len(entries) != count:
+        findings.append(Finding("warning", "omero.channels", f"describes {len(entries)} channels of {count}"))
+    channels = []
+    for index in range(count):
+        entry = entries[index] if index < len(entries) and isinstance(entries[index], dict) else {}
+        where = f"omero.channels[{index}]"
+        channels.append(
+            Channel(
+                index=index,
+                name=_name(entry.get("label")) or str(index),
+                color=_color(entry.get("color"), f"{where}.color", findings),
+                window=_window(entry.get("window")),
+            )
+        )
+    return tuple(channels)
+
+
+def _name(label: Any) -> str:
+    """A number is a name, too: SpatialData writes those."""
+    return str(label) if isinstance(label, str) or (is_number(label) and isinstance(label, int)) else ""
+
+
+def _color(color: Any, where: str, findings: list[Finding]) -> str | None:
+    if not isinstance(color, str):
+        return None
+    found = re.fullmatch(r"#?([0-9a-fA-F]{6})", color)
+    if found is None:
+        message = f"is {color[:40]!r}, which is not six hexadecimal digits; the channel counts as having no colour"
+        findings.append(Finding("warning", where, message))
+        return None
+    return found.group(1).upper()
+
+
+def _window(window: Any) -> tuple[float, float] | None:
+    """Start and end, where both are there."""
+    if not isinstance(window, dict):
+        return None
+    start, end = window.get("start"), window.get("end")
+    return (float(start), float(end)) if is_number(start) and is_number(end) else None
