@@ -207,6 +207,8 @@ def find_place(
 def _into_source(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> Place:
     source, name = opened.image.location, args.into_source
     check_name("--into-source", name)
+    if source.archive is not None:
+        raise InputError(f"{source.archive} is a zip file, into which nothing is written; use --output.")
     if opened.image.version != "0.5":
         raise InputError(
             f"{source.address} is OME-Zarr {opened.image.version}, and labels are written as 0.5; use --output."

@@ -153,6 +153,8 @@ def _copy(
     reference = read_reference(args.data)
     location, _ = locate(args.data, site)
     is_file = reference is None and not location.is_url and Path(location.address).is_file()
+    if location.archive is not None:  # a store in a zip file, unless the file speaks of a file of that name
+        is_file = is_file and any(not claim.store and claim.name == location.name for claim in statement.claims)
     claims = [claim for claim in statement.claims if claim.store != is_file]
 
     def now() -> tuple[str, Manifest | None]:

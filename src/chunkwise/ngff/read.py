@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import Any
 
 from chunkwise.errors import InputError
@@ -17,10 +18,14 @@ from chunkwise.ngff.validation import VERSIONS, ome_block, validate
 from chunkwise.ngff.zarr_json import Node, read_node
 from chunkwise.storage.kv import list_keys
 from chunkwise.storage.location import Location
+from chunkwise.storage.objects import zipped_sizes
 
 __all__ = ["open_image", "open_store"]
 
 LAYOUT = "bioformats2raw.layout"
+
+#: What a store's name has after the name of what is in it.
+NAME_ENDINGS = r"(?i)(\.ozx|(\.ome)?\.zarr(\.zip)?|\.zip)$"
 
 
 def open_store(location: Location) -> Store:
@@ -33,17 +38,18 @@ def open_store(location: Location) -> Store:
     PolicyError
         If its metadata name a place that the policy does not allow.
     """
+    location, findings = _inside_zip(location)
     node = _read_group(location)
     version = _version(node)
     block = ome_block(node.attributes, version)
     if not isinstance(block, dict):
         raise _broken(location, version, validate(node.attributes, "image", version))
     if "plate" in block:
-        return _open_plate(node, block, version)
+        return _remarked(_open_plate(node, block, version), findings)
     if "multiscales" in block:
-        return _open_multiscale(node, block, version)
+        return _remarked(_open_multiscale(node, block, version), findings)
     if LAYOUT in block:
-        return _open_collection(node, version)
+        return _remarked(_open_collection(node, version), findings)
     raise InputError(_say_what_it_is(location, block))
 
 
@@ -75,6 +81,30 @@ def open_image(location: Location) -> Image:
     return open_image(location.child(store.series[0]))
 
 
+def _inside_zip(location: Location) -> tuple[Location, tuple[Finding, ...]]:
+    """Find the store in a zip file, which some programs put into a folder; where it should not be is a remark."""
+    if location.archive is None:
+        return location, ()
+    tops = {key.partition("/")[0] for key in zipped_sizes(location.zip_top())}
+    roots = [name for name in ("zarr.json", ".zgroup", ".zarray") if name in tops]
+    if roots:
+        return location, ()
+    top = next(iter(tops)) if len(tops) == 1 else ""
+    remark = Finding(
+        "warning",
+        "zip file",
+        f"has the store in the folder '{top}', and the specification of zipped OME-Zarr (RFC-9) wants it at the top",
+    )
+    if location.address != location.archive:
+        return location, (remark,)
+    inside = location.child(top)
+    return (inside, (remark,)) if top and read_node(inside) is not None else (location, ())
+
+
+def _remarked(store: Store, findings: tuple[Finding, ...]) -> Store:
+    return replace(store, findings=(*findings, *store.findings)) if findings else store
+
+
 def _read_group(location: Location) -> Node:
     node = read_node(location)
     if node is None:
@@ -90,6 +120,12 @@ def _read_group(location: Location) -> Node:
 
 def _say_not_zarr(location: Location) -> str:
     address = location.address
+    if location.archive is not None:
+        tops = sorted({key.partition("/")[0] for key in zipped_sizes(location)})
+        return (
+            f"{address} is no Zarr store: the zip file has neither zarr.json nor .zgroup at this place; it contains "
+            f"{_listed(tops) or 'nothing there'}."
+        )
     if location.is_url:
         if location.s3 is not None:
             list_keys(location, "zarr.json")  # says so where there is no such bucket
@@ -190,7 +226,7 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
         location=location,
         kind="labels" if is_labels else "image",
         version=version,
-        name=name if name and name != "/" else re.sub(r"(\.ome)?\.zarr$", "", location.name),
+        name=name if name and name != "/" else re.sub(NAME_ENDINGS, "", location.name),
         axes=axes,
         levels=tuple(levels),
         channels=_channels(axes, shapes[0], block.get("omero"), findings),
@@ -332,7 +368,7 @@ def _open_plate(node: Node, block: dict[str, Any], version: str) -> Plate:
         fields = _fields(location, entry["path"], version, findings)
         row, column = rows[int(entry["rowIndex"])], columns[int(entry["columnIndex"])]
         wells.append(Well(entry["path"], row, column, fields))
-    name = plate.get("name") or re.sub(r"(\.ome)?\.zarr$", "", location.name)
+    name = plate.get("name") or re.sub(NAME_ENDINGS, "", location.name)
     return Plate(location, version, name, rows, columns, tuple(wells), tuple(findings))
 
 

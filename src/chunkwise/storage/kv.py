@@ -9,6 +9,7 @@ from typing import Any
 from chunkwise.errors import InputError
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
+from chunkwise.storage.zipped import DOCUMENT, archive_of, key_in
 
 __all__ = ["claim_key", "contents_of", "list_keys", "put_key", "read_key", "remove_keys", "tags_of"]
 
@@ -29,6 +30,8 @@ def read_key(location: Location, key: str) -> bytes | None:
         If the server does not answer.
     """
     place = location.child(key)
+    if location.archive is not None:
+        return archive_of(location).read(key_in(place), largest=DOCUMENT)
     if location.is_url:
         result = _ask(place, "read", lambda: _open(location).read(key).result())
         return bytes(result.value) if result.state == "value" else None
