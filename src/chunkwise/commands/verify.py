@@ -146,6 +146,7 @@ def _copy(
     args: argparse.Namespace, site: Site | None, source: str, statement: Statement
 ) -> tuple[list[tuple[Claim, Location]], Sequence[Manifest]]:
     """Pair a store or a file that a person named with what a file says of it."""
+    from chunkwise.ngff.read import inside_zip
     from chunkwise.provenance.files import describe_file
     from chunkwise.provenance.verify import choose, survey
     from chunkwise.reference import locate, read_reference
@@ -155,6 +156,7 @@ def _copy(
     is_file = reference is None and not location.is_url and Path(location.address).is_file()
     if location.archive is not None:  # a store in a zip file, unless the file speaks of a file of that name
         is_file = is_file and any(not claim.store and claim.name == location.name for claim in statement.claims)
+        location = location if is_file else inside_zip(location)[0]
     claims = [claim for claim in statement.claims if claim.store != is_file]
 
     def now() -> tuple[str, Manifest | None]:
@@ -168,10 +170,11 @@ def _copy(
 
 def _by_manifest(data: str, manifest: Manifest, site: Site | None) -> tuple[Claim, Location]:
     """Pair a store with what its manifest alone says of it."""
+    from chunkwise.ngff.read import inside_zip
     from chunkwise.provenance.claims import Claim
     from chunkwise.reference import locate
 
-    location, _ = locate(data, site)
+    location, _ = inside_zip(locate(data, site)[0])
     claim = Claim("store", "image", location.relative, location.root, "full", manifest.digest, size=manifest.size)
     return claim, location
 

@@ -20,7 +20,7 @@ from chunkwise.storage.kv import list_keys
 from chunkwise.storage.location import Location
 from chunkwise.storage.objects import zipped_sizes
 
-__all__ = ["open_image", "open_store"]
+__all__ = ["inside_zip", "open_image", "open_store"]
 
 LAYOUT = "bioformats2raw.layout"
 
@@ -38,7 +38,7 @@ def open_store(location: Location) -> Store:
     PolicyError
         If its metadata name a place that the policy does not allow.
     """
-    location, findings = _inside_zip(location)
+    location, findings = inside_zip(location)
     node = _read_group(location)
     version = _version(node)
     block = ome_block(node.attributes, version)
@@ -81,8 +81,16 @@ def open_image(location: Location) -> Image:
     return open_image(location.child(store.series[0]))
 
 
-def _inside_zip(location: Location) -> tuple[Location, tuple[Finding, ...]]:
-    """Find the store in a zip file, which some programs put into a folder; where it should not be is a remark."""
+def inside_zip(location: Location) -> tuple[Location, tuple[Finding, ...]]:
+    """Find the store in a zip file, which some programs put into a folder there.
+
+    Returns
+    -------
+    Location
+        Of the store; the same where it is in no zip file, or where none is found.
+    tuple of Finding
+        A remark where it is not at the top.
+    """
     if location.archive is None:
         return location, ()
     tops = {key.partition("/")[0] for key in zipped_sizes(location.zip_top())}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -178,9 +179,9 @@ class _File:
         self.name = path
         try:
             # Without waiting, for a pipe would never end.
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            self._file = os.fdopen(handle, "rb", buffering=0)  # closed with this object
-            status = os.fstat(handle)
+            self._handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._handle)
+            status = os.fstat(self._handle)
         except OSError as error:
             raise self._unreadable(error) from None
         if not stat.S_ISREG(status.st_mode):
@@ -195,7 +196,7 @@ class _File:
         """Read a range."""
         pieces = []
         try:
-            while start < stop and (piece := os.pread(self._file.fileno(), stop - start, start)):
+            while start < stop and (piece := os.pread(self._handle, stop - start, start)):
                 pieces.append(piece)
                 start += len(piece)
         except OSError as error:
