@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     typed = bool(sayings)
     if sayings:
         places, more = _copy(args, site, *sayings[0])
-    elif is_statement(args.data):
+    elif is_statement(args.data) and not _is_zipped_store(args.data, site):
         statement = read_statement(args.data, args.what)
         if statement.alone:
             raise InputError(f"{args.data} is a manifest; name the store, and give this file as --against.")
@@ -177,6 +178,19 @@ def _by_manifest(data: str, manifest: Manifest, site: Site | None) -> tuple[Clai
     location, _ = inside_zip(locate(data, site)[0])
     claim = Claim("store", "image", location.relative, location.root, "full", manifest.digest, size=manifest.size)
     return claim, location
+
+
+def _is_zipped_store(data: str, site: Site | None) -> bool:
+    """Whether a zip file holds an image, rather than a crate that speaks of images."""
+    from chunkwise.errors import ChunkwiseError
+    from chunkwise.ngff.read import inside_zip
+    from chunkwise.ngff.zarr_json import read_node
+    from chunkwise.storage.location import resolve
+
+    with suppress(ChunkwiseError):
+        location = resolve(data, site)
+        return location.archive is not None and read_node(inside_zip(location)[0]) is not None
+    return False
 
 
 def _check_use(manifests: Sequence[Manifest], claims: Sequence[Claim], data: str) -> None:
