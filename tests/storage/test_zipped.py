@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chunkwise.cli import main
-from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.errors import ChunkwiseError, InputError, PolicyError
 from chunkwise.ngff.read import open_image, open_store
 from chunkwise.reference import metadata_paths
 from chunkwise.site import Root, Site
@@ -28,6 +31,8 @@ from chunkwise.storage.arrays import open_array
 from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.location import Location, resolve
 from made_stores import write
+from s3_place import Place
+from s3_server import S3
 from web_server import Web, running_nginx
 
 SHAPE = (64, 64)
@@ -361,3 +366,54 @@ def test_by_http_little_more_than_the_chunks_is_asked_for(web: Web, tmp_path: Pa
     assert fingerprint(image.location, "full") == fingerprint(resolve(str(store), None), "full")
     with pytest.raises(InputError, match="There is nothing at"):
         open_image(resolve("web:no.ozx", site))
+
+
+@pytest.mark.s3
+def test_on_s3(s3: S3, tmp_path: Path) -> None:
+    place = Place(s3, tmp_path)
+    (tmp_path / "up").mkdir()
+    pack(place.image, tmp_path / "up" / "i.ozx", zipfile.ZIP_DEFLATED)
+    s3.upload(tmp_path / "up", resolve("results:up", place.site, write=True))
+    location = resolve("results:up/i.ozx", place.site)
+    box = (slice(0, 300), slice(0, 300))
+    assert (read(open_image(location).location, box) == place.voxels).all()
+    assert fingerprint(location, "sample") == fingerprint(resolve(str(place.image), None), "sample")
+    with pytest.raises(InputError, match="use another --fingerprint"):
+        fingerprint(location, "stat")
+
+
+def test_a_small_case_of_another_writer(tmp_path: Path) -> None:
+    """The archive has no folder at its top, and no comment."""
+    case = Path(__file__).parents[3] / "shared" / "cases" / "08-zipped-ome-zarr"
+    if not case.is_dir():
+        pytest.skip(f"the case is not at {case}")
+    shutil.copy(case / "make.py", tmp_path)
+    subprocess.run([sys.executable, "make.py"], cwd=tmp_path, check=True)
+    assert main(["inspect", str(tmp_path / "x.ozx")]) == 0
+    one, two = (resolve(str(tmp_path / name), None) for name in ("x.zarr", "x.ozx"))
+    box = (slice(0, 40), slice(0, 64))
+    assert (read(one, box) == read(two, box)).all()
+
+
+def test_one_below_a_root_that_is_closed_is_not_opened(tmp_path: Path) -> None:
+    """A link to a zip file elsewhere, and the inside of one, are judged as the file is."""
+    for name in ("open", "other"):
+        (tmp_path / name).mkdir()
+        store = write(tmp_path / name / "i.ome.zarr", "0.5", "yx", SHAPE)
+        fill(store)
+        pack(store, tmp_path / name / "i.ozx")
+    (tmp_path / "open" / "link.ozx").symlink_to(tmp_path / "other" / "i.ozx")
+    site = Site(tmp_path / "site.toml", {"open": Root("open", str(tmp_path / "open"), None, False)})
+    assert open_image(resolve("open:i.ozx", site)).location.relative == "i.ozx"
+    assert open_array(resolve("open:i.ozx/0", site)).shape == SHAPE
+    for text in ("open:link.ozx", "open:link.ozx/0", "open:i.ozx/../../other/i.ozx", str(tmp_path / "other" / "i.ozx")):
+        with pytest.raises(PolicyError):
+            resolve(text, site)
+    with pytest.raises(PolicyError, match="leads out of the store"):
+        resolve("open:i.ozx", site).child("../i.ome.zarr")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "i.ozx")
+    with pytest.raises(InputError, match="is a file, not a Zarr store"):
+        open_store(resolve(str(tmp_path / "i.ozx"), None))
