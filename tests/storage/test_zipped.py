@@ -29,6 +29,7 @@ from chunkwise.site import Root, Site
 from chunkwise.storage import zipped
 from chunkwise.storage.arrays import open_array
 from chunkwise.storage.fingerprint import fingerprint
+from chunkwise.storage.kv import tags_of
 from chunkwise.storage.location import Location, resolve
 from made_stores import write
 from s3_place import Place
@@ -333,6 +334,7 @@ def test_every_command_takes_one(
     assert kept["store"]["path"].endswith("i.ozx/a folder")
     assert json.loads(Path("ozx-i.json").read_text())["levels"][0]["stored_files"] > 60
     capsys.readouterr()
+    assert list(tags_of(resolve("i.ozx/a folder", None), ["zarr.json", "zarr.xml"]))[1] is None
     assert main(["segment", "i.ozx", "--into-source", "l"]) == 2
     assert "i.ozx is a zip file, into which nothing is written; use --output." in capsys.readouterr().err
 
@@ -417,3 +419,26 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "i.ozx")
     with pytest.raises(InputError, match="is a file, not a Zarr store"):
         open_store(resolve(str(tmp_path / "i.ozx"), None))
+
+
+def test_stores_that_are_not_at_the_top(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Packed with its folder, by macOS too; and two in one file, of which one is named."""
+    store = write(tmp_path / "i.ome.zarr", "0.5", "yx", SHAPE)
+    voxels = fill(store)
+    file = pack(store, tmp_path / "mac.zip", top="i.ome.zarr/")
+    with zipfile.ZipFile(file, "a") as packed:
+        packed.writestr("__MACOSX/i.ome.zarr/._zarr.json", b"resource fork")
+    image = open_image(resolve(str(file), None))
+    assert (read(image.location) == voxels).all()
+    assert [finding.severity for finding in image.findings][0] == "deviation"
+    assert image.name == "made"
+    pack(store, tmp_path / "b.zip", top="b.zarr/")
+    two = pack(store, tmp_path / "two.zip", top="a.zarr/")
+    with zipfile.ZipFile(two, "a") as packed, zipfile.ZipFile(tmp_path / "b.zip") as other:
+        for name in other.namelist():
+            packed.writestr(name, other.read(name))
+    with pytest.raises(InputError, match=r"but a\.zarr, b\.zarr; a store in it is named as .*two\.zip/NAME"):
+        open_image(resolve(str(two), None))
+    assert (read(open_image(resolve(f"{two}/b.zarr", None)).location) == voxels).all()
+    with pytest.raises(InputError, match=r"There is nothing at .*two\.zip/c\.zarr; the zip file"):
+        open_image(resolve(f"{two}/c.zarr", None))

@@ -147,7 +147,7 @@ def _copy(
     args: argparse.Namespace, site: Site | None, source: str, statement: Statement
 ) -> tuple[list[tuple[Claim, Location]], Sequence[Manifest]]:
     """Pair a store or a file that a person named with what a file says of it."""
-    from chunkwise.ngff.read import inside_zip
+    from chunkwise.ngff.in_zip import inside_zip
     from chunkwise.provenance.files import describe_file
     from chunkwise.provenance.verify import choose, survey
     from chunkwise.reference import locate, read_reference
@@ -171,7 +171,7 @@ def _copy(
 
 def _by_manifest(data: str, manifest: Manifest, site: Site | None) -> tuple[Claim, Location]:
     """Pair a store with what its manifest alone says of it."""
-    from chunkwise.ngff.read import inside_zip
+    from chunkwise.ngff.in_zip import inside_zip
     from chunkwise.provenance.claims import Claim
     from chunkwise.reference import locate
 
@@ -183,7 +183,7 @@ def _by_manifest(data: str, manifest: Manifest, site: Site | None) -> tuple[Clai
 def _is_zipped_store(data: str, site: Site | None) -> bool:
     """Whether a zip file holds an image, rather than a crate that speaks of images."""
     from chunkwise.errors import ChunkwiseError
-    from chunkwise.ngff.read import inside_zip
+    from chunkwise.ngff.in_zip import inside_zip
     from chunkwise.ngff.zarr_json import read_node
     from chunkwise.storage.location import resolve
 

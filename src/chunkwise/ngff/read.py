@@ -13,14 +13,14 @@ from typing import Any
 
 from chunkwise.errors import InputError
 from chunkwise.ngff.axes import normal_axes, refuse_color_axes, refuse_pixels
+from chunkwise.ngff.in_zip import inside_zip, say_nothing_in_zip
 from chunkwise.ngff.model import Axis, Channel, Collection, Finding, Image, Level, Plate, Store, Well
 from chunkwise.ngff.validation import VERSIONS, ome_block, validate
 from chunkwise.ngff.zarr_json import Node, read_node
 from chunkwise.storage.kv import list_keys
 from chunkwise.storage.location import Location
-from chunkwise.storage.objects import zipped_sizes
 
-__all__ = ["inside_zip", "open_image", "open_store"]
+__all__ = ["open_image", "open_store"]
 
 LAYOUT = "bioformats2raw.layout"
 
@@ -81,34 +81,6 @@ def open_image(location: Location) -> Image:
     return open_image(location.child(store.series[0]))
 
 
-def inside_zip(location: Location) -> tuple[Location, tuple[Finding, ...]]:
-    """Find the store in a zip file, which some programs put into a folder there.
-
-    Returns
-    -------
-    Location
-        Of the store; the same where it is in no zip file, or where none is found.
-    tuple of Finding
-        A remark where it is not at the top.
-    """
-    if location.archive is None:
-        return location, ()
-    tops = {key.partition("/")[0] for key in zipped_sizes(location.zip_top())}
-    roots = [name for name in ("zarr.json", ".zgroup", ".zarray") if name in tops]
-    if roots:
-        return location, ()
-    top = next(iter(tops)) if len(tops) == 1 else ""
-    remark = Finding(
-        "warning",
-        "zip file",
-        f"has the store in the folder '{top}', and the specification of zipped OME-Zarr (RFC-9) wants it at the top",
-    )
-    if location.address != location.archive:
-        return location, (remark,)
-    inside = location.child(top)
-    return (inside, (remark,)) if top and read_node(inside) is not None else (location, ())
-
-
 def _remarked(store: Store, findings: tuple[Finding, ...]) -> Store:
     return replace(store, findings=(*findings, *store.findings)) if findings else store
 
@@ -129,11 +101,7 @@ def _read_group(location: Location) -> Node:
 def _say_not_zarr(location: Location) -> str:
     address = location.address
     if location.archive is not None:
-        tops = sorted({key.partition("/")[0] for key in zipped_sizes(location)})
-        return (
-            f"{address} is no Zarr store: the zip file has neither zarr.json nor .zgroup at this place; it contains "
-            f"{_listed(tops) or 'nothing there'}."
-        )
+        return say_nothing_in_zip(location)
     if location.is_url:
         if location.s3 is not None:
             list_keys(location, "zarr.json")  # says so where there is no such bucket

@@ -57,6 +57,11 @@ class Archive:
     def __contains__(self, key: str) -> bool:
         return key in self._entries
 
+    def tag(self, key: str) -> str | None:
+        """What the directory says of an entry's bytes; None where there is none."""
+        entry = self._entries.get(key)
+        return None if entry is None else f"{entry.crc:08x}:{entry.size}"
+
     def sizes(self) -> dict[str, int]:
         """Bytes of the entries, as the directory says them."""
         return {key: entry.size for key, entry in self._entries.items()}
