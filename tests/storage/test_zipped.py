@@ -430,7 +430,7 @@ def test_stores_that_are_not_at_the_top(tmp_path: Path, capsys: pytest.CaptureFi
         packed.writestr("__MACOSX/i.ome.zarr/._zarr.json", b"resource fork")
     image = open_image(resolve(str(file), None))
     assert (read(image.location) == voxels).all()
-    assert [finding.severity for finding in image.findings][0] == "deviation"
+    assert image.findings[0].severity == "deviation"
     assert image.name == "made"
     pack(store, tmp_path / "b.zip", top="b.zarr/")
     two = pack(store, tmp_path / "two.zip", top="a.zarr/")
