@@ -366,8 +366,15 @@ def test_by_http_little_more_than_the_chunks_is_asked_for(web: Web, tmp_path: Pa
     assert len(asked) <= 4
     assert (read(image.location) == voxels).all()
     assert fingerprint(image.location, "full") == fingerprint(resolve(str(store), None), "full")
+    (store / "1" / "c" / "other").unlink()
+    small = pack(store, web.files / f"small {method}.OZX", method)
+    assert small.stat().st_size < 2**16
+    assert (read(open_image(resolve(f"web:{small.name}", site)).location) == voxels).all()
     with pytest.raises(InputError, match="There is nothing at"):
         open_image(resolve("web:no.ozx", site))
+    (web.files / "cut.ozx").write_bytes(small.read_bytes()[:-30])
+    with pytest.raises(InputError, match=r"cut\.ozx is damaged: it has no directory at its end"):
+        open_image(resolve("web:cut.ozx", site))
 
 
 @pytest.mark.s3
