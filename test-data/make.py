@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -254,6 +255,16 @@ def write_crate(name: str) -> None:
     build_crate([RunRecord.from_dict(record)], crate, attachments={"manifest-1.tsv.gz": manifest})
 
 
+def pack(name: str) -> None:
+    """Put a store into a zip file, deflated, as other programs do."""
+    store = HERE / f"{name}.ome.zarr"
+    with zipfile.ZipFile(HERE / f"{name}.ome.zarr.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in store.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(store).as_posix())
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(entry, path.read_bytes())
+
+
 def main() -> None:
     """Write every store and record."""
     write_records()
@@ -294,6 +305,7 @@ def main() -> None:
     omero = {"channels": [channel("DAPI", "0000FF", 2500), channel("GFP", "00FF00", 2000)]}
     write("cells_tczyx", np.stack([nuclei, other], axis=1), "tczyx", {"omero": omero})
     write("cells_zyx_v04", nuclei[0], "zyx", version="0.4", levels=2)
+    pack("cells_zyx_v04")
 
     plain = HERE / "plain.zarr"
     shutil.rmtree(plain, ignore_errors=True)

@@ -11,7 +11,7 @@ The run directory holds::
     scratch/       what passes hand on to each other; removed when the run is complete
 
 The unfinished store grows beside the output, under ``OUTPUT.partial``, and is renamed when every
-block is done; on S3 it gets the document at its root last. See :mod:`chunkwise.storage.growth`.
+block is done, or made one zip file; on S3 it gets the document at its root last. See :mod:`chunkwise.storage.growth`.
 """
 
 from __future__ import annotations
@@ -297,15 +297,15 @@ class Run:
         sure = [*check_files(self.folder, scratch), *growth_of(self.store).are_whole(stored)]
         return {item for item, whole in zip([*scratch, *stored], sure, strict=True) if whole}
 
-    def finish(self, output: str) -> None:
-        """Give the store its final name, and remove what only passes needed.
+    def finish(self, output: str, zipped: bool = False) -> None:
+        """Give the store its final name, or make one zip file of it, and remove what only passes needed.
 
         Raises
         ------
         ResumableError
             If something took the output's name in the meantime.
         """
-        growth_of(self.store).finish(output)
+        growth_of(self.store).finish(output, zipped)
         shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
 
     def close(self, record: dict[str, Any]) -> None:

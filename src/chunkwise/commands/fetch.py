@@ -1,7 +1,7 @@
 """Cut a piece out of a stored image or label image, as a dataset of its own.
 
-A level, channels, time points and a region become an OME-Zarr (0.5, sharded, with its own pyramid) or an
-OME-TIFF, so that any other tool can follow. Voxels are copied as they are; scale, units, channel names and
+A level, channels, time points and a region become an OME-Zarr (0.5, sharded, with its own pyramid; .ozx: in one zip
+file) or an OME-TIFF, so that any other tool can follow. Voxels are copied as they are; scale, units, channel names and
 the place of the piece in the whole go with them.
 
   chunkwise fetch embryo.ome.zarr --output piece.ome.zarr --channel GFP --region 0:32,512:1024,512:1024
@@ -50,9 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("where the result goes")
     where = group.add_mutually_exclusive_group(required=True)
-    where.add_argument("--output", metavar="PIECE.ome.zarr|.ome.tiff", help="the dataset to write; it must not exist")
+    where.add_argument(
+        "--output", metavar="PIECE.ome.zarr|.ozx|.ome.tiff", help="the dataset to write; it must not exist"
+    )
     where.add_argument("--to-workspace", metavar="NAME", help="write into the site's workspace under this name")
-    group.add_argument("--format", choices=("zarr", "tiff"), help="of the dataset (default: by its name, else zarr)")
+    group.add_argument(
+        "--format",
+        choices=("zarr", "ozx", "tiff"),
+        help="of the dataset; ozx is an OME-Zarr in one zip file (default: by its name, else zarr)",
+    )
     add_reports(group, "OUTPUT")
     group.add_argument(
         "--shard",
@@ -80,13 +86,13 @@ def run(args: argparse.Namespace) -> int:
     selection = select(opened.image, args.level, "0", args.time, args.region)
     sources = tuple(replace(selection.source, channel=channel) for channel in channels)
     check_small_outputs(args, "reference", "crate", "record")
-    form = args.format or ("tiff" if (args.output or "").lower().endswith((".tif", ".tiff")) else "zarr")
+    form = args.format or _form_of(args.output or "")
     # An OME-TIFF is one file, which this process writes.
     voxels = prod(selection.cut_shape) * len(channels)
     resources = find_resources(args.workers, args.memory, voxels, site, here=form == "tiff")
     recorded = parameters_of(args) | {"channel": [opened.image.channels[c].name for c in channels], "format": form}
     del recorded["into_source"]
-    if form == "zarr":
+    if form != "tiff":
         place = _to_zarr(args, site, opened, selection, sources, recorded, resources)
     else:
         place = _to_tiff(args, site, opened, selection, sources, recorded, resources)
@@ -94,6 +100,14 @@ def run(args: argparse.Namespace) -> int:
     sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(opened.image.axes, shape, strict=True))
     print(f"{sizes} voxels of {selection.level.dtype} in {place}")
     return 0
+
+
+def _form_of(name: str) -> str:
+    from chunkwise.storage.location import ZIP_NAMES
+
+    if name.lower().endswith(ZIP_NAMES):
+        return "ozx"
+    return "tiff" if name.lower().endswith((".tif", ".tiff")) else "zarr"
 
 
 def _shape(image: Any, cut: tuple[int, ...], channels: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.reference import OpenedInput
 from chunkwise.site import Site
-from chunkwise.storage.location import Location, resolve
+from chunkwise.storage.location import ZIP_NAMES, Location, resolve
 from chunkwise.storage.workspace import (
     RUNS,
     Rights,
@@ -44,6 +44,8 @@ class Place:
     """Where plan, journal and scratch files go."""
     workspace: WorkspaceRun | None = None
     """What the workspace asks for, where it goes there."""
+    zipped: bool = False
+    """Whether the store becomes one zip file when it is whole."""
 
 
 @dataclass(frozen=True)
@@ -187,12 +189,17 @@ def find_place(
         If the site does not allow it.
     """
     check_size(site, size)
+    zipped = _is_zipped(args)
+    if zipped and (args.into_source or args.to_workspace):
+        raise InputError("A zip file is written with --output only; give it a name there.")
     if args.into_source:
         return _into_source(args, site, opened)
     if args.to_workspace:
         return _to_workspace(args, site, opened, plan, size // LABELS_SHRINK if labels else size)
     location = resolve(args.output, site, write=True)
     if location.is_url:
+        if zipped:
+            raise InputError(f"{location.address} is a URL, and a zip file is written to a folder here; give a path.")
         _check_outside(location, opened)
         return _on_s3(args, location)
     folder = os.path.dirname(location.address)
@@ -201,12 +208,22 @@ def find_place(
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"The folder {folder} cannot be written to; choose another place for --output.")
     _check_free(location, opened)
-    return Place(location, f"{location.address}.partial", args.run_dir or f"{location.address}.run")
+    run_dir = args.run_dir or f"{location.address}.run"
+    return Place(location, f"{location.address}.partial", run_dir, zipped=zipped)
+
+
+def _is_zipped(args: argparse.Namespace) -> bool:
+    """Whether a zip file is asked for, by the name of the output or of the format."""
+    form = getattr(args, "format", None)
+    name = args.output or args.to_workspace or args.into_source or ""
+    return form == "ozx" or (form is None and name.lower().endswith(ZIP_NAMES))
 
 
 def _into_source(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> Place:
     source, name = opened.image.location, args.into_source
     check_name("--into-source", name)
+    if source.archive is not None:
+        raise InputError(f"{source.archive} is a zip file, into which nothing is written; use --output.")
     if opened.image.version != "0.5":
         raise InputError(
             f"{source.address} is OME-Zarr {opened.image.version}, and labels are written as 0.5; use --output."

@@ -29,7 +29,7 @@ from chunkwise.site import Site
 from chunkwise.storage.fingerprint import ALGORITHM
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import read_key
-from chunkwise.storage.location import Location
+from chunkwise.storage.location import Location, in_archive
 from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_name
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
@@ -208,7 +208,7 @@ class StoreWriter:
         self._objects = documents + self._run.stored_objects()
         if self._place.workspace:
             self._place.workspace.before_naming(self._run.store.address)
-        self._run.finish(self.location.address)
+        self._run.finish(self.location.address, self._place.zipped)
         if self._args.into_source:
             _list_label(self._opened.image.location, self._args.into_source)
 
@@ -217,12 +217,12 @@ class StoreWriter:
         if self._args.overlay:
             from chunkwise.report.overlay import write_overlay
 
-            write_overlay(self._args.overlay, self._selection, self.location, output)
+            write_overlay(self._args.overlay, self._selection, in_archive(self.location), output)
             self.recorder.output("overlay", "picture", self._args.overlay)
 
     def report(self, output: OutputImage, workers: Workers) -> None:
         """Write record, reference and crate."""
-        args, made = self._args, open_image(self.location)
+        args, made = self._args, open_image(in_archive(self.location))
         manifest = Manifest.of(self._objects)
         mark = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
         self.recorder.output(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     typed = bool(sayings)
     if sayings:
         places, more = _copy(args, site, *sayings[0])
-    elif is_statement(args.data):
+    elif is_statement(args.data) and not _is_zipped_store(args.data, site):
         statement = read_statement(args.data, args.what)
         if statement.alone:
             raise InputError(f"{args.data} is a manifest; name the store, and give this file as --against.")
@@ -146,6 +147,7 @@ def _copy(
     args: argparse.Namespace, site: Site | None, source: str, statement: Statement
 ) -> tuple[list[tuple[Claim, Location]], Sequence[Manifest]]:
     """Pair a store or a file that a person named with what a file says of it."""
+    from chunkwise.ngff.in_zip import inside_zip
     from chunkwise.provenance.files import describe_file
     from chunkwise.provenance.verify import choose, survey
     from chunkwise.reference import locate, read_reference
@@ -153,6 +155,9 @@ def _copy(
     reference = read_reference(args.data)
     location, _ = locate(args.data, site)
     is_file = reference is None and not location.is_url and Path(location.address).is_file()
+    if location.archive is not None:  # a store in a zip file, unless the file speaks of a file of that name
+        is_file = is_file and any(not claim.store and claim.name == location.name for claim in statement.claims)
+        location = location if is_file else inside_zip(location)[0]
     claims = [claim for claim in statement.claims if claim.store != is_file]
 
     def now() -> tuple[str, Manifest | None]:
@@ -166,12 +171,26 @@ def _copy(
 
 def _by_manifest(data: str, manifest: Manifest, site: Site | None) -> tuple[Claim, Location]:
     """Pair a store with what its manifest alone says of it."""
+    from chunkwise.ngff.in_zip import inside_zip
     from chunkwise.provenance.claims import Claim
     from chunkwise.reference import locate
 
-    location, _ = locate(data, site)
+    location, _ = inside_zip(locate(data, site)[0])
     claim = Claim("store", "image", location.relative, location.root, "full", manifest.digest, size=manifest.size)
     return claim, location
+
+
+def _is_zipped_store(data: str, site: Site | None) -> bool:
+    """Whether a zip file holds an image, rather than a crate that speaks of images."""
+    from chunkwise.errors import ChunkwiseError
+    from chunkwise.ngff.in_zip import inside_zip
+    from chunkwise.ngff.zarr_json import read_node
+    from chunkwise.storage.location import resolve
+
+    with suppress(ChunkwiseError):
+        location = resolve(data, site)
+        return location.archive is not None and read_node(inside_zip(location)[0]) is not None
+    return False
 
 
 def _check_use(manifests: Sequence[Manifest], claims: Sequence[Claim], data: str) -> None:

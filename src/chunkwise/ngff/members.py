@@ -5,11 +5,9 @@ One damaged part does not stop the whole: it counts as absent, and a finding say
 
 from __future__ import annotations
 
-import re
-
 from chunkwise.errors import InputError
 from chunkwise.ngff.lenient import ABSENT, broken, settle
-from chunkwise.ngff.model import Collection, Finding, Plate, Well
+from chunkwise.ngff.model import Collection, Finding, Plate, Well, bare_name
 from chunkwise.ngff.zarr_json import Node, read_node
 from chunkwise.storage.location import Location
 
@@ -63,7 +61,7 @@ def open_plate(node: Node, version: str) -> Plate:
     for entry in plate["wells"]:
         row, column = rows[int(entry["rowIndex"])], columns[int(entry["columnIndex"])]
         wells.append(Well(entry["path"], row, column, _fields_of_well(location, entry["path"], findings)))
-    name = plate.get("name") or re.sub(r"(\.ome)?\.zarr$", "", location.name)
+    name = plate.get("name") or bare_name(location)
     return Plate(location, version, name, rows, columns, tuple(wells), tuple(findings))
 
 

@@ -6,11 +6,33 @@ whether there is a channel axis or which specification version the metadata foll
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from chunkwise.storage.location import Location
 
-__all__ = ["AXIS_TYPES", "Axis", "Channel", "Collection", "Finding", "Image", "Level", "Plate", "Store", "Well"]
+__all__ = [
+    "AXIS_TYPES",
+    "Axis",
+    "Channel",
+    "Collection",
+    "Finding",
+    "Image",
+    "Level",
+    "Plate",
+    "Store",
+    "Well",
+    "bare_name",
+]
+
+#: What the name of a store has after the name of what is in it.
+_ENDINGS = re.compile(r"(\.ozx|(\.ome)?\.zarr(\.zip)?|\.zip)$", re.IGNORECASE)
+
+
+def bare_name(location: Location) -> str:
+    """Name a store by its location, without ``.ome.zarr`` and the like."""
+    return _ENDINGS.sub("", location.name)
+
 
 #: The axes that chunkwise knows, in their order, and of which type each is.
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}

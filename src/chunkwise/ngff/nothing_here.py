@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from chunkwise.errors import ChunkwiseError
+from chunkwise.ngff.in_zip import say_nothing_in_zip
 from chunkwise.ngff.zarr_json import Node, read_node
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import list_keys, read_key
@@ -21,6 +22,8 @@ STEPS_UP = 4
 def say_not_zarr(location: Location) -> str:
     """Say what is at a place where there is no Zarr store."""
     address = location.address
+    if location.archive is not None:
+        return say_nothing_in_zip(location)
     if location.is_url:
         if location.s3 is not None:
             list_keys(location, "zarr.json")  # says so where there is no such bucket

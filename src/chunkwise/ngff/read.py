@@ -6,16 +6,16 @@ specification's names, and every level has one scale and translation.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
 from chunkwise.errors import InputError
 from chunkwise.ngff.axes import normal_axes, refuse_color_axes, refuse_pixels
 from chunkwise.ngff.channels import channels_of
+from chunkwise.ngff.in_zip import inside_zip
 from chunkwise.ngff.lenient import SPATIALDATA, broken, settle
 from chunkwise.ngff.members import label_names, open_collection, open_plate, open_well
-from chunkwise.ngff.model import Axis, Finding, Image, Level, Plate, Store
+from chunkwise.ngff.model import Axis, Finding, Image, Level, Plate, Store, bare_name
 from chunkwise.ngff.nothing_here import say_not_ome, say_not_zarr, say_single_array, some_of
 from chunkwise.ngff.validation import VERSIONS, ome_block, validate
 from chunkwise.ngff.zarr_json import Node, read_node
@@ -40,19 +40,20 @@ def open_store(location: Location) -> Store:
     PolicyError
         If its metadata name a place that the policy does not allow.
     """
+    location, findings = inside_zip(location)
     node = _read_group(location)
     version = _version(node)
     block = ome_block(node.attributes, version)
     if not isinstance(block, dict):
         raise broken(location, version, validate(node.attributes, "image", version))
     if "plate" in block:
-        return open_plate(node, version)
+        return _remarked(open_plate(node, version), findings)
     if "multiscales" in block:
-        return _open_multiscale(node, block, version)
+        return _remarked(_open_multiscale(node, block, version), findings)
     if "well" in block:
-        return open_well(node, version)
+        return _remarked(open_well(node, version), findings)
     if LAYOUT in block:
-        return open_collection(node, version)
+        return _remarked(open_collection(node, version), findings)
     raise InputError(say_not_ome(node, block))
 
 
@@ -113,6 +114,10 @@ def check_strictly(store: Store, *, recommended: bool = False) -> None:
             f"{store.location.address} does not follow every recommendation of OME-Zarr {store.version}: {first.where} "
             f"{first.text}{f' (and {more} more)' if more else ''}."
         )
+
+
+def _remarked(store: Store, findings: tuple[Finding, ...]) -> Store:
+    return replace(store, findings=(*findings, *store.findings)) if findings else store
 
 
 def _read_group(location: Location) -> Node:
@@ -202,7 +207,7 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
         location=location,
         kind="labels" if is_labels else "image",
         version=version,
-        name=name if name and name != "/" else re.sub(r"(\.ome)?\.zarr$", "", location.name),
+        name=name if name and name != "/" else bare_name(location),
         axes=axes,
         levels=tuple(levels),
         channels=channels_of(axes, shapes[0], omero, findings),

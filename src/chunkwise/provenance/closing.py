@@ -275,6 +275,8 @@ def _table(begun: Mapping[str, Any], run: Run, site: Site | None) -> tuple[bytes
     """The table of blocks as the disk has them: where the store grew, or under its final name."""
     if not run.store.is_url and not os.path.isdir(run.store.address):
         output = _place(begun, "output", run.folder, site)
+        if output is not None and os.path.isfile(output.address):
+            return run.table(sure=True, named=True)  # a zip file, which is there when all of it is
         if output is not None and os.path.isdir(output.address):
             return replace(run, store=output).table(sure=False, named=True)
     return run.table(sure=False)

@@ -194,7 +194,9 @@ def make_resource(name: str, kind: str, location: Location | Path | str, known: 
         fingerprint = known["fingerprint"] = None
     if known.get("media_type") is None:
         by_kind = MEDIA_TYPES.get(kind, "application/octet-stream")
-        known["media_type"] = MEDIA_TYPES.get(Path(str(location)).suffix.lower(), by_kind)
+        suffix = Path(str(location)).suffix.lower()
+        # A store in a zip file is a store.
+        known["media_type"] = by_kind if kind in STORES and suffix == ".zip" else MEDIA_TYPES.get(suffix, by_kind)
     if known.get("identity") is None:
         known["identity"] = identity_of(str(location), known.get("root"), fingerprint)
     for key in ("fingerprint", "description"):

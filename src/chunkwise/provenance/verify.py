@@ -21,7 +21,7 @@ from chunkwise.storage.fingerprint import documents_digest, fingerprint
 from chunkwise.storage.kv import list_keys
 from chunkwise.storage.location import Location, resolve
 from chunkwise.storage.manifest import FILE_NAME, Difference, Manifest
-from chunkwise.storage.objects import is_about, object_keys, read_objects
+from chunkwise.storage.objects import is_about, object_keys, read_objects, zipped_sizes
 
 __all__ = ["Outcome", "choose", "is_as_claimed", "places_of", "survey", "verify"]
 
@@ -160,7 +160,7 @@ def _verify(
         return _verify_file(claim, location)
     if not _is_there(location):
         return Outcome(claim, "missing")
-    if location.is_url and location.s3 is None and (claim.level != "metadata" or dandi):
+    if location.is_url and location.archive is None and location.s3 is None and (claim.level != "metadata" or dandi):
         return Outcome(claim, "unknown", "it is on a web server, which cannot list what it has")
     now: Manifest | None = None
     checksums: dict[str, str] = {}
@@ -292,6 +292,8 @@ def _verify_file(claim: Claim, location: Location) -> Outcome:
 
 
 def _is_there(location: Location) -> bool:
+    if location.archive is not None:
+        return bool(zipped_sizes(location))
     if not location.is_url:
         return os.path.isdir(location.address)
     return location.s3 is None or bool(list_keys(location))

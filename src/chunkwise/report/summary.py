@@ -14,6 +14,7 @@ from chunkwise.ngff.model import Finding, Image, Plate, Store
 from chunkwise.ngff.read import open_image
 from chunkwise.reference import describe, kind_of
 from chunkwise.storage.location import Location
+from chunkwise.storage.objects import zipped_sizes
 
 __all__ = ["headline", "size_text", "summarise"]
 
@@ -78,6 +79,9 @@ def _label(image: Image, name: str) -> dict[str, Any]:
 
 
 def _stored(location: Location) -> tuple[int | None, int | None]:
+    if location.archive is not None:
+        sizes = zipped_sizes(location)
+        return sum(sizes.values()), len(sizes)
     if location.is_url:
         return None, None
     size = count = 0

@@ -20,6 +20,7 @@ from chunkwise.storage.chunk_files import held_chunks
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
+from chunkwise.storage.zipped import signature_of
 
 __all__ = ["ArrayReader", "Box", "open_array", "unreadable_objects"]
 
@@ -66,6 +67,8 @@ def open_array(location: Location) -> ArrayReader:
     ResumableError
         If its server does not answer.
     """
+    if location.archive is not None:
+        return _open_array(location, signature_of(location))
     return _open_array(location, None if location.is_url else _signature(location.address))
 
 
@@ -96,7 +99,7 @@ def _signature(folder: str) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=64)
-def _open_array(location: Location, _: tuple[int, int] | None) -> ArrayReader:
+def _open_array(location: Location, _: tuple[int, ...] | None) -> ArrayReader:
     version, name = 3, "zarr.json"
     content = read_key(location, name)
     if content is None:
@@ -104,6 +107,9 @@ def _open_array(location: Location, _: tuple[int, int] | None) -> ArrayReader:
         content = read_key(location, name)
     if content is None:
         raise InputError(f"There is no Zarr array at {location.address}.")
+    if location.archive is not None:
+        # tensorstore's driver for zip files looks at no checksum, and takes what it cannot unpack for absent.
+        return _ZarrReader(location, version)
     import tensorstore as ts
 
     spec: dict[str, Any] = {"driver": "zarr3" if version == 3 else "zarr"}
@@ -189,8 +195,10 @@ class _ZarrReader:
         import zarr
 
         from chunkwise.storage.zarr_store import HeldStore
+        from chunkwise.storage.zip_store import ZippedStore
 
-        self._location, store = location, HeldStore(location)
+        self._location = location
+        store = HeldStore(location) if location.archive is None else ZippedStore(location)
         try:
             self._array: Any = zarr.open_array(store, mode="r", zarr_format=version)  # type: ignore[arg-type]
         except ChunkwiseError:

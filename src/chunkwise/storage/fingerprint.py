@@ -3,14 +3,16 @@
 ========  =====================================================================
 metadata  of names and sha256 of metadata documents (asked for as ``none``)
 stat      of names, sizes and modification times of every object; on S3 of names
-          and the server's tags, which are not those of a file
+          and the server's tags, which are not those of a file; of a store in a zip
+          file of that file's size and time alone
 sample    of names and sizes of every object, and of the sha256 of a sample
 full      of names and sha256 of every object
 ========  =====================================================================
 
-Web servers cannot list what they have: there only metadata are to be had. The sample is all metadata
-documents and, of the other objects, those whose names have the lowest sha256: the same in every copy of
-a store, and not to be foreseen from where in the image an object lies.
+Of a store in a zip file the entries are the objects, so that all levels but ``stat`` say the same of it as of
+the folder that it was made of. Web servers cannot list what they have: there only metadata are to be had. The
+sample is all metadata documents and, of the other objects, those whose names have the lowest sha256: the same
+in every copy of a store, and not to be foreseen from where in the image an object lies.
 
 A manifest has one line an object, ``value  key``, sorted by key; the fingerprint is the sha256 of
 the manifest. It does not depend on the order in which objects were written.
@@ -19,6 +21,7 @@ the manifest. It does not depend on the order in which objects were written.
 from __future__ import annotations
 
 import hashlib
+import os
 import posixpath
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +30,7 @@ from typing import Any
 from chunkwise.errors import InputError
 from chunkwise.storage.kv import read_key, tags_of
 from chunkwise.storage.location import Location
-from chunkwise.storage.objects import LateError, object_keys, object_status, read_objects
+from chunkwise.storage.objects import LateError, object_keys, object_status, read_objects, zipped_sizes
 
 __all__ = [
     "ALGORITHM",
@@ -125,9 +128,12 @@ def fingerprint(
     """
     if level == "none":
         return {"level": "metadata", "algorithm": ALGORITHM, "value": documents_digest(location, paths)}
-    if location.is_url and location.s3 is None:
+    if location.archive is not None:
+        if location.is_url and level == "stat":
+            raise InputError(f"{location.archive} has no time that could be asked for; use another --fingerprint.")
+    elif location.is_url and location.s3 is None:
         raise InputError(f"{location.address} is on a web server, which cannot list it; use --fingerprint none.")
-    if location.is_url and level == "sample":
+    elif location.is_url and level == "sample":
         raise InputError(f"{location.address} is on S3, where sizes are not asked for; use --fingerprint stat or full.")
     keys = object_keys(location, until=until)
     value = manifest_digest(_counted(_values(location, level, keys, sample), len(keys), advance, until))
@@ -148,6 +154,11 @@ def _counted(
 
 def _values(location: Location, level: str, keys: Sequence[str], sample: int) -> Iterator[tuple[str, str]]:
     """What stands for each object; in any order."""
+    sizes = zipped_sizes(location) if location.archive is not None else {}
+    if level == "stat" and location.archive is not None:
+        status = os.stat(location.archive)
+        yield "", f"{status.st_size}:{status.st_mtime_ns}"
+        return
     if level == "stat" and location.is_url:
         for key, tag in zip(keys, tags_of(location, keys), strict=True):
             if tag is None:
@@ -165,7 +176,8 @@ def _values(location: Location, level: str, keys: Sequence[str], sample: int) ->
     if level == "sample":
         for key in keys:
             if key not in chosen:
-                yield key, f"size:{object_status(location, key).st_size}"
+                size = sizes[key] if key in sizes else object_status(location, key).st_size
+                yield key, f"size:{size}"
 
 
 def _sampled(keys: Sequence[str], count: int) -> list[str]:

@@ -19,6 +19,7 @@ from chunkwise.files import open_file, read_file
 from chunkwise.storage.kv import claim_key, contents_of, list_keys, read_key, remove_keys, tags_of
 from chunkwise.storage.location import Location
 from chunkwise.storage.writer import StoredObject, put_object, remove_temporaries
+from chunkwise.storage.zip_writer import write_zip
 
 __all__ = ["CLAIM", "Growth", "check_files", "growth_of"]
 
@@ -62,8 +63,8 @@ class Growth(Protocol):
     def are_whole(self, items: Sequence[StoredObject]) -> list[bool]:
         """Whether objects are there with the bytes that they were written with."""
 
-    def finish(self, output: str) -> None:
-        """Give the store its final name; its documents are written.
+    def finish(self, output: str, zipped: bool = False) -> None:
+        """Give the store its final name, or make one zip file of it; its documents are written.
 
         Raises
         ------
@@ -118,7 +119,7 @@ class _Folder:
     def are_whole(self, items: Sequence[StoredObject]) -> list[bool]:
         return check_files(self._folder, items)
 
-    def finish(self, output: str) -> None:
+    def finish(self, output: str, zipped: bool = False) -> None:
         if os.path.lexists(output):
             raise ResumableError(
                 f"The output {output} appeared during the run; the result is kept in {self._folder}: move the other "
@@ -126,7 +127,11 @@ class _Folder:
             )
         remove_temporaries(self._folder)
         os.makedirs(os.path.dirname(output), exist_ok=True)
-        os.rename(self._folder, output)
+        if zipped:
+            write_zip(self._folder, output)
+            self.remove()
+        else:
+            os.rename(self._folder, output)
 
     def remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -180,7 +185,7 @@ class _Prefix:
             whole[number] = content is not None and hashlib.sha256(content).hexdigest() == items[number].sha256
         return whole
 
-    def finish(self, output: str) -> None:
+    def finish(self, output: str, zipped: bool = False) -> None:
         remove_keys(self._place, [CLAIM])
 
     def remove(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from chunkwise.files import check_absent, check_size, read_file, unreadable
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
+from chunkwise.storage.zipped import DOCUMENT, archive_of, key_in
 
 __all__ = ["claim_key", "contents_of", "list_keys", "put_key", "read_key", "remove_keys", "tags_of"]
 
@@ -29,6 +30,8 @@ def read_key(location: Location, key: str) -> bytes | None:
         If the server does not answer.
     """
     place = location.child(key)
+    if location.archive is not None:
+        return archive_of(location).read(key_in(place), largest=DOCUMENT)
     if location.is_url:
         result = _ask(place, "read", lambda: _open(location).read(key).result())
         if result.state != "value":
@@ -97,7 +100,14 @@ def list_keys(location: Location, only: str | None = None) -> list[str]:
 
 
 def tags_of(location: Location, keys: Iterable[str]) -> Iterator[str | None]:
-    """Ask for the server's tags of objects, without their bytes; None for one that is not there."""
+    """Ask for the server's tags of objects, without their bytes; None for one that is not there.
+
+    In a zip file, what its directory says of the bytes of an entry stands for a tag.
+    """
+    if location.archive is not None:
+        archive = archive_of(location)
+        yield from (archive.tag(key_in(location, key)) for key in keys)
+        return
     for found in _ask_each(location, keys, "read", lambda store, key: store.read(key, byte_range=slice(0, 0))):
         yield _tag(found.stamp) if found.state == "value" else None
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
@@ -20,9 +21,13 @@ from chunkwise.errors import InputError, PolicyError
 from chunkwise.files import DOCUMENT, unreadable
 from chunkwise.site import Root, S3Access, Site
 
-__all__ = ["Location", "resolve"]
+__all__ = ["ZIP_NAMES", "Location", "in_archive", "resolve"]
 
 URL_SCHEMES = ("http", "https", "s3")
+
+#: How the name of a store in a zip file ends, in small letters, and how such a file begins.
+ZIP_NAMES = (".ozx", ".zip")
+ZIP_BEGINS = (b"PK\3\4", b"PK\5\6")
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,17 @@ class Location:
     """How an s3 address is reached; it travels to workers, and names the place of the keys only."""
     largest: int = field(default=DOCUMENT, repr=False)
     """Bytes of one document below it at most."""
+    archive: str | None = None
+    """Path or URL of the zip file that it is, or lies in; its address goes on with the names of entries."""
 
     @property
     def is_url(self) -> bool:
         """Whether it is read over the network."""
         return self.address.split("://", 1)[0] in URL_SCHEMES
+
+    def zip_top(self) -> Location:
+        """The zip file that it lies in."""
+        return self if self.archive is None else replace(self, address=self.archive)
 
     @property
     def name(self) -> str:
@@ -127,6 +138,8 @@ def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = 
     if not text or "\0" in text:
         raise InputError("The location is empty; give a path, a URL or a reference.")
     location = _resolve(text, site, write, typed)
+    if not write:
+        location = in_archive(location)
     try:
         location.address.encode()
     except UnicodeEncodeError:
@@ -134,6 +147,36 @@ def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = 
             f"The name {location.address!r} is not in UTF-8, so no file can speak of it; rename it."
         ) from None
     return location
+
+
+def in_archive(location: Location) -> Location:
+    """Say of a location that it is a zip file, or goes on inside one: by what a file begins with; of a URL, by name."""
+    if location.is_url:
+        scheme, _, rest = location.address.partition("://")
+        parts = rest.split("/")
+        for count in range(2, len(parts) + 1):
+            if parts[count - 1].lower().endswith(ZIP_NAMES):
+                return replace(location, archive=f"{scheme}://{'/'.join(parts[:count])}")
+        return location
+    top = location.address
+    while True:
+        try:
+            if not stat.S_ISREG(os.stat(top).st_mode):
+                return location
+            handle = os.open(top, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            if top == os.path.dirname(top):
+                return location
+            top = os.path.dirname(top)
+            continue
+        except OSError:
+            return location
+        try:
+            is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+            is_zip = is_file and (top.lower().endswith(ZIP_NAMES) or os.read(handle, 4) in ZIP_BEGINS)
+        finally:
+            os.close(handle)
+        return replace(location, archive=top) if is_zip else location
 
 
 def _resolve(text: str, site: Site | None, write: bool, typed: bool) -> Location:

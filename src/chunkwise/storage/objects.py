@@ -13,8 +13,9 @@ from chunkwise.errors import InputError
 from chunkwise.files import hold, open_file
 from chunkwise.storage.kv import contents_of, list_keys
 from chunkwise.storage.location import Location
+from chunkwise.storage.zipped import archive_of, key_in
 
-__all__ = ["LateError", "Seen", "is_about", "object_keys", "object_status", "read_objects"]
+__all__ = ["LateError", "Seen", "is_about", "object_keys", "object_status", "read_objects", "zipped_sizes"]
 
 #: Bytes that are read and hashed at a time.
 PIECE = 2**20
@@ -56,7 +57,9 @@ def object_keys(location: Location, *, about: bool = False, until: float | None 
     LateError
         If the time is over.
     """
-    if location.is_url:
+    if location.archive is not None:
+        keys = list(zipped_sizes(location))
+    elif location.is_url:
         if location.s3 is None:
             raise InputError(
                 f"{location.address} is on a web server, which cannot list what it has; use --fingerprint none, by "
@@ -108,6 +111,9 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
     ResumableError
         If the server does not answer.
     """
+    if location.archive is not None:
+        yield from (_seen(key, archive_of(location).pieces(key_in(location, key)), md5) for key in keys)
+        return
     if location.is_url:
         keys = list(keys)
         for key, content in zip(keys, contents_of(location, keys), strict=True):
@@ -130,6 +136,24 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
         except OSError as error:
             raise _unreadable(error) from None
         yield Seen(key, sha256.hexdigest(), size, None if other is None else other.hexdigest())
+
+
+def zipped_sizes(location: Location) -> dict[str, int]:
+    """The objects of a store in a zip file, and their bytes, as its directory says."""
+    top = f"{key_in(location)}/".lstrip("/")
+    sizes = archive_of(location).sizes()
+    return {key[len(top) :]: size for key, size in sizes.items() if key.startswith(top)}
+
+
+def _seen(key: str, pieces: Iterable[bytes], md5: bool) -> Seen:
+    sha256, size = hashlib.sha256(), 0
+    other = hashlib.md5(usedforsecurity=False) if md5 else None
+    for piece in pieces:
+        sha256.update(piece)
+        if other is not None:
+            other.update(piece)
+        size += len(piece)
+    return Seen(key, sha256.hexdigest(), size, None if other is None else other.hexdigest())
 
 
 def _walk(location: Location, below: str = "", links: tuple[str, ...] = ()) -> Iterator[str]:

@@ -66,13 +66,14 @@ def chunk_share(location: Location) -> Share | None:
     keys = [reader.key(_index(number, counts)) for number in numbers]
     wrong: list[str] = []
     try:
-        if location.is_url:
+        if location.is_url or location.archive is not None:
             found = sum(tag is not None for tag in tags_of(location, keys))
         else:
             found, wrong = _there(location, keys)
     except ChunkwiseError:
         return None
-    if not found and len(keys) < total and not location.is_url and _holds_more(location.address):
+    on_disk = not location.is_url and location.archive is None
+    if not found and len(keys) < total and on_disk and _holds_more(location.address):
         found, keys = 1, [*keys, ""]  # the one that was come upon
     return Share(found, len(keys), total, len(wrong), wrong[0] if wrong else "")
 

@@ -114,7 +114,7 @@ PARAMETERS: Final[dict[str, dict[str, Rule]]] = {
     | _WORK
     | {"channel": nothing, "properties": _measured, "percentiles": sizes, "format": word("tsv", "parquet")},
     "compare": _PART | _WORK | {"threshold": sizes, "share": number},
-    "fetch": _PART | _WORK | {"channel": nothing, "shard": sizes, "format": word("zarr", "tiff")},
+    "fetch": _PART | _WORK | {"channel": nothing, "shard": sizes, "format": word("zarr", "ozx", "tiff")},
 }
 
 _LEVEL: Final[dict[str, Rule]] = {
