@@ -108,6 +108,21 @@ def test_an_image_of_nothing_is_said_once(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.count("WARNING") == 1
 
 
+def test_coarse_levels_of_labels_may_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = write(tmp_path / "l.ome.zarr", shape=(32, 32), entry=multiscale("yx", 2), extra={"image-label": {}})
+    dots: Any = zarr.open_array(labels / "0", mode="r+")
+    dots[3, 3] = 1
+    assert main(["inspect", str(labels)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Label image")
+    assert "WARNING" not in said
+    shutil.rmtree(labels / "0" / "c")
+    coarse: Any = zarr.open_array(labels / "1", mode="r+")
+    coarse[...] = 1
+    assert main(["inspect", str(labels)]) == 0
+    assert "WARNING: not one chunk of level 0" in capsys.readouterr().out
+
+
 def test_whole_images_are_not_remarked_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = _image(tmp_path / "i.ome.zarr")
     assert main(COMMANDS["fetch"](image, tmp_path)) == 0

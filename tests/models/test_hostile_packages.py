@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
 from chunkwise.errors import InputError
 from chunkwise.models.library import add_package, find_model
@@ -93,18 +92,6 @@ def test_hostile_packages(tmp_path: Path, tiny: Path, name: str, door: str) -> N
     with pytest.raises(InputError, match=said):
         doors[door]()
     assert list((tmp_path / "library").iterdir()) == []
-
-
-def test_weights_outside_the_package(tmp_path: Path, tiny: Path) -> None:
-    package = tmp_path / "package"
-    shutil.copytree(tiny, package)
-    _weights(package).rename(tmp_path / "elsewhere.onnx")
-    content = yaml.safe_load((package / "bioimageio.yaml").read_text())
-    for place in ("../elsewhere.onnx", str(tmp_path / "elsewhere.onnx")):
-        content["weights"]["onnx"]["source"] = place
-        (package / "bioimageio.yaml").write_text(yaml.safe_dump(content))
-        with pytest.raises(InputError, match="lie outside of it"):
-            find_model(str(package), None)
 
 
 def test_a_zip_that_unpacks_to_too_much(tmp_path: Path, tiny: Path) -> None:

@@ -51,3 +51,14 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     )
     assert "could not be written: File too large" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_devices_and_pipes_stay_what_they_are(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/full")
+    for path in (pipe, link):
+        with pytest.raises(InputError, match="no plain file but a device"):
+            write_atomically(path, b"text")
+    assert stat.S_ISFIFO(os.lstat(pipe).st_mode)
+    assert link.is_symlink()

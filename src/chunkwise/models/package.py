@@ -152,11 +152,6 @@ def load_description(path: str) -> Any:
                 f"The {what} of {path} lie on the web ({source}), and chunkwise asks no network for models; where "
                 f"there is one, run 'bioimageio package {os.path.basename(path.rstrip('/'))} model.zip', and add that."
             )
-        place = os.path.join(path, str(source.absolute() if hasattr(source, "absolute") else source))
-        # A file that is a link counts as where it stands: the package's digest has its bytes.
-        folder, around = os.path.realpath(path), os.path.realpath(os.path.dirname(place))
-        if os.path.commonpath((folder, around)) != folder:
-            raise InputError(f"The {what} of {path} lie outside of it ({source}); put them into the package.")
     return found
 
 

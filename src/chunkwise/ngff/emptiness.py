@@ -36,6 +36,9 @@ def say_empty(image: Image, path: str, share: Share | None) -> str | None:
     full = [other for other, there in shares if there is not None and there.found]
     if not full:
         return f"not one chunk of {image.location.address} is there, on any level: every voxel is the fill value."
+    order = [level.path for level in image.levels]
+    if image.kind == "labels" and all(order.index(other) < order.index(path) for other in full):
+        return None  # small objects are gone from coarse levels, and background is not written
     where = f"level {path} of {image.location.address}"
     none = "not one chunk" if share.looked_for == share.total else f"not one of {share.looked_for} chunks looked for"
     verb = "has" if len(full) == 1 else "have"
