@@ -318,10 +318,11 @@ def test_predict_is_killed_in_the_middle_of_its_tiles(model_run: list[str], here
             assert main(model_run) == 0
             assert made_stores.digest(Path("out")) == made_stores.digest(Path("whole"))
             shutil.rmtree("out")
+            shutil.rmtree("out.run")
 
 
 def killed_again_and_again(words: list[str], folder: Path, kills: int, seed: int) -> dict[str, int]:
-    """Kill a run anywhere, now and then with an input that changes then: same bytes or a refusal, counted."""
+    """Kill a run anywhere, and now and then change its input: the same bytes or a refusal; counts what happened."""
     luck, told = random.Random(seed), dict.fromkeys(("kills", "in the middle", "resumed", "refused", "whole"), 0)
     run, changed, passes = folder / "out.run", False, ("statistics-raw", "predict", "level-1")
     while told["kills"] < kills or told["whole"] == 0:
