@@ -70,10 +70,11 @@ def settle(
     except RecursionError:
         raise InputError(f"The metadata of {location.address} are damaged: they are nested too deeply.") from None
     if left:
-        raise broken(location, version, [finding for finding in errors if finding in left] or errors)
+        stayed = set(left)
+        raise broken(location, version, [finding for finding in errors if finding in stayed] or errors)
     return ome_block(mended, version), [
         replace(finding, severity="deviation", read=mender.notes.get(finding.where, ""))
-        if finding in errors
+        if finding.severity == "error"
         else finding
         for finding in given
     ]
@@ -122,7 +123,8 @@ class _Mender:
         self.kind, self.version = kind, version
         self.writer = writer_of(attributes, version)
         self.notes: dict[str, str] = {}
-        self._dropped: list[tuple[list[Any], Any]] = []
+        #: By the identity of a list: itself, and the positions of what goes out of it when all else is done.
+        self._dropped: dict[int, tuple[list[Any], set[int]]] = {}
         self._actions: tuple[tuple[str, Callable[[str], Note]], ...] = (
             (r"multiscales\[[1-9]\d*\].*", self._entry),  # only the first is used
             (r"ome", self._list_without_block),
@@ -152,8 +154,8 @@ class _Mender:
                     by = f" (written by {self.writer})" if self.writer else ""
                     self.notes.setdefault(finding.where, note + by)
                     break
-        for entries, entry in self._dropped:
-            entries[:] = [other for other in entries if other is not entry]
+        for entries, damaged in self._dropped.values():
+            entries[:] = [entry for index, entry in enumerate(entries) if index not in damaged]
         self._dropped.clear()
         return self.attributes
 
@@ -258,6 +260,6 @@ class _Mender:
     def _entry(self, where: str) -> Note:
         name = where[: where.index("]") + 1]
         entries, index = self._at(name.rpartition("[")[0]), int(name.rpartition("[")[2][:-1])
-        if isinstance(entries, list) and index < len(entries):
-            self._dropped.append((entries, entries[index]))
+        if isinstance(entries, list):
+            self._dropped.setdefault(id(entries), (entries, set()))[1].add(index)
         return ABSENT
