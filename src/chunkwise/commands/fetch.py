@@ -150,6 +150,7 @@ def _to_zarr(
         shard=args.shard,
         omero=None if labels else omero_of(tuple(image.channels[s.channel] for s in sources), source.dtype),
         downsampling="nearest" if labels else "mean",
+        placed=image.placed,
     )
     workers = Workers()
     tasks = output.n_volumes * grid.n_units

@@ -170,6 +170,7 @@ def run(args: argparse.Namespace) -> int:
         pyramid=not args.no_pyramid,
         downsampling="mean",
         about=about,
+        placed=opened.image.placed,
     )
     work = Inference(
         path=model.path,

@@ -149,6 +149,7 @@ class StoreWriter:
             pyramid=not args.no_pyramid,
             source_image="../../" if args.into_source else None,
             shard=args.shard,
+            placed=self._opened.image.placed,
         )
 
     @contextmanager
