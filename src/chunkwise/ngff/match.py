@@ -325,10 +325,11 @@ def _no_level(image: Image, labels: Selection, region: str | None, time: str | N
 
 def _elsewhere(first: Selection, second: Selection, axis: str, far: dict[str, float]) -> str:
     here, there = (one.image.location.address for one in (first, second))
-    step = "time points" if axis == "t" else "voxels"
+    count = f"{abs(far[axis]):.6g}"
+    step = ("time point" if axis == "t" else "voxel") + "s" * (count != "1")
     return (
         f"{here} begins at {_place(first, list(far))} and {there} at {_place(second, list(far))}, "
-        f"{abs(far[axis]):.6g} {step} apart along {axis}, so they do not show the same place"
+        f"{count} {step} apart along {axis}, so they do not show the same place"
     )
 
 
