@@ -115,6 +115,9 @@ def sub_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return dict(actions[0].choices) if actions else {}
 
+#: Parameters whose value is an option's own name, or nothing.
+FLAGS = ("$fill_holes", "$rescale", "$selection.same_voxels")
+
 
 def options_of(command: str) -> dict[str, argparse.Action]:
     """Every long option of a command."""
@@ -195,7 +198,7 @@ def test_template_quotes_every_value(command: str) -> None:
             continue
         for found in re.finditer(r"(?<!\\)\$\{?[a-z_][\w.]*", line):
             before = line[: found.start()].count("'")
-            assert before % 2 == 1 or found.group() in ("$fill_holes", "$rescale"), f"{command}: {line.strip()}"
+            assert before % 2 == 1 or found.group() in FLAGS, f"{command}: {line.strip()}"
 
 
 @pytest.mark.parametrize(
