@@ -115,6 +115,7 @@ def sub_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return dict(actions[0].choices) if actions else {}
 
+
 #: Parameters whose value is an option's own name, or nothing.
 FLAGS = ("$fill_holes", "$rescale", "$selection.same_voxels")
 
