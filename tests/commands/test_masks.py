@@ -155,6 +155,8 @@ def test_a_mask_in_place_of_labels_is_a_remark(tmp_path: Path, capsys: pytest.Ca
     copy = tmp_path / "copy.ome.zarr"
     assert main(["fetch", str(mask), "--output", str(copy), "--workers", "1"]) == 0
     np.testing.assert_array_equal(voxels(copy), blobs((20, 20)))
+    # What is written as labels is what the specification wants.
+    assert voxels(copy).dtype == np.uint8
 
 
 def test_a_mask_is_a_map_too(tmp_path: Path) -> None:

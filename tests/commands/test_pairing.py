@@ -279,6 +279,32 @@ def test_units_are_converted_before_they_are_compared(measure: Any, compare: Any
     assert rows(table)[0]["area_physical"] == 150 * 0.325**2
 
 
+def test_split_takes_axes_in_different_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stack = np.zeros((12, 40, 40), np.uint16)
+    z, y, x = np.ogrid[:12, :40, :40]
+    for centre in (14, 25):
+        stack[(3 * (z - 6)) ** 2 + (y - 20) ** 2 + (x - centre) ** 2 < 64] = 900
+    found = []
+    for name, scale, unit in (("a", 1.5, "micrometer"), ("b", 1500.0, "nanometer"), ("c", 1.5, None)):
+        image = make(tmp_path / f"{name}.zarr", "zyx", stack, [scale, 0.5, 0.5])
+        content = json.loads((image / "zarr.json").read_text())
+        content["attributes"]["ome"]["multiscales"][0]["axes"][0] = {"name": "z", "type": "space", "unit": unit}
+        if unit is None:
+            del content["attributes"]["ome"]["multiscales"][0]["axes"][0]["unit"]
+        (image / "zarr.json").write_text(json.dumps(content))
+        output = tmp_path / f"{name}.ome.zarr"
+        words = ["--split", "distance", "--split-min-distance", "3", "--sigma", "0", "--workers", "1"]
+        code = main(["segment", str(image), "--output", str(output), *words])
+        if unit is None:
+            assert code == 2
+            assert "different units (z in no unit, y in micrometer, x in micrometer)" in capsys.readouterr().err
+        else:
+            assert code == 0
+            found.append(np.asarray(zarr.open_array(output / "0", mode="r")[...]))
+    np.testing.assert_array_equal(*found)
+    assert found[0].max() == 2
+
+
 def test_a_plane_of_labels_keeps_its_thickness_in_the_units_of_the_image(measure: Any, tmp_path: Path) -> None:
     image = make(tmp_path / "i.zarr", "yx", IMAGE, [0.5, 0.5])
     labels = make(tmp_path / "l.zarr", "zyx", LABELS[np.newaxis], [2000.0, 500.0, 500.0], None, "nanometer")

@@ -124,7 +124,11 @@ def _to_zarr(
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ops.fetch import fetch, omero_of, projected_memory
 
-    image, source = opened.image, selection.source
+    image = opened.image
+    labels = image.kind == "labels"
+    if labels:  # which have to be integers
+        sources = tuple(one.as_numbers for one in sources)
+    source = sources[0]
     _, shard = shard_of(source.shape, args.shard)
     check_block(args.block, image.spatial)
     check_chunks(selection, resources)
@@ -136,7 +140,6 @@ def _to_zarr(
         fixed=args.block is not None,
     )
     recorded |= {"block": list(grid.block), "shard": list(shard)}
-    labels = image.kind == "labels"
     size = _bytes_of(selection, sources)
     writer = StoreWriter("fetch", args, site, opened, selection, recorded, grid, image.name or "image", size, labels)
     output = OutputImage(

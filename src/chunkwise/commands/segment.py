@@ -195,16 +195,18 @@ def _check_parameters(args: argparse.Namespace, selection: Any) -> int:
 
 def _spacing(selection: Any) -> tuple[float, ...]:
     """Take the edges of a voxel for distances inside objects, as ratios."""
+    from chunkwise.ngff.units import conversion
     from chunkwise.ops.split import relative_spacing
 
-    units = [axis.unit for axis in selection.spatial_axes]
-    if len(set(units)) > 1:
+    units = [axis.unit or "" for axis in selection.spatial_axes]
+    factors = [conversion(unit, units[-1]) for unit in units]
+    if None in factors:
         named = ", ".join(f"{axis.name} in {axis.unit or 'no unit'}" for axis in selection.spatial_axes)
         raise InputError(
-            f"{selection.image.location.address} measures its axes in different units ({named}); --split needs the "
-            "same for all."
+            f"{selection.image.location.address} measures its axes in different units ({named}), of which --split "
+            "cannot tell the shape of a voxel."
         )
-    return relative_spacing(selection.spatial_scale)
+    return relative_spacing(tuple(s * (f or 1.0) for s, f in zip(selection.spatial_scale, factors, strict=True)))
 
 
 def _plain(value: Any) -> Any:
