@@ -13,7 +13,9 @@ import skimage.measure
 import zarr
 
 from chunkwise.cli import main
+from chunkwise.ngff import match
 from chunkwise.ngff.units import SPACE_UNITS, TIME_UNITS, conversion
+from chunkwise.ngff.volumes import VolumeSource
 from made_stores import AXES, write
 
 Array = np.ndarray[Any, Any]
@@ -118,6 +120,29 @@ def test_labels_of_another_tile_are_refused(measure: Any, compare: Any, tmp_path
     assert compare(there, there)[0] == 0
 
 
+def test_mutant_place_not_compared(measure: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = make(tmp_path / "a.zarr", "yx", LABELS, [0.5, 0.5], [0.0, 0.0])
+    there = make(tmp_path / "b.zarr", "yx", IMAGE, [0.5, 0.5], [0.0, 320.0])
+    monkeypatch.setattr(match, "APART", np.inf)
+    assert measure(here, there)[0] == 0
+
+
+def test_mutant_axis_of_length_one_put_last(measure: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = make(tmp_path / "i.zarr", "zyx", IMAGE[np.newaxis], [1.0, 0.5, 0.5])
+    labels = make(tmp_path / "l.zarr", "yx", LABELS, [0.5, 0.5])
+    read = VolumeSource.read
+
+    def turned(source: VolumeSource, volume: int, box: Any) -> Array:
+        voxels = read(source, volume, box)
+        return voxels if source.seen_as is None or "z" not in source.axes else voxels.T.reshape(voxels.shape)
+
+    monkeypatch.setattr(VolumeSource, "read", turned)
+    code, table, _ = measure(labels, image)
+    assert code == 0
+    with pytest.raises(AssertionError):
+        same(table, LABELS, IMAGE)
+
+
 @pytest.mark.parametrize(
     ("origin", "unit", "fits"),
     [
@@ -168,6 +193,23 @@ def test_one_side_without_a_place_is_a_warning(measure: Any, compare: Any, tmp_p
     code, table, said = measure(inside, placed)
     assert (code, "warning" in said) == (0, False)
     assert rows(table)[0]["centroid_physical-y"] == 10 + 0.5 * 9.5
+
+
+def test_labels_inside_another_image_are_a_warning(measure: Any, compare: Any, tmp_path: Path) -> None:
+    """Such as those of another field of a plate, where no field says where it lies."""
+    fields = [make(tmp_path / str(n) / "0", "yx", IMAGE, [0.5, 0.5]) for n in (1, 2)]
+    labels = [make(field / "labels" / "nuclei", "yx", LABELS, [0.5, 0.5]) for field in fields]
+    for code, _, said in (measure(labels[0], fields[1]), compare(*labels)):
+        assert code == 0
+        assert f"warning: {labels[0]} lies inside another image than {tmp_path / '2' / '0'}" in said
+    other = make(tmp_path / "o.zarr", "yx", LABELS, [0.5, 0.5])
+    for code, _, said in (
+        measure(labels[0], fields[0]),
+        measure(labels[0], fields[1], "--same-voxels"),
+        measure(other, fields[1]),
+        compare(other, labels[1]),
+    ):
+        assert (code, "warning" in said) == (0, False)
 
 
 @pytest.mark.parametrize("origin", [None, [100.0, 50.0, 30.0]])

@@ -101,8 +101,9 @@ def match_image(
     if stated and not same_voxels:
         advice = "for labels of a cut, give its --region and --time, and "
         raise InputError(f"{_elsewhere(labels, chosen, stated[0], far)}; {advice}{OFFER}.")
-    inside = labels.image.location.address.startswith(f"{image.location.address.rstrip('/')}/labels/")
-    remarks = _remarks(labels, chosen, {} if inside else far)
+    home, here = _home(labels.image), image.location.address.rstrip("/")
+    # Labels inside the image are its own, whether they say where they lie or not.
+    remarks = _remarks(labels, chosen, {} if home == here else far, home not in (None, here))
     of_labels = labels.source
     if chosen.source.volumes > of_labels.volumes:
         begin, volumes = chosen.source.first_time, chosen.source.volumes
@@ -153,7 +154,9 @@ def match_selections(
     far = _apart(first, second)
     if far and not same_voxels and first.image.placed and second.image.placed:
         raise InputError(f"{_elsewhere(first, second, next(iter(far)), far)}; {OFFER}.")
-    return second.source.seen(first.source.spatial), () if same_voxels else _remarks(first, second, far)
+    homes = {_home(first.image), _home(second.image)} - {None}
+    remarks = _remarks(first, second, far, len(homes) > 1)
+    return second.source.seen(first.source.spatial), () if same_voxels else remarks
 
 
 def region_of(region: str | None, first: Image, second: Image) -> str | None:
@@ -257,9 +260,23 @@ def _apart(first: Selection, second: Selection) -> dict[str, float]:
     return {steps.name: steps.apart for steps in _shared(first, second) if steps.far}
 
 
-def _remarks(first: Selection, second: Selection, far: dict[str, float]) -> tuple[str, ...]:
-    """What of two cuts was taken on trust, because one of them says nothing of it."""
+def _home(image: Image) -> str | None:
+    """The image inside whose store a label image lies."""
+    home, inside, _ = image.location.address.rstrip("/").rpartition("/labels/")
+    return home if inside else None
+
+
+def _remarks(first: Selection, second: Selection, far: dict[str, float], strangers: bool) -> tuple[str, ...]:
+    """What of two cuts was taken on trust, because one of them says nothing of it.
+
+    With ``strangers``, the first lies inside an image that is not the second's.
+    """
     found = []
+    if strangers and not first.image.placed and not second.image.placed:
+        found.append(
+            f"{first.image.location.address} lies inside another image than {second.image.location.address}, and "
+            "neither says where it lies; they are taken for the same place."
+        )
     for one, other in ((first, second), (second, first)):
         here, there = one.image.location.address, other.image.location.address
         if not _calibrated(one.image) and _calibrated(other.image):
