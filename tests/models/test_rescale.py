@@ -36,7 +36,7 @@ def reference(model: Path, voxels: Any, factors: tuple[float, ...], extended: tu
     return np.stack([resampled(one, back, voxels.shape) for one in maps])
 
 
-def with_voxels(store: Path, size: float | None) -> Path:
+def with_voxels(store: Path, size: float | None, unit: str = "micrometer") -> Path:
     """Say another voxel size, the same along y and x, or none."""
     group = zarr.open_group(store)
     ome = dict(group.attrs["ome"])
@@ -46,7 +46,7 @@ def with_voxels(store: Path, size: float | None) -> Path:
         if axis["type"] == "space":
             axis.pop("unit", None)
             if size is not None:
-                axis["unit"] = "micrometer"
+                axis["unit"] = unit
     group.attrs["ome"] = ome
     return store
 
@@ -101,6 +101,20 @@ def test_voxels_of_the_model_s_size_are_left_alone(model: Path, tmp_path: Path) 
     store = with_voxels(image_store(tmp_path, voxels, "yx"), MODEL)
     maps = predict(store, model, tmp_path / "maps.ome.zarr", "--rescale")
     np.testing.assert_array_equal(maps, whole_image(model, voxels[None, None])[0])
+
+
+def test_units_are_converted(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    voxels = noise((40, 52))
+    found = []
+    for name, size, unit in (("a", 1.0, "micrometer"), ("b", 1000.0, "nanometer")):
+        (tmp_path / name).mkdir()
+        store = with_voxels(image_store(tmp_path / name, voxels, "yx"), size, unit)
+        found.append(predict(store, model, tmp_path / f"{name}.ome.zarr", "--rescale"))
+        capsys.readouterr()
+        predict(store, model, tmp_path / f"{name}-plain.ome.zarr")
+        said = f"was made for voxels of {size / 2:g} {unit} along y, and these have {size:g}; the nearest"
+        assert said in capsys.readouterr().err
+    np.testing.assert_array_equal(*found)
 
 
 @settings(max_examples=60, deadline=None)

@@ -117,6 +117,10 @@ def sub_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     return dict(actions[0].choices) if actions else {}
 
 
+#: Parameters whose value is an option's own name, or nothing.
+FLAGS = ("$fill_holes", "$rescale", "$selection.same_voxels")
+
+
 def options_of(command: str) -> dict[str, argparse.Action]:
     """Every long option of a command."""
     return {option: action for action in parser_of(command)._actions for option in action.option_strings}
@@ -196,7 +200,7 @@ def test_template_quotes_every_value(command: str) -> None:
             continue
         for found in re.finditer(r"(?<!\\)\$\{?[a-z_][\w.]*", line):
             before = line[: found.start()].count("'")
-            assert before % 2 == 1 or found.group() in ("$fill_holes", "$rescale"), f"{command}: {line.strip()}"
+            assert before % 2 == 1 or found.group() in FLAGS, f"{command}: {line.strip()}"
 
 
 @pytest.mark.parametrize(

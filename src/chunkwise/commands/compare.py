@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from math import fsum, prod
 from typing import Any
 
-from chunkwise.commands.options import add_level, add_resources, add_time, parameters_of
+from chunkwise.commands.options import add_level, add_resources, add_same_voxels, add_time, parameters_of
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="z0:z1,y0:y1,x0:x1",
         help="cut both images first; in voxels of the level, ends not included (for 2-D images: y0:y1,x0:x1)",
     )
+    add_same_voxels(group)
     group = parser.add_argument_group("where the result goes")
     group.add_argument(
         "--output", required=True, metavar="COMPARISON.json", help="all counts and scores; must not exist"
@@ -77,10 +78,10 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.run import Plan
     from chunkwise.cluster.resources import find_resources
     from chunkwise.commands.inputs import Input, Inputs
-    from chunkwise.commands.labels import check_labels, reading_grid
+    from chunkwise.commands.labels import check_labels, reading_grid, report_remarks
     from chunkwise.commands.reports import earlier_records, finish_run, start_run, working
     from chunkwise.commands.stores import check_small_outputs
-    from chunkwise.ngff.match import check_same_grid
+    from chunkwise.ngff.match import match_selections, region_of
     from chunkwise.ngff.volumes import select
     from chunkwise.ops.compare import Compared, projected_memory
     from chunkwise.provenance.record import Recorder
@@ -93,16 +94,19 @@ def run(args: argparse.Namespace) -> int:
     opened = [open_image_input(text, site) for text in (args.truth, args.predicted)]
     for side in opened:
         check_labels(side.image, "give two label images")
-    truth, predicted = (select(side.image, args.level, None, args.time, args.region) for side in opened)
-    check_same_grid(truth, predicted)
+    truth, predicted = (
+        select(side.image, args.level, None, args.time, region_of(args.region, opened[0].image, side.image))
+        for side in opened
+    )
+    judged, remarks = match_selections(truth, predicted, args.same_voxels)
     if args.pictures and os.path.isdir(args.pictures):
         check_output_file(os.path.join(args.pictures, PICTURE))
     check_small_outputs(args, "output", "table", "html", "reference", "crate", "record")
 
     resources = find_resources(args.workers, args.memory, 2 * prod(truth.cut_shape), site)
-    types = truth.source.dtype, predicted.source.dtype
+    types = truth.source.dtype, judged.dtype
     grid = reading_grid(args.block, truth, lambda grid: projected_memory(grid, *types), resources)
-    compared = Compared(truth.source, predicted.source, grid)
+    compared = Compared(truth.source.as_numbers, judged.as_numbers, grid)
     recorded = parameters_of(args) | {"threshold": list(thresholds), "block": list(grid.block)}
     for name in ("truth", "predicted", "table", "html", "pictures"):
         del recorded[name]  # what goes in and out, no parameters
@@ -131,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
     pooled = content["pooled"]
     for name in ("objects", "mean_average_precision", "splits", "merges"):
         recorder.result(name, pooled[name])
+    report_remarks(recorder, remarks)
     for name, kind in (("output", "summary"), ("table", "table"), ("html", "page")):
         if getattr(args, name):
             recorder.output(name, kind, getattr(args, name))

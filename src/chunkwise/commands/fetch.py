@@ -138,7 +138,11 @@ def _to_zarr(
     from chunkwise.ngff.layout import OutputImage, shard_of
     from chunkwise.ops.fetch import fetch, omero_of, projected_memory
 
-    image, source = opened.image, selection.source
+    image = opened.image
+    labels = image.kind == "labels"
+    if labels:  # which have to be integers
+        sources = tuple(one.as_numbers for one in sources)
+    source = sources[0]
     _, shard = shard_of(source.shape, args.shard)
     check_block(args.block, image.spatial)
     check_chunks(selection, resources)
@@ -150,7 +154,6 @@ def _to_zarr(
         fixed=args.block is not None,
     )
     recorded |= {"block": list(grid.block), "shard": list(shard)}
-    labels = image.kind == "labels"
     size = _bytes_of(selection, sources)
     name = image.name or "image"
     writer = StoreWriter("fetch", args, site, opened, selection, recorded, grid, name, size, labels, sources)
@@ -165,6 +168,7 @@ def _to_zarr(
         shard=args.shard,
         omero=None if labels else omero_of(tuple(image.channels[s.channel] for s in sources), source.dtype),
         downsampling="nearest" if labels else "mean",
+        placed=image.placed,
     )
     workers = Workers()
     tasks = output.n_volumes * grid.n_units

@@ -14,11 +14,12 @@ from chunkwise.errors import InputError
 from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import Selection
+from chunkwise.provenance.record import Recorder
 
 if TYPE_CHECKING:  # SciPy is imported there
     from chunkwise.ops.write_labels import LabelResult
 
-__all__ = ["check_labels", "reading_grid", "report_unsplit"]
+__all__ = ["check_labels", "reading_grid", "report_remarks", "report_unsplit"]
 
 
 def check_labels(image: Image, advice: str) -> None:
@@ -34,12 +35,13 @@ def check_labels(image: Image, advice: str) -> None:
     Raises
     ------
     InputError
-        If its voxels are no whole numbers, or it has several channels.
+        If its voxels are neither whole numbers nor bool, which is a mask: one object; or it has several channels.
     """
     dtype = image.levels[0].dtype
-    if not dtype.startswith(("int", "uint")):
+    if not dtype.startswith(("int", "uint", "bool")):
         raise InputError(
-            f"{image.location.address} holds {dtype} voxels, and labels have to be whole numbers; {advice}."
+            f"{image.location.address} holds {dtype} voxels, and labels have to be whole numbers, or bool for a mask; "
+            f"{advice}."
         )
     if len(image.channels) > 1:
         raise InputError(
@@ -80,6 +82,14 @@ def reading_grid(
         block = whole if prod(whole) <= 2 * SHARD_VOXELS else shard
     single = (1,) * len(shape)  # no shards are written, so a unit is a block
     return fit_grid(projected, Grid.fit(shape, single, block), single, resources, fixed=asked is not None)
+
+
+def report_remarks(recorder: Recorder, remarks: tuple[str, ...]) -> None:
+    """Say what was taken on trust where two images were paired, in the record and on standard error."""
+    if remarks:
+        recorder.result("remarks", list(remarks))
+    for remark in remarks:
+        print(f"warning: {remark}", file=sys.stderr)
 
 
 def report_unsplit(writer: StoreWriter, result: LabelResult, first_time: int, axes: str) -> None:

@@ -1,7 +1,8 @@
 """Measure the objects of a label image: size, place and intensities, one row an object.
 
 The labels are read where they lie, block by block, and the table is the same as from the whole image.
-With an image, its intensities are measured too, in the level that has the shape and scale of the labels.
+With an image, its intensities are measured too, in the level that has the shape, scale and place of the labels.
+A mask (bool voxels) is one object.
 Every time point has its own rows. Names of columns are those of scikit-image's regionprops_table.
 
   chunkwise measure --labels labels.ome.zarr --image nuclei.ome.zarr --output objects.tsv
@@ -17,7 +18,7 @@ import sys
 from math import prod
 from typing import Any
 
-from chunkwise.commands.options import add_resources, parameters_of
+from chunkwise.commands.options import add_resources, add_same_voxels, parameters_of
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="z0:z1,y0:y1,x0:x1",
         help="where the labels were made of a region of the image, that region, in voxels of the image's level",
     )
+    add_same_voxels(group)
     group = parser.add_argument_group("where the result goes")
     group.add_argument(
         "--output", required=True, metavar="OBJECTS.tsv|.parquet", help="the table to write; it must not exist yet"
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.blocks.run import Plan
     from chunkwise.cluster.resources import find_resources
     from chunkwise.commands.inputs import Input, Inputs
-    from chunkwise.commands.labels import check_labels, reading_grid
+    from chunkwise.commands.labels import check_labels, reading_grid, report_remarks
     from chunkwise.commands.reports import earlier_records, finish_run, start_run, working
     from chunkwise.commands.stores import check_small_outputs
     from chunkwise.ngff.match import match_image, select_channels
@@ -102,17 +104,20 @@ def run(args: argparse.Namespace) -> int:
     check_labels(labels.image, "give the label image with --labels and the image with --image")
     properties = choose(args.properties, len(labels.image.spatial), args.image is not None)
     image = open_image_input(args.image, site) if args.image else None
-    if image is None and (args.region or args.channel):
-        raise InputError("--region and --channel choose voxels of the image; give it with --image.")
+    if image is None and (args.region or args.channel or args.same_voxels):
+        raise InputError("--region, --channel and --same-voxels are about the image; give it with --image.")
     selection = select(labels.image, args.level, None, _time_of_labels(args, labels.image, image), None)
     read = [Input("labels", labels, selection.level.path, (selection.source,))]
     sources: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    geometry, source = selection.geometry, selection.source
     if image is not None:
         channels = select_channels(image.image, args.channel)
-        level, sources = match_image(image.image, selection, args.region, args.time, channels)
+        match = match_image(image.image, selection, args.region, args.time, channels, args.same_voxels)
+        source, sources, geometry, remarks = match.labels, match.sources, match.geometry, match.remarks
         names = _names(image.image, channels)
-        read.append(Input("image", image, level.path, sources))
+        read.append(Input("image", image, match.level.path, sources))
     check_output_file(args.output)
     check_small_outputs(args, "dictionary", "reference", "crate", "record")
 
@@ -125,13 +130,13 @@ def run(args: argparse.Namespace) -> int:
         resources,
     )
     measured = Measured(
-        labels=selection.source,
+        labels=source.as_numbers,
         channels=sources,
         grid=grid,
         names=names,
         axes=labels.image.spatial,
-        scale=selection.spatial_scale,
-        translation=_spatial(labels.image, selection.translation),
+        scale=geometry.scale,
+        translation=geometry.origin,
         properties=properties,
         percentiles=percentiles,
     )
@@ -166,13 +171,13 @@ def run(args: argparse.Namespace) -> int:
     with working(under_way, recorder, plan, workers, len(earlier), inputs) as attempts:
         count, too_large = _measure(measured, resources, under_way, workers, output, form, wanted, inputs)
         if args.dictionary:
-            units = [axis.unit for axis in selection.spatial_axes]
             try:
-                write_atomically(args.dictionary, dictionary(wanted, units, labels.image.spatial).encode())
+                write_atomically(args.dictionary, dictionary(wanted, geometry.units, labels.image.spatial).encode())
             except BaseException:
                 os.unlink(output)  # it would be in the way of the same command, which is free to go on
                 raise
     recorder.result("objects", count)
+    report_remarks(recorder, remarks)
     recorder.output(
         "output",
         "table",
@@ -277,7 +282,3 @@ def _names(image: Any, channels: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(
         name if names.count(name) == 1 else f"{name}-{channel}" for name, channel in zip(names, channels, strict=True)
     )
-
-
-def _spatial(image: Any, values: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(value for value, axis in zip(values, image.axes, strict=True) if axis.type == "space")

@@ -13,6 +13,7 @@ __all__ = [
     "add_level",
     "add_region",
     "add_resources",
+    "add_same_voxels",
     "add_selection",
     "add_store_output",
     "add_time",
@@ -45,6 +46,16 @@ def add_region(group: argparse._ArgumentGroup) -> None:
         metavar="z0:z1,y0:y1,x0:x1",
         help="cut first, then work as if the cut were the image; in voxels of the level, ends not included "
         "(for 2-D images: y0:y1,x0:x1)",
+    )
+
+
+def add_same_voxels(group: argparse._ArgumentGroup) -> None:
+    """Add ``--same-voxels`` to a group of options."""
+    group.add_argument(
+        "--same-voxels",
+        action="store_true",
+        help="the two images show the same voxels, whatever their metadata say of scale, unit and place; their "
+        "shapes still have to agree (default: all of that has to agree)",
     )
 
 

@@ -171,6 +171,7 @@ def run(args: argparse.Namespace) -> int:
         pyramid=not args.no_pyramid,
         downsampling="mean",
         about=about,
+        placed=opened.image.placed,
     )
     work = Inference(
         path=model.path,
@@ -312,15 +313,14 @@ def _put(values: tuple[Any, ...], axes: tuple[Axis, ...], position: int | None, 
 
 def _compare_pixels(selection: Selection, package: Package) -> None:
     """Say where the image's voxels are far from those that the model was made for."""
-    from chunkwise.ngff.units import standard_unit
-
     said = package.inputs[0].scale or {}
     for number, axis in enumerate(selection.spatial_axes):
         if axis.name not in said or axis.unit is None:
             continue
-        edge, unit = said[axis.name]
-        if standard_unit(unit, "space") != axis.unit:
+        factor = _in_units_of(axis, said[axis.name][1])
+        if factor is None:
             continue
+        edge = said[axis.name][0] * factor
         here = selection.spatial_scale[number]
         if edge > 0 and here > 0 and not 1 / NEAR <= here / edge <= NEAR:
             position = selection.image.axis_names.index(axis.name)
@@ -339,8 +339,6 @@ def _compare_pixels(selection: Selection, package: Package) -> None:
 
 def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None:
     """Voxels of the model for each one of the image, along each spatial axis; None where they have one size."""
-    from chunkwise.ngff.units import standard_unit
-
     said = package.inputs[0].scale or {}
     missing = [axis for axis in package.spatial if axis not in said]
     if missing:
@@ -354,13 +352,14 @@ def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None
             found.append(1.0)
             continue
         edge, unit = said[axis.name]
-        if axis.unit is None or standard_unit(unit, "space") != axis.unit or not here > 0 < edge:
+        factor = _in_units_of(axis, unit)
+        if factor is None or not here > 0 < edge:
             raise InputError(
                 f"{package.name} was made for voxels of {edge:g} {unit} along {axis.name}, and those of "
                 f"{selection.image.location.address} are {here:g} {axis.unit or 'of no stated unit'}, which cannot be "
                 "compared; leave --rescale out."
             )
-        found.append(here / edge)
+        found.append(here / (edge * factor))
     if min(found) < 1 / MOST_RESCALED or max(found) > MOST_RESCALED:
         raise InputError(
             f"The voxels of {selection.image.location.address} differ from those that {package.name} was made for by a "
@@ -373,6 +372,14 @@ def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None
             file=sys.stderr,
         )
     return tuple(found) if any(factor != 1 for factor in found) else None
+
+
+def _in_units_of(axis: Axis, unit: str) -> float | None:
+    """How many of an axis's unit one of a model's is; None where either is none of length."""
+    from chunkwise.ngff.units import conversion, standard_unit
+
+    known = standard_unit(unit, "space")
+    return conversion(known, axis.unit) if known is not None and axis.unit is not None else None
 
 
 def _bounds(model: Approved) -> list[str]:

@@ -111,8 +111,10 @@ def run(args: argparse.Namespace) -> int:
     site = load_site()
     opened = open_image_input(args.image, site)
     selection = select(opened.image, args.level, args.channel, args.time, args.region)
-    source = selection.source
+    source = selection.source.as_numbers
     connectivity = _check_parameters(args, selection)
+    # Of a mask there is nothing to find: what is true is foreground.
+    threshold = 0 if selection.source.dtype == "bool" and args.threshold in METHODS else args.threshold
     spacing = _spacing(selection) if args.split else ()
     check_small_outputs(args, "reference", "crate", "record", "overlay")
     _, shard = shard_of(source.shape, args.shard)
@@ -130,10 +132,11 @@ def run(args: argparse.Namespace) -> int:
         fixed=args.block is not None,
     )
     split = SplitParameters(spacing, args.split_min_distance) if args.split else None
-    parameters = SegmentParameters(args.threshold, args.foreground, connectivity, args.fill_holes, args.min_size, split)
+    parameters = SegmentParameters(threshold, args.foreground, connectivity, args.fill_holes, args.min_size, split)
 
     recorded = parameters_of(args) | {
         "connectivity": connectivity,
+        "threshold": threshold,
         "block": list(grid.block),
         "shard": list(shard),
     }
@@ -177,27 +180,33 @@ def _check_parameters(args: argparse.Namespace, selection: Any) -> int:
         raise InputError(f"--min-size {args.min_size} has to be 0 or more voxels, and fewer than 2^63.")
     if args.split_min_distance < 1:
         raise InputError(f"--split-min-distance {args.split_min_distance} has to be 1 or more voxels.")
-    dtype = np.dtype(selection.source.dtype)
-    if dtype.kind == "b" or dtype == np.float16:
+    name, dtype = os.path.basename(selection.image.location.address), np.dtype(selection.source.dtype)
+    if dtype.kind == "b" and args.sigma > 0:
         raise InputError(
-            f"{os.path.basename(selection.image.location.address)} holds {dtype.name} voxels, which cannot be "
-            "smoothed; integers, float32 and float64 can."
+            f"{name} is a mask (bool voxels), which is labelled as it is and not smoothed; give --sigma 0."
+        )
+    if dtype == np.float16:
+        raise InputError(
+            f"{name} holds float16 voxels, which segment does not take: write the image as float32; of the maps of a "
+            "model, 'chunkwise objects' makes objects."
         )
     return connectivity
 
 
 def _spacing(selection: Any) -> tuple[float, ...]:
     """Take the edges of a voxel for distances inside objects, as ratios."""
+    from chunkwise.ngff.units import conversion
     from chunkwise.ops.split import relative_spacing
 
-    units = [axis.unit for axis in selection.spatial_axes]
-    if len(set(units)) > 1:
+    units = [axis.unit or "" for axis in selection.spatial_axes]
+    factors = [conversion(unit, units[-1]) for unit in units]
+    if None in factors:
         named = ", ".join(f"{axis.name} in {axis.unit or 'no unit'}" for axis in selection.spatial_axes)
         raise InputError(
-            f"{selection.image.location.address} measures its axes in different units ({named}); --split needs the "
-            "same for all."
+            f"{selection.image.location.address} measures its axes in different units ({named}), of which --split "
+            "cannot tell the shape of a voxel."
         )
-    return relative_spacing(selection.spatial_scale)
+    return relative_spacing(tuple(s * (f or 1.0) for s, f in zip(selection.spatial_scale, factors, strict=True)))
 
 
 def _plain(value: Any) -> Any:

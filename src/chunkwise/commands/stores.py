@@ -158,6 +158,7 @@ class StoreWriter:
             source_image="../../" if args.into_source else None,
             level_shapes=self._levels,
             shard=args.shard,
+            placed=self._opened.image.placed,
         )
 
     @contextmanager

@@ -113,13 +113,14 @@ def _normal_unit(entry: dict[str, Any], name: str, where: str, findings: list[Fi
     return standard_unit(unit, kind)
 
 
-def refuse_pixels(location: Location, arrays: list[ArrayInfo], is_labels: bool) -> None:
-    """Refuse data types that chunkwise does not compute with.
+def refuse_pixels(location: Location, arrays: list[ArrayInfo], is_labels: bool, findings: list[Finding]) -> None:
+    """Refuse data types that chunkwise does not compute with; a mask among label images is a remark.
 
     Raises
     ------
     InputError
-        For RGB, complex, structured and other types that are not numbers, and for labels that are not integers.
+        For RGB, complex, structured and other types that are not numbers, and for labels that are neither integers
+        nor bool.
     """
     for array in arrays:
         if array.dtype.startswith("structured"):
@@ -137,8 +138,11 @@ def refuse_pixels(location: Location, arrays: list[ArrayInfo], is_labels: bool) 
             )
         if kind not in "buif":
             raise InputError(f"{location.address} has voxels of type {array.dtype}, which chunkwise does not work on.")
-        if is_labels and kind not in "ui":
+        if is_labels and kind not in "bui":
             raise InputError(f"{location.address} is a label image of type {array.dtype}; labels have to be integers.")
+    if is_labels and any(array.dtype == "bool" for array in arrays):
+        rule = "is of type bool, and the specification wants integers for labels; it is read as a mask, one object"
+        findings.append(Finding("warning", "image-label", rule))
 
 
 def _rgb(location: Location, why: str) -> InputError:

@@ -121,6 +121,8 @@ class OutputImage:
     """Spatial shapes of all levels, where they are not for this class to choose: see :func:`levels_like`."""
     about: dict[str, Any] | None = None
     """What chunkwise itself has to say of the image, beside what OME-Zarr knows: the attribute ``chunkwise``."""
+    placed: bool = False
+    """Whether the place is known, so that 0 is said, too."""
 
     def _is_space(self) -> tuple[bool, ...]:
         return tuple(axis.type == "space" for axis in self.axes)
@@ -213,7 +215,7 @@ class OutputImage:
                 # Nearest keeps voxel 0 where it was; a mean lies in the middle of its voxels.
                 translation = [t + (wide - s) / 2 for t, wide, s in zip(translation, scale, self.scale, strict=True)]
             transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-            if any(translation):
+            if any(translation) or self.placed:
                 transformations.append({"type": "translation", "translation": translation})
             datasets.append({"path": str(level), "coordinateTransformations": transformations})
         axes = []

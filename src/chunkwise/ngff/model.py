@@ -124,6 +124,8 @@ class Image:
     labels: tuple[str, ...] = ()
     """Names below ``labels/``."""
     findings: tuple[Finding, ...] = ()
+    placed: bool = True
+    """Whether the metadata say where the image lies: without a translation, 0 is no more than a default."""
 
     @property
     def axis_names(self) -> str:

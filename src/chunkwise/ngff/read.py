@@ -192,7 +192,7 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
     axes = normal_axes(location, multiscale["axes"], findings)
     nodes = [_read_level(location, entry["path"]) for entry in multiscale["datasets"]]
     shapes = [level.array.shape for level in nodes if level.array is not None]
-    refuse_pixels(location, [level.array for level in nodes if level.array is not None], is_labels)
+    refuse_pixels(location, [level.array for level in nodes if level.array is not None], is_labels, findings)
     _check_shapes(location, version, axes, shapes, findings)
     outer = multiscale.get("coordinateTransformations")
     levels = []
@@ -213,6 +213,10 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
         channels=channels_of(axes, shapes[0], omero, findings),
         labels=() if is_labels else label_names(location, findings),
         findings=tuple(findings),
+        placed=any(
+            step["type"] == "translation"
+            for step in [*multiscale["datasets"][0]["coordinateTransformations"], *(outer or [])]
+        ),
     )
 
 

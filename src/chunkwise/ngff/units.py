@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["SPACE_UNITS", "TIME_UNITS", "short_unit", "standard_unit"]
+from fractions import Fraction
+
+__all__ = ["SPACE_UNITS", "TIME_UNITS", "conversion", "short_unit", "standard_unit"]
 
 _PREFIXES = {
     "yocto": "y",
@@ -48,6 +50,50 @@ _SHORT = {
         **{short + "s": prefix + "second" for prefix, short in _PREFIXES.items()},
     },
 }
+
+
+_POWERS = {
+    **{"yocto": -24, "zepto": -21, "atto": -18, "femto": -15, "pico": -12, "nano": -9, "micro": -6, "milli": -3},
+    **{"centi": -2, "deci": -1, "": 0, "hecto": 2, "kilo": 3, "mega": 6, "giga": 9, "tera": 12, "peta": 15},
+    **{"exa": 18, "zetta": 21, "yotta": 24},
+}
+#: Units that are no powers of ten of a meter or a second, in these.
+_OTHERS = {
+    "angstrom": Fraction(1, 10**10),
+    "inch": Fraction("0.0254"),
+    "foot": Fraction("0.3048"),
+    "yard": Fraction("0.9144"),
+    "mile": Fraction("1609.344"),
+    "parsec": Fraction("3.0856775814913673e16"),
+    "minute": Fraction(60),
+    "hour": Fraction(3600),
+    "day": Fraction(86400),
+}
+
+
+def conversion(unit: str, other: str) -> float | None:
+    """How many of another unit one of a unit is: 0.001 for a nanometer in micrometers.
+
+    Parameters
+    ----------
+    unit, other : str
+        By the specification's names.
+
+    Returns
+    -------
+    float or None
+        None where one is of length and the other of time, or one is none that is known.
+    """
+    if unit == other:
+        return 1.0
+    for known, base in ((SPACE_UNITS, "meter"), (TIME_UNITS, "second")):
+        if {unit, other} <= known:
+            return float(_in_base(unit, base) / _in_base(other, base))
+    return None
+
+
+def _in_base(unit: str, base: str) -> Fraction:
+    return _OTHERS[unit] if unit in _OTHERS else Fraction(10) ** _POWERS[unit.removesuffix(base)]
 
 
 def standard_unit(unit: str, kind: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from chunkwise.ngff.model import Axis, Image, Level
 from chunkwise.storage.arrays import Box, open_array, unreadable_objects
 from chunkwise.storage.location import Location
 
-__all__ = ["Selection", "VolumeSource", "parse_region", "parse_time", "select"]
+__all__ = ["Geometry", "Selection", "VolumeSource", "parse_region", "parse_time", "select"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,18 @@ class VolumeSource:
     """Of the stored array, such as ``tczyx``."""
     channel: int
     origin: tuple[int, ...]
-    """Where the cut begins, spatial axes only, in voxels of the level."""
+    """Where the cut begins, spatial axes of the stored array only, in voxels of the level."""
     shape: tuple[int, ...]
     """Of one volume: the spatial axes of the cut."""
     first_time: int
     volumes: int
     """Number of time points in the cut."""
     dtype: str
+    """Of the voxels that are read."""
+    seen_as: str | None = None
+    """Spatial axes of the volumes, where they are not those of the stored array: an axis of length 1 came or went."""
+    still: int | None = None
+    """The stored time point that is read at every time, where there is one for all."""
 
     def read(self, volume: int, box: Box) -> np.ndarray[Any, Any]:
         """Read a box of one volume.
@@ -56,8 +61,10 @@ class VolumeSource:
         except InputError as error:
             error.unread = unreadable_objects(self.array, stored)
             raise
-        drop = tuple(slice(None) if axis in "zyx" else 0 for axis in self.axes)
-        return np.ascontiguousarray(data[drop])
+        if data.dtype == bool:
+            # Whatever byte stands for true, true is 1.
+            data = (data.view(np.uint8) != 0).view(self.dtype)
+        return np.ascontiguousarray(data.reshape(tuple(part.stop - part.start for part in box)))
 
     @property
     def stored(self) -> Box:
@@ -65,22 +72,52 @@ class VolumeSource:
         return self._stored(slice(0, self.volumes), self.bounds)
 
     def _stored(self, volumes: slice, box: Box) -> Box:
-        full, spatial = [], 0
+        if self.still is None:
+            times = slice(self.first_time + volumes.start, self.first_time + volumes.stop)
+        else:
+            times = slice(self.still, self.still + 1)
+        asked = dict(zip(self.spatial, box, strict=True))
+        begin = iter(self.origin)
+        full = []
         for axis in self.axes:
             if axis == "t":
-                full.append(slice(self.first_time + volumes.start, self.first_time + volumes.stop))
+                full.append(times)
             elif axis == "c":
                 full.append(slice(self.channel, self.channel + 1))
             else:
-                start = self.origin[spatial]
-                full.append(slice(start + box[spatial].start, start + box[spatial].stop))
-                spatial += 1
+                start, part = next(begin), asked.get(axis, slice(0, 1))
+                full.append(slice(start + part.start, start + part.stop))
         return tuple(full)
+
+    @property
+    def spatial(self) -> str:
+        """Spatial axes of the volumes, such as ``zyx``."""
+        return self.seen_as or "".join(axis for axis in self.axes if axis in "zyx")
+
+    def seen(self, axes: str) -> VolumeSource:
+        """The same voxels as volumes of other spatial axes, where those that come or go have length 1."""
+        sizes = dict(zip(self.spatial, self.shape, strict=True))
+        return replace(self, shape=tuple(sizes.get(axis, 1) for axis in axes), seen_as=axes)
+
+    @property
+    def as_numbers(self) -> VolumeSource:
+        """The same voxels as numbers: a mask's are 0 and 1."""
+        return replace(self, dtype="uint8") if self.dtype == "bool" else self
 
     @property
     def bounds(self) -> Box:
         """The box of a whole volume."""
         return tuple(slice(0, size) for size in self.shape)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Size and place of voxels: spatial axes only, in their order."""
+
+    scale: tuple[float, ...]
+    origin: tuple[float, ...]
+    """Of the first voxel."""
+    units: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -110,6 +147,13 @@ class Selection:
             index = self.source.first_time if axis.name == "t" else 0 if axis.name == "c" else next(begin)
             moved.append(offset + index * scale)
         return tuple(moved)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Size and place of the cut's voxels."""
+        axes = self.image.axes
+        origin = tuple(o for o, axis in zip(self.translation, axes, strict=True) if axis.type == "space")
+        return Geometry(self.spatial_scale, origin, tuple(axis.unit for axis in self.spatial_axes))
 
     @property
     def cut_shape(self) -> tuple[int, ...]:

@@ -112,8 +112,9 @@ PARAMETERS: Final[dict[str, dict[str, Rule]]] = {
     },
     "measure": _PART
     | _WORK
-    | {"channel": nothing, "properties": _measured, "percentiles": sizes, "format": word("tsv", "parquet")},
-    "compare": _PART | _WORK | {"threshold": sizes, "share": number},
+    | {"channel": nothing, "properties": _measured, "percentiles": sizes, "format": word("tsv", "parquet")}
+    | {"same_voxels": truth},
+    "compare": _PART | _WORK | {"threshold": sizes, "share": number, "same_voxels": truth},
     "fetch": _PART | _WORK | {"channel": nothing, "shard": sizes, "format": word("zarr", "ozx", "tiff")},
 }
 
