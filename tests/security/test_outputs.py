@@ -168,6 +168,7 @@ def test_every_option_is_known_for_what_it_names() -> None:
             found.setdefault(name, set()).add(name_of(action))
             if isinstance(action.type, type) and issubclass(action.type, Output):
                 outputs.append((name, name_of(action)))
+                assert action.nargs is None, "what holds outputs looks at single ones"
     known = {
         command: {option for words in row.values() for option in words.split()} for command, row in OPTIONS.items()
     }
@@ -472,6 +473,18 @@ def test_a_site_that_is_set_and_empty(made: Path, world: Path, monkeypatch: pyte
     assert call(made, "fetch", {"--output": f"{world}/outside/out.ome.zarr"}) == 2
     assert "CHUNKWISE_SITE is set and names nothing" in capsys.readouterr().err
     assert everything(world) == before
+
+
+def test_variables_that_are_set_and_empty_open_nothing(
+    made: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (world / "site.toml").read_text()
+    for variable, key in (("USER", "users"), ("GROUPS", "groups"), ("ROLES", "roles")):
+        for names, value, code in (('["*"]', "", 3), ('["a"]', "", 3), ('[""]', "", 2), ('["a"]', "a", 0)):
+            (world / "site.toml").write_text(text.replace('access = "write"', f'access = "write"\n{key} = {names}'))
+            monkeypatch.setenv(f"CHUNKWISE_{variable}", value)
+            outputs = {"--output": f"{world}/results/{key}.json"}
+            assert call(made, "open", outputs) == code, (key, names)
 
 
 def test_a_site_file_that_is_a_link_into_nowhere(
