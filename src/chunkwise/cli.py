@@ -100,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         with _stopping_in_order():
+            _hold_outputs(args)
             code = int(load_command(args.command).run(args) or 0)
             sys.stdout.flush()
             return code
@@ -122,6 +123,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Set CHUNKWISE_DEBUG=1 to see where, and please report it.",
         )
         return 70
+
+
+def _hold_outputs(args: argparse.Namespace) -> None:
+    """Before anything else: no command writes where the site does not allow it."""
+    from chunkwise.commands.outputs import hold_outputs, outputs_of
+    from chunkwise.site import load_site
+
+    if outputs_of(args):
+        hold_outputs(args, load_site())
 
 
 class _Terminated(KeyboardInterrupt):

@@ -39,6 +39,7 @@ def test_the_bytes_are_those_of_one_process(
     bucket = Site(tmp_path / "site.toml", {"bucket": root})
     s3.upload(image, resolve("bucket:i.ome.zarr", bucket, write=True))
     bucket.file.write_text(
+        f'[roots.here]\npath = "{tmp_path}"\naccess = "job"\n'
         f'[roots.bucket]\nurl = "{root.url}"\naccess = "write"\nendpoint = "{s3.url}"\ncredentials = "file"\n'
         f'credentials_file = "{s3.credentials}"\n[cluster]\ndefault = "test"\n[clusters.test]\nkind = "{kind}"\n'
         'workers_min = 2\nworkers_max = 2\nmemory_per_worker = "600MiB"\nwalltime = "15m"\n'

@@ -82,11 +82,14 @@ def test_the_site_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     write(tmp_path / "images" / "i.zarr")
     write(tmp_path / "images-secret" / "i.zarr")
     site = tmp_path / "site.toml"
-    site.write_text(f'[roots.images]\npath = "{tmp_path / "images"}"\n')
+    (tmp_path / "job").mkdir()
+    site.write_text(
+        f'[roots.images]\npath = "{tmp_path / "images"}"\n[roots.jobs]\npath = "{tmp_path}/job"\naccess = "job"\n'
+    )
     monkeypatch.setenv("CHUNKWISE_SITE", str(site))
-    assert main(["open", "images:i.zarr", "--output", str(tmp_path / "ref.json")]) == 0
-    assert json.loads((tmp_path / "ref.json").read_text())["store"] == {"root": "images", "path": "i.zarr"}
+    assert main(["open", "images:i.zarr", "--output", str(tmp_path / "job" / "ref.json")]) == 0
+    assert json.loads((tmp_path / "job" / "ref.json").read_text())["store"] == {"root": "images", "path": "i.zarr"}
     for place in (tmp_path / "images-secret" / "i.zarr", tmp_path / "images" / ".." / "images-secret" / "i.zarr"):
-        assert main(["open", str(place), "--output", str(tmp_path / "other.json")]) == 3
+        assert main(["open", str(place), "--output", str(tmp_path / "job" / "other.json")]) == 3
         assert "none of this site's roots" in capsys.readouterr().err
-    assert not (tmp_path / "other.json").exists()
+    assert not (tmp_path / "job" / "other.json").exists()

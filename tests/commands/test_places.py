@@ -52,6 +52,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (tmp_path / "site.toml").write_text(
             f'[roots.images]\npath = "{tmp_path}/images"\n'
             f'[roots.results]\npath = "{tmp_path}/results"\naccess = "write"\n'
+            f'[roots.jobs]\npath = "{tmp_path}"\naccess = "job"\n'
             '[workspace]\nroot = "results"\n' + "\n".join(lines) + f"\n{rest}\n"
         )
 
@@ -304,5 +305,5 @@ def test_labels_that_are_a_link_are_not_written_through(tmp_path: Path, image: P
 
 @pytest.mark.usefixtures("site")
 def test_the_run_directory_of_the_workspace_is_its_own(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(segment(image, "--to-workspace", "labels", "--run-dir", "here")) == 2
+    assert main(segment(image, "--to-workspace", "labels", "--run-dir", str(image.parent.parent / "here"))) == 2
     assert "--run-dir cannot be given" in capsys.readouterr().err

@@ -111,6 +111,25 @@ def test_each_promise_that_is_broken(
     assert not any("\n" in sentence for sentence in problems)
 
 
+def test_where_outputs_go(tmp_path: Path, check: Check) -> None:
+    for folder in ("results", "jobs", "images"):
+        (tmp_path / folder).mkdir()
+    assert check("")["outputs"] == {("not tested", "no root may be written, so that no command can write a file")}
+    results = '[roots.results]\npath = "TMP/results"\naccess = "write"\n'
+    jobs = '[roots.jobs]\npath = "TMP/jobs"\naccess = "job"\n'
+    assert states(check(results), "outputs") == {"ok", "not tested"}
+    found = check(results + jobs)
+    assert found["outputs"] == {("ok", "what commands write lies below results or jobs, and nowhere else")}
+    assert states(found, "roots.jobs") == {"ok"}
+    # A root at the same place undoes what another one promises.
+    for root in ('[roots.images]\npath = "TMP/results"\n', '[roots.images]\npath = "TMP/jobs"\n'):
+        ((_, says),) = [one for one in check(results + jobs + root, 1)["roots.images"] if one[0] == "problem"]
+        assert "can be written, since another root" in says
+    named = '[roots.images]\npath = "TMP/jobs"\naccess = "write"\n'
+    assert "problem" in states(check(results + jobs + named, 1), "roots.jobs")
+    assert "problem" in states(check('[roots.jobs]\npath = "TMP/absent"\naccess = "job"\n', 1), "roots.jobs")
+
+
 def test_a_file_that_everybody_may_write(tmp_path: Path, check: Check) -> None:
     check("")
     (tmp_path / "site.toml").chmod(0o666)

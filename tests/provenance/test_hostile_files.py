@@ -248,10 +248,13 @@ def test_closing_a_run_writes_only_where_the_site_lets_it(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = killed_run(here / "data", "../x.partial")
-    (here / "site.toml").write_text(f'[roots.data]\npath = "{here}/data"\n')
+    (here / "job").mkdir()
+    (here / "site.toml").write_text(
+        f'[roots.data]\npath = "{here}/data"\n[roots.jobs]\npath = "{here}/job"\naccess = "job"\n'
+    )
     monkeypatch.setenv("CHUNKWISE_SITE", str(here / "site.toml"))
     before = sorted(path.name for path in (here / "data").rglob("*"))
-    assert main(["crate", "build", "--from", str(run), "--output", "c.zip"]) == 3
+    assert main(["crate", "build", "--from", str(run), "--output", "job/c.zip"]) == 3
     assert "read but not written" in capsys.readouterr().err
     assert sorted(path.name for path in (here / "data").rglob("*")) == before
 

@@ -124,7 +124,7 @@ class Journal:
         """Append in one write; opened each time, so that no process has to remember to close it."""
         with clear_errors(self._path):
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             try:
                 if os.write(handle, line) < len(line):
                     raise OSError(errno.ENOSPC, "the line was cut")

@@ -16,6 +16,7 @@ block is done, or made one zip file; on S3 it gets the document at its root last
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -24,7 +25,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,9 @@ PLAN = "plan.json"
 
 #: What the objects that are read were like when the run began.
 INPUTS = "inputs.json"
+
+#: Folders in the run directory.
+FOLDERS = ("journal", "scratch", "cluster", "array")
 
 #: Lines of the journal whose objects are looked at together.
 TOGETHER = 64
@@ -120,6 +124,8 @@ class Run:
         growing = growth_of(place)
         growing.check(run.folder, output)
         known = os.path.join(run.folder, PLAN)
+        if os.path.lexists(known):
+            run._refuse_links()
         if os.path.exists(known) and run._came_to_an_end():
             # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
             run.forget()
@@ -137,6 +143,23 @@ class Run:
             put_object(run.folder, PLAN, content)
         growing.take(run.folder, output)
         return run
+
+    def _refuse_links(self) -> None:
+        """Refuse to go on where somebody put a link: no run makes one, and what is written would go where it leads.
+
+        Raises
+        ------
+        InputError
+            If there is one, in what the run wrote or in its unfinished store.
+        """
+        places = [(self.folder, os.path.join(self.folder, name)) for name in FOLDERS]
+        if not self.store.is_url:
+            places.append((self.store.address, self.store.address))
+        for whole, top in places:
+            entries = (os.path.join(folder, name) for folder, *both in os.walk(top) for name in chain(*both))
+            for path in chain([top], entries):
+                if os.path.islink(path):
+                    raise InputError(f"{path} is a symbolic link, which no run makes; remove {whole} to begin anew.")
 
     def _came_to_an_end(self) -> bool:
         """Whether there is a record that does not speak of a run that can go on."""
@@ -159,7 +182,14 @@ class Run:
             If another run is at work on the same output.
         """
         path = growth_of(self.store).lock_file(self.folder)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise InputError(
+                f"{path} is a symbolic link, and a run keeps its lock under that name; remove it."
+            ) from None
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -329,7 +359,7 @@ class Run:
 
     def forget(self) -> None:
         """Empty the run directory of what a run puts there; whatever else somebody keeps in it stays."""
-        for name in ("journal", "scratch", "cluster", "array"):
+        for name in FOLDERS:
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
         for name in (RECORD, BEGUN, FILE_NAME, INPUTS, PLAN, CLAIM):
             with suppress(OSError):

@@ -19,6 +19,7 @@ from math import fsum, prod
 from typing import Any
 
 from chunkwise.commands.options import add_level, add_resources, add_same_voxels, add_time, parameters_of
+from chunkwise.commands.outputs import Output
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -57,12 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_same_voxels(group)
     group = parser.add_argument_group("where the result goes")
     group.add_argument(
-        "--output", required=True, metavar="COMPARISON.json", help="all counts and scores; must not exist"
+        "--output", type=Output, required=True, metavar="COMPARISON.json", help="all counts and scores; must not exist"
     )
-    group.add_argument("--table", metavar="MATCHES.tsv|.parquet", help="one row an object: its best match, and the IoU")
-    group.add_argument("--html", metavar="REPORT.html", help="a page to read")
+    group.add_argument(
+        "--table", type=Output, metavar="MATCHES.tsv|.parquet", help="one row an object: its best match, and the IoU"
+    )
+    group.add_argument("--html", type=Output, metavar="REPORT.html", help="a page to read")
     group.add_argument(
         "--pictures",
+        type=Output,
         metavar="DIR",
         help="write the page's picture as a PNG file into this folder (without it, it is inside the page)",
     )
@@ -127,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         "block": list(grid.block),
     }
     plan = Plan("compare", inputs.plan, parameters, layout)
-    under_way = start_run(args, plan)
+    under_way = start_run(args, site, plan)
     names = [side.image.name for side in opened]
     earlier, workers = earlier_records(*(side.records for side in opened)), Workers()
     with working(under_way, recorder, plan, workers, len(earlier), inputs) as attempts:

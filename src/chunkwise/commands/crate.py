@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from chunkwise.commands import crate_about, crate_merge, crate_report, crate_rerun
+from chunkwise.commands.outputs import Output
 
 __all__ = ["add_arguments", "run"]
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="references, run records or crates that chunkwise wrote, or the directory of a run that has ended, "
         "however it did; a run that is in several of them counts once",
     )
-    build.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
+    build.add_argument("--output", metavar="CRATE.zip", type=Output, required=True, help="the crate to write")
     build.add_argument(
         "--publish",
         action="store_true",

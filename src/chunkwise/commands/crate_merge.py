@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from chunkwise.commands import crate_about
+from chunkwise.commands.outputs import Output
 
 __all__ = ["add_arguments"]
 
@@ -53,7 +54,7 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="for everybody: records as 'crate build --publish' gives them; of Galaxy no names of datasets, no "
         "settings that are free text, and of the workflow its steps and connections alone",
     )
-    merge.add_argument("--output", metavar="CRATE.zip", type=Path, required=True, help="the crate to write")
+    merge.add_argument("--output", metavar="CRATE.zip", type=Output, required=True, help="the crate to write")
     crate_about.add_about(merge)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chunkwise.commands.outputs import Output
 from chunkwise.commands.rerun_words import parser_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.files import is_zip, read_file
@@ -45,7 +46,9 @@ def add_arguments(actions: Any) -> None:
     )
     parser.set_defaults(act=_report)
     parser.add_argument("crate", metavar="CRATE", type=Path, help="a crate, a reference or a run record")
-    parser.add_argument("--html", metavar="REPORT.html", required=True, help="the page to write; it must not exist yet")
+    parser.add_argument(
+        "--html", type=Output, metavar="REPORT.html", required=True, help="the page to write; it must not exist yet"
+    )
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chunkwise.commands.outputs import Output, hold_outputs
 from chunkwise.commands.rerun_words import check_words, file_name, parser_of, words_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.files import is_zip
@@ -46,7 +47,10 @@ def add_arguments(actions: Any) -> None:
     parser.add_argument("crate", metavar="CRATE", type=Path, help="a crate, a reference or a run record")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and do nothing")
     parser.add_argument(
-        "--output", metavar="FOLDER", help="where the new results go, a folder for each run; empty or not there yet"
+        "--output",
+        type=Output,
+        metavar="FOLDER",
+        help="where the new results go, a folder for each run; empty or not there yet",
     )
     parser.add_argument(
         "--map",
@@ -76,7 +80,7 @@ def _rerun(args: argparse.Namespace) -> int:
         _print_commands(steps, notes, args.output or ".")
         return 0
     site = load_site()
-    folder = _free_folder(args.output, site)
+    folder = _free_folder(args.output)
     given: dict[tuple[str, str], Any] = {}
     seen: dict[tuple[str, str | None], Any] = {}
     for step in steps:
@@ -96,7 +100,7 @@ def _rerun(args: argparse.Namespace) -> int:
                 inputs[name] = _output_path(folder, steps, source)
             else:
                 inputs[name] = _as_reference(os.path.join(folder, step.name), name, source, given[step.name, name])
-        again = _run(step, words_of(step, inputs, os.path.join(folder, step.name)), folder)
+        again = _run(step, words_of(step, inputs, os.path.join(folder, step.name)), folder, site)
         for result in compare_outputs(step.record, again):
             print(f"{step.name} {result.output.name} ({result.output.kind}): {result.verdict}{_digests(result)}")
             results.append(result)
@@ -153,15 +157,11 @@ def _output_path(folder: str, steps: Sequence[Step], source: Source) -> str:
 # --- before anything is done ---
 
 
-def _free_folder(text: str, site: Site | None) -> str:
-    from chunkwise.storage.location import resolve
-
-    location = resolve(text, site, write=True)
-    if location.is_url:
-        raise InputError("--output has to be a folder of this machine.")
-    if os.path.lexists(location.address) and (not os.path.isdir(location.address) or os.listdir(location.address)):
-        raise InputError(f"{location.address} is there already, and is no empty folder; give another --output.")
-    return location.address
+def _free_folder(text: str) -> str:
+    folder = os.path.realpath(text)
+    if os.path.lexists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
+        raise InputError(f"{folder} is there already, and is no empty folder; give another --output.")
+    return folder
 
 
 def _check_model(step: Step, site: Site | None) -> None:
@@ -237,7 +237,7 @@ def _as_reference(folder: str, name: str, source: Source, opened: Any) -> str:
     return path
 
 
-def _run(step: Step, words: list[str], folder: str) -> Any:
+def _run(step: Step, words: list[str], folder: str, site: Site | None) -> Any:
     """Run a command in this process, quietly; gives its record."""
     from chunkwise.provenance.record import RunRecord
 
@@ -246,6 +246,7 @@ def _run(step: Step, words: list[str], folder: str) -> Any:
     args = parser_of(command).parse_args(words[1:])
     args.command = command
     try:
+        hold_outputs(args, site)
         with redirect_stdout(io.StringIO()):
             code = importlib.import_module(f"chunkwise.commands.{command}").run(args)
     except ChunkwiseError as error:

@@ -24,6 +24,7 @@ from chunkwise.commands.options import (
     parameters_of,
     parse_sizes,
 )
+from chunkwise.commands.outputs import StoreOutput
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -51,7 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where the result goes")
     where = group.add_mutually_exclusive_group(required=True)
     where.add_argument(
-        "--output", metavar="PIECE.ome.zarr|.ozx|.ome.tiff", help="the dataset to write; it must not exist"
+        "--output",
+        type=StoreOutput,
+        metavar="PIECE.ome.zarr|.ozx|.ome.tiff",
+        help="the dataset to write; it must not exist",
     )
     where.add_argument("--to-workspace", metavar="NAME", help="write into the site's workspace under this name")
     group.add_argument(

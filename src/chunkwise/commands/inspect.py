@@ -12,7 +12,8 @@ megabytes of its smallest levels are read.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from chunkwise.commands.outputs import Output
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,12 +21,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("image", metavar="IMAGE", help="a store (path or URL) or a reference")
-    parser.add_argument("--json", metavar="SUMMARY.json", type=Path, help="write the facts as JSON")
-    parser.add_argument("--html", metavar="REPORT.html", type=Path, help="write a page with pictures")
+    parser.add_argument("--json", metavar="SUMMARY.json", type=Output, help="write the facts as JSON")
+    parser.add_argument("--html", metavar="REPORT.html", type=Output, help="write a page with pictures")
     parser.add_argument(
         "--pictures",
         metavar="DIR",
-        type=Path,
+        type=Output,
         help="write the page's pictures as PNG files into this folder (without it, they are inside the page)",
     )
 

@@ -19,6 +19,7 @@ from math import prod
 from typing import Any
 
 from chunkwise.commands.options import add_resources, add_same_voxels, parameters_of
+from chunkwise.commands.outputs import Output
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -68,11 +69,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_same_voxels(group)
     group = parser.add_argument_group("where the result goes")
     group.add_argument(
-        "--output", required=True, metavar="OBJECTS.tsv|.parquet", help="the table to write; it must not exist yet"
+        "--output",
+        type=Output,
+        required=True,
+        metavar="OBJECTS.tsv|.parquet",
+        help="the table to write; it must not exist yet",
     )
     group.add_argument("--format", choices=("tsv", "parquet"), help="of the table (default: by its name, else tsv)")
     group.add_argument(
-        "--dictionary", metavar="COLUMNS.tsv", help="write name, unit and description of the table's columns"
+        "--dictionary",
+        type=Output,
+        metavar="COLUMNS.tsv",
+        help="write name, unit and description of the table's columns",
     )
     from chunkwise.commands.reports import add_reports
 
@@ -165,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     output = os.path.abspath(args.output)
-    under_way = start_run(args, plan)
+    under_way = start_run(args, site, plan)
     wanted = table_columns(measured.objects, properties)
     earlier, workers = earlier_records(labels.records, image.records if image else ()), Workers()
     with working(under_way, recorder, plan, workers, len(earlier), inputs) as attempts:

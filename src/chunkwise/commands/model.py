@@ -19,6 +19,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from chunkwise.commands.outputs import Output
+
 if TYPE_CHECKING:
     from chunkwise.models.library import Approved
     from chunkwise.site import Site
@@ -34,13 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--id", metavar="ID", help="the name that people give to --model (default: that of the file)")
     listed = actions.add_parser("list", help="name the models that may be run")
     listed.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
-    listed.add_argument("--loc", metavar="FILE", help="write the table of models for Galaxy (chunkwise_models.loc)")
+    listed.add_argument(
+        "--loc", type=Output, metavar="FILE", help="write the table of models for Galaxy (chunkwise_models.loc)"
+    )
     test = actions.add_parser("test", help="run a model's own test again")
     test.add_argument("model", metavar="ID", help="of the model")
     remove = actions.add_parser("remove", help="take a model out of the library")
     remove.add_argument("model", metavar="ID", help="of the model")
-    for action in (add, listed, remove):
-        action.add_argument("--library", metavar="DIR", help="the library (default: that of the site file)")
+    for action, kind in ((add, Output), (listed, str), (remove, Output)):
+        action.add_argument("--library", type=kind, metavar="DIR", help="the library (default: that of the site file)")
 
 
 def run(args: argparse.Namespace) -> int:

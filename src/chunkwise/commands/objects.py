@@ -26,6 +26,7 @@ from chunkwise.commands.options import (
     add_time,
     parameters_of,
 )
+from chunkwise.commands.outputs import Output
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -105,7 +106,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--fill-holes", action="store_true", help="fill holes that are enclosed on every side")
     group.add_argument("--min-size", type=int, metavar="N", help="drop objects of fewer than N voxels (default: 0)")
     result = add_store_output(parser, "label image")
-    result.add_argument("--overlay", metavar="OVERLAY.png", help="write a picture of the first map with the outlines")
+    result.add_argument(
+        "--overlay", type=Output, metavar="OVERLAY.png", help="write a picture of the first map with the outlines"
+    )
     add_resources(parser)
 
 

@@ -13,8 +13,9 @@ Without a site file, a reference leads only to stores below the folder you are w
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from chunkwise.commands.outputs import Output
 
 __all__ = ["add_arguments", "run"]
 
@@ -22,7 +23,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("location", metavar="LOCATION", help="path or URL of the store, or ROOT:path on a site")
-    parser.add_argument("--output", metavar="REF.json", type=Path, required=True, help="the reference to write")
+    parser.add_argument("--output", metavar="REF.json", type=Output, required=True, help="the reference to write")
     parser.add_argument(
         "--user-text",
         action="store_true",
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--manifest",
         metavar="FILE.tsv.gz",
-        type=Path,
+        type=Output,
         help="with --fingerprint full: write the list of all files with their sha256, by which 'chunkwise verify' can "
         "name those that differ",
     )

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from chunkwise.commands.outputs import Output, StoreOutput
 from chunkwise.errors import InputError
 
 __all__ = [
@@ -98,7 +99,9 @@ def add_store_output(parser: argparse.ArgumentParser, what: str, into_source: bo
     """
     group = parser.add_argument_group("where the result goes")
     where = group.add_mutually_exclusive_group(required=True)
-    where.add_argument("--output", metavar="OUT.ome.zarr", help=f"the {what} to write; it must not exist yet")
+    where.add_argument(
+        "--output", type=StoreOutput, metavar="OUT.ome.zarr", help=f"the {what} to write; it must not exist yet"
+    )
     where.add_argument("--to-workspace", metavar="NAME", help="write into the site's workspace under this name")
     if into_source:
         where.add_argument(
@@ -108,11 +111,12 @@ def add_store_output(parser: argparse.ArgumentParser, what: str, into_source: bo
         )
     else:
         parser.set_defaults(into_source=None)
-    group.add_argument("--reference", metavar="OUT.json", help="write a reference to the result")
-    group.add_argument("--crate", metavar="CRATE.zip", help="write an RO-Crate that says what was done")
-    group.add_argument("--record", metavar="RECORD.json", help="write the run record")
+    group.add_argument("--reference", type=Output, metavar="OUT.json", help="write a reference to the result")
+    group.add_argument("--crate", type=Output, metavar="CRATE.zip", help="write an RO-Crate that says what was done")
+    group.add_argument("--record", type=Output, metavar="RECORD.json", help="write the run record")
     group.add_argument(
         "--run-dir",
+        type=Output,
         metavar="DIR",
         help="where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run; in the "
         "workspace always beside the results)",

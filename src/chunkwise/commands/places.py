@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chunkwise.blocks.run import Run
+from chunkwise.commands.outputs import beside
 from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.reference import OpenedInput
 from chunkwise.site import Site
@@ -201,15 +202,23 @@ def find_place(
         if zipped:
             raise InputError(f"{location.address} is a URL, and a zip file is written to a folder here; give a path.")
         _check_outside(location, opened)
-        return _on_s3(args, location)
-    folder = os.path.dirname(location.address)
+        return _on_s3(args, site, location)
+    address = location.address
+    folder = os.path.dirname(address)
     if not os.path.isdir(folder):
         raise InputError(f"The folder {folder} does not exist; make it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"The folder {folder} cannot be written to; choose another place for --output.")
     _check_free(location, opened)
-    run_dir = args.run_dir or f"{location.address}.run"
-    return Place(location, f"{location.address}.partial", run_dir, zipped=zipped)
+    run_dir = args.run_dir or beside(address, ".run", site)
+    return Place(location, _growing(address, site), run_dir, zipped=zipped)
+
+
+def _growing(address: str, site: Site | None) -> str:
+    """Where a store grows on a file system; its lock lies beside it."""
+    partial = beside(address, ".partial", site)
+    beside(partial, ".lock", site)
+    return partial
 
 
 def _is_zipped(args: argparse.Namespace) -> bool:
@@ -230,20 +239,21 @@ def _into_source(args: argparse.Namespace, site: Site | None, opened: OpenedInpu
         )
     top = resolve(source.address, site, write=True)
     if top.is_url:
-        return _on_s3(args, resolve(f"{top.address}/labels/{name}", site, write=True))
+        return _on_s3(args, site, resolve(f"{top.address}/labels/{name}", site, write=True))
     if not os.access(top.address, os.W_OK):
         raise InputError(f"{top.address} cannot be written to; use --output for a store of its own.")
     location = resolve(f"{top.address}/labels/{name}", site, write=True)
     if location.address != f"{top.address}/labels/{name}":
         raise PolicyError(f"The labels of {top.address} are a symbolic link; use --output for a store of its own.")
-    beside = f"{top.address}.labels-{name}"
-    partial = resolve(f"{beside}.partial", site, write=True).address
-    return Place(location, partial, args.run_dir or f"{beside}.run")
+    near = f"{top.address}.labels-{name}"
+    return Place(location, _growing(near, site), args.run_dir or beside(near, ".run", site))
 
 
-def _on_s3(args: argparse.Namespace, location: Location) -> Place:
-    """Place a store among the objects of a bucket; the run's own files stay on a file system."""
-    return Place(location, location, args.run_dir or os.path.abspath(f"{location.name}.run"))
+def _on_s3(args: argparse.Namespace, site: Site | None, location: Location) -> Place:
+    """Place a store among the objects of a bucket; the run's own files stay on a file system, and so does its lock."""
+    run_dir = args.run_dir or beside(os.path.join(os.getcwd(), location.name), ".run", site)
+    beside(run_dir, ".lock", site)
+    return Place(location, location, run_dir)
 
 
 def _to_workspace(args: argparse.Namespace, site: Site | None, opened: OpenedInput, plan: str, needed: int) -> Place:

@@ -49,6 +49,7 @@ def check_site(site: Site, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _file(site)
     for root in site.roots.values():
         yield from _path_root(root) if root.path is not None else _url_root(root, site, environment)
+    yield from _outputs(site)
     if site.workspace is not None:
         yield from _workspace(site, site.workspace)
     for cluster in site.clusters.values():
@@ -150,6 +151,44 @@ def _private(what: str, path: str) -> Finding:
     if mode & 0o077:
         return Finding(PROBLEM, what, f"{path} holds a secret and can be read by others; chmod 600 it")
     return Finding(OK, what, f"{path} is this account's alone")
+
+
+# ---- outputs
+
+
+def _outputs(site: Site) -> Iterator[Finding]:
+    """Test that what commands write goes where the roots say, by asking for a place in each as a command does."""
+    open_to_all = {name: replace(root, users=(), groups=(), roles=()) for name, root in site.roots.items()}
+    asked = replace(site, roots=open_to_all)
+    for root in site.roots.values():
+        if root.path is None:
+            continue
+        what, place = f"roots.{root.name}", os.path.join(root.path, f".chunkwise-check-{secrets.token_hex(4)}")
+        if not root.writable and _granted(place, asked, typed=True):
+            yield Finding(PROBLEM, what, f"{root.path} can be written, since another root at the same place allows it")
+        if root.job and _granted(place, asked, typed=False):
+            yield Finding(PROBLEM, what, f"{root.path} can be named, since another root at the same place allows it")
+    writable = sorted(root.name for root in site.roots.values() if root.writable and not root.job)
+    jobs = sorted(root.name for root in site.roots.values() if root.job)
+    if not writable and not jobs:
+        yield Finding(UNTESTED, "outputs", "no root may be written, so that no command can write a file")
+        return
+    yield Finding(OK, "outputs", f"what commands write lies below {' or '.join([*writable, *jobs])}, and nowhere else")
+    if not jobs:
+        yield Finding(
+            UNTESTED,
+            "outputs",
+            'no root has access = "job": Galaxy and Pulsar can use the tools only where their jobs\' folders lie below '
+            f"{' or '.join(writable)}",
+        )
+
+
+def _granted(place: str, site: Site, typed: bool) -> bool:
+    try:
+        resolve(place, site, write=True, typed=typed)
+    except ChunkwiseError:
+        return False
+    return True
 
 
 # ---- the workspace

@@ -13,10 +13,12 @@ from typing import Any
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.commands.inputs import ChangedError, Inputs
+from chunkwise.commands.outputs import Output, beside
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.provenance.closing import Attempts, recording
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.reference import Reference
+from chunkwise.site import Site
 from chunkwise.storage.outputs import write_atomically
 from chunkwise.storage.writer import json_bytes
 
@@ -25,25 +27,30 @@ __all__ = ["add_reports", "earlier_records", "finish_run", "start_run", "working
 
 def add_reports(group: Any, name: str) -> None:
     """Add the options that say what is written beside the result."""
-    group.add_argument("--reference", metavar="OUT.json", help="write a reference to the result, with its run records")
-    group.add_argument("--crate", metavar="CRATE.zip", help="write an RO-Crate that says what was done")
-    group.add_argument("--record", metavar="RECORD.json", help="write the run record")
+    group.add_argument(
+        "--reference", type=Output, metavar="OUT.json", help="write a reference to the result, with its run records"
+    )
+    group.add_argument("--crate", type=Output, metavar="CRATE.zip", help="write an RO-Crate that says what was done")
+    group.add_argument("--record", type=Output, metavar="RECORD.json", help="write the run record")
     group.add_argument(
         "--run-dir",
+        type=Output,
         metavar="DIR",
         help=f"where plan, journal and scratch files go; an unfinished run goes on from there (default: {name}.run)",
     )
 
 
-def start_run(args: argparse.Namespace, plan: Plan) -> Run:
+def start_run(args: argparse.Namespace, site: Site | None, plan: Plan) -> Run:
     """Begin a run that writes no store, or go on with it: its directory holds only journal and scratch files.
 
     Raises
     ------
     InputError
         If the directory belongs to another run.
+    PolicyError
+        If the site does not allow its place.
     """
-    folder = os.path.abspath(args.run_dir or f"{os.path.abspath(args.output)}.run")
+    folder = os.path.abspath(args.run_dir or beside(os.path.abspath(args.output), ".run", site))
     return Run.start(plan, folder, os.path.join(folder, "none"), os.path.join(folder, "scratch"))
 
 

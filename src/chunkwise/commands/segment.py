@@ -18,6 +18,7 @@ from math import isfinite, prod
 from typing import Any
 
 from chunkwise.commands.options import add_image, add_resources, add_selection, add_store_output, parameters_of
+from chunkwise.commands.outputs import Output
 from chunkwise.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -75,7 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="voxels that the middles of two parts lie apart, at least; a larger number gives fewer parts (default: 7)",
     )
     result = add_store_output(parser, "label image")
-    result.add_argument("--overlay", metavar="OVERLAY.png", help="write a picture of the image with the outlines on it")
+    result.add_argument(
+        "--overlay", type=Output, metavar="OVERLAY.png", help="write a picture of the image with the outlines on it"
+    )
     add_resources(parser)
 
 

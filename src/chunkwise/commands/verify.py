@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chunkwise.commands.outputs import Output
+
 if TYPE_CHECKING:
     from chunkwise.provenance.claims import Claim, Statement
     from chunkwise.provenance.verify import Outcome
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="work out the checksum by which the archive DANDI knows a Zarr, too; reads every byte",
     )
-    parser.add_argument("--json", metavar="REPORT.json", type=Path, help="write what was found as JSON")
+    parser.add_argument("--json", metavar="REPORT.json", type=Output, help="write what was found as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

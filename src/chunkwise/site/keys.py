@@ -35,9 +35,10 @@ _ROOT: Final = {
     "url": Key("text", "instead of a path: a prefix that begins with `https://`, `http://` or `s3://`"),
     "access": Key(
         "choice",
-        "what may be done; writing includes reading; only a path and s3 can be written",
+        "what may be done; writing includes reading; only a path and s3 can be written. `job`: folders that a service "
+        "such as Galaxy or Pulsar runs its jobs in, which jobs may write and nobody may name",
         "read",
-        ("read", "write"),
+        ("read", "write", "job"),
     ),
     "users": Key("texts", "e-mail addresses of those who may use it; `*@example.org` means all of that domain", ()),
     "groups": Key("texts", "groups whose members may use it", ()),

@@ -65,6 +65,8 @@ class Root:
     groups: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     named_by_users: bool = True
+    job: bool = False
+    """Whether it is the folders of a service's jobs: written by jobs, named by nobody."""
     endpoint: str | None = None
     region: str = "us-east-1"
     credentials: str = "anonymous"

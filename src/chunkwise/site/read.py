@@ -64,8 +64,10 @@ def load_site() -> Site | None:
         If the file cannot be read or says something that chunkwise does not know.
     """
     named = os.environ.get("CHUNKWISE_SITE")
-    file = Path(named) if named else DEFAULT_SITE_FILE
-    if not named and not file.exists():
+    if named == "":
+        raise InputError("CHUNKWISE_SITE is set and names nothing; give it the path of the site file, or unset it.")
+    file = DEFAULT_SITE_FILE if named is None else Path(named)
+    if named is None and not _is_there(file):
         return None
     try:
         content = tomllib.loads(read_file(file, largest=_LARGEST, what="site file").decode())
@@ -89,7 +91,9 @@ def load_site() -> Site | None:
             if not name or re.search(NOT_IN_NAME, name):
                 raise InputError(f"{where} has a name with other characters than letters, digits, '-', '_' and '.'.")
             named_sections[section][name] = _section(where, keys, entry)
-    roots = {name: _root(file, name, entry) for name, entry in named_sections["roots"].items()}
+    roots = {
+        name: _root(file, name, entry, given=content["roots"][name]) for name, entry in named_sections["roots"].items()
+    }
     clusters = {name: _cluster(file, name, entry) for name, entry in named_sections["clusters"].items()}
     for key, name in plain["cluster"].items():
         if name is not None and name not in clusters:
@@ -105,6 +109,17 @@ def load_site() -> Site | None:
         Models(**plain["models"]),
         Person.of(os.environ),
     )
+
+
+def _is_there(file: Path) -> bool:
+    """Whether anything has that name: a link into nowhere, and what this account may not look at, count as there."""
+    try:
+        os.lstat(file)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def parse_duration(text: str) -> float:
@@ -244,9 +259,10 @@ _READERS: dict[str, Callable[[object], Any]] = {
 }
 
 
-def _root(file: Path, name: str, entry: dict[str, Any]) -> Root:
+def _root(file: Path, name: str, entry: dict[str, Any], given: dict[str, Any]) -> Root:
     where = f"The site file {file}, root '{name}',"
-    writable = entry.pop("access") == "write"
+    access = entry.pop("access")
+    writable, job = access in ("write", "job"), access == "job"
     path, url = entry["path"], entry["url"]
     if (path is None) == (url is None):
         raise InputError(f"{where} needs either a path or a url.")
@@ -254,6 +270,17 @@ def _root(file: Path, name: str, entry: dict[str, Any]) -> Root:
         if not url.startswith(("http://", "https://", "s3://")):
             raise InputError(f"{where} has the url '{url}', which has to begin with https://, http:// or s3://.")
         entry["url"] = url.rstrip("/")
+    if job:
+        if path is None:
+            raise InputError(f'{where} has access = "job" and a url, and jobs run in folders; give it a path.')
+        closed = [key for key in ("users", "groups", "roles") if entry[key]]
+        if closed:
+            raise InputError(
+                f'{where} has access = "job" and {closed[0]}; jobs of everybody run there, and nobody may name it.'
+            )
+        if given.get("named_by_users"):
+            raise InputError(f'{where} has access = "job" and named_by_users = true; nobody may name a job\'s folder.')
+        entry["named_by_users"] = False
     if url is not None and not entry["named_by_users"]:
         raise InputError(f"{where} has a url and named_by_users = false, so that nobody could ever open it.")
     s3 = url is not None and url.startswith("s3://")
@@ -263,7 +290,7 @@ def _root(file: Path, name: str, entry: dict[str, Any]) -> Root:
         raise InputError(f"{where} has an endpoint or credentials, which only an s3 url can have.")
     if (entry["credentials"] == "file") != (entry["credentials_file"] is not None):
         raise InputError(f'{where} needs credentials = "file" and credentials_file together.')
-    return Root(name=name, writable=writable, **entry)
+    return Root(name=name, writable=writable, job=job, **entry)
 
 
 def _cluster(file: Path, name: str, entry: dict[str, Any]) -> Cluster:

@@ -215,7 +215,7 @@ def _resolve_path(text: str, site: Site | None, write: bool, typed: bool, plain:
                 text, os.path.realpath(os.path.join(root.path or "", rest.lstrip("/"))), site, write, named=True
             )
         if not typed or not (write or os.path.lexists(text)):
-            raise _refusal(text, site)  # a name that looks like ROOT:path, and is none
+            raise _refusal(text, site, write)  # a name that looks like ROOT:path, and is none
     # Only a plain path on the command line is Galaxy's own: what its users choose comes in every other form.
     return _grant(text, os.path.realpath(text), site, write, named=not (typed and plain))
 
@@ -240,10 +240,12 @@ def _grant(text: str, real: str, site: Site, write: bool, named: bool) -> Locati
     inner = max(around, key=len, default=None)
     open_roots = [root for root in site.roots.values() if _top(root) == inner and _usable(root, site, named)]
     if inner is None or not open_roots:
-        raise _refusal(text, site)
+        raise _refusal(text, site, write)
     root = max(open_roots, key=lambda root: root.writable)
     if write and not root.writable:
-        raise PolicyError(f"{text} lies under the root '{root.name}', which may be read but not written.")
+        raise PolicyError(
+            f"{text} lies under the root '{root.name}', which may be read but not written; {_where_to_write(site)}."
+        )
     # What is found below, by metadata or by a symbolic link, is named by whoever wrote it there.
     inside = {_top(other) for other in site.roots.values() if _top(other) != inner and _below(_top(other), inner)}
     usable = {_top(other) for other in site.roots.values() if _usable(other, site, named=True)}
@@ -256,12 +258,18 @@ def _usable(root: Root, site: Site, named: bool) -> bool:
     return root.open_to(site.person) and (root.named_by_users or not named)
 
 
-def _refusal(text: str, site: Site) -> PolicyError:
+def _refusal(text: str, site: Site, write: bool) -> PolicyError:
     """Say no in the same words whether a place is closed, is not there, or was never anybody's."""
     roots = ", ".join(sorted(name for name in site.roots if site.names_root(name))) or "none"
-    return PolicyError(
-        f"{text} lies under none of this site's roots that are open to you ({roots}); ask your administrator."
-    )
+    advice = _where_to_write(site) if write else "ask your administrator"
+    return PolicyError(f"{text} lies under none of this site's roots that are open to you ({roots}); {advice}.")
+
+
+def _where_to_write(site: Site) -> str:
+    writable = sorted(name for name in site.roots if site.names_root(name) and site.roots[name].writable)
+    if not writable:
+        return "ask your administrator for one that may be written"
+    return f"write below {' or '.join(writable)}, or ask your administrator"
 
 
 def _top(root: Root) -> str:

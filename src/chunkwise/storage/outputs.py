@@ -13,7 +13,19 @@ from pathlib import Path
 
 from chunkwise.errors import InputError, ResumableError
 
-__all__ = ["check_output_file", "new_file", "said_clearly", "write_atomically"]
+__all__ = ["check_on_this_machine", "check_output_file", "new_file", "said_clearly", "write_atomically"]
+
+
+def check_on_this_machine(path: Path | str) -> None:
+    """Refuse a URL for what is written as a file.
+
+    Raises
+    ------
+    InputError
+        With what is needed instead.
+    """
+    if "://" in str(path):
+        raise InputError(f"{path} is a URL, and this file goes to a folder of this machine; give a path.")
 
 
 def check_output_file(path: Path | str) -> Path:
@@ -26,8 +38,7 @@ def check_output_file(path: Path | str) -> Path:
     InputError
         If the folder is missing or not writable, or the name is taken.
     """
-    if "://" in str(path):
-        raise InputError(f"{path} is a URL, and this file goes to a folder of this machine; give a path.")
+    check_on_this_machine(path)
     path = Path(path)
     folder = path.parent
     if not folder.is_dir():
