@@ -15,7 +15,6 @@ block is done; on S3 it gets the document at its root last. See :mod:`chunkwise.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -30,9 +29,10 @@ import numpy as np
 
 from chunkwise.blocks.journal import Entry, read_entries
 from chunkwise.blocks.table import make_table
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, ResumableError
 from chunkwise.storage.growth import CLAIM, check_files, growth_of
 from chunkwise.storage.location import Location
+from chunkwise.storage.lock import held
 from chunkwise.storage.manifest import FILE_NAME
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
@@ -110,29 +110,38 @@ class Run:
         InputError
             If the output exists, or the directory belongs to another run.
         """
+        run = cls.at(plan, folder, partial)
+        run.begin(plan, output)
+        return run
+
+    @classmethod
+    def at(cls, plan: Plan, folder: str, partial: str | Location) -> Run:
+        """Name a run, and touch nothing; for the parameters see :meth:`start`."""
         place = Location(os.path.abspath(partial)) if isinstance(partial, str) else partial
-        run = cls(os.path.abspath(folder), place, plan.hash)
-        growing = growth_of(place)
-        growing.check(run.folder, output)
-        known = os.path.join(run.folder, PLAN)
-        if os.path.exists(known) and run._came_to_an_end():
+        return cls(os.path.abspath(folder), place, plan.hash)
+
+    def begin(self, plan: Plan, output: str) -> None:
+        """Begin the run, or go on with it; see :meth:`start`."""
+        growing = growth_of(self.store)
+        growing.check(self.folder, output)
+        known = os.path.join(self.folder, PLAN)
+        if os.path.exists(known) and self._came_to_an_end():
             # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
-            run.forget()
+            self.forget()
         content = json_bytes(plan.document())
         if os.path.exists(known):
             with open(known, "rb") as file:
                 if file.read() != content:
                     raise InputError(
-                        f"{run.folder} holds an unfinished run with another input or other parameters; "
+                        f"{self.folder} holds an unfinished run with another input or other parameters; "
                         "remove it to begin anew, or give another --run-dir."
                     )
         else:
-            if os.path.isdir(run.folder) and os.listdir(run.folder):
-                raise InputError(f"The run directory {run.folder} exists and is not empty; give another --run-dir.")
+            if os.path.isdir(self.folder) and os.listdir(self.folder):
+                raise InputError(f"The run directory {self.folder} exists and is not empty; give another --run-dir.")
             growing.check_empty()
-            put_object(run.folder, PLAN, content)
-        growing.take(run.folder, output)
-        return run
+            put_object(self.folder, PLAN, content)
+        growing.take(self.folder, output)
 
     def _came_to_an_end(self) -> bool:
         """Whether there is a record that does not speak of a run that can go on."""
@@ -147,37 +156,39 @@ class Run:
         return not (failed and os.path.exists(self.path(BEGUN)))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, output: str | None = None, patience: float = 0.0) -> Iterator[None]:
         """Hold the output against a second run; the kernel lets go of the lock when this process ends, however.
+
+        Parameters
+        ----------
+        output : str, optional
+            What people know the run by; else its directory.
+        patience : float
+            Seconds to wait for another run to end.
 
         Raises
         ------
         InputError
             If another run is at work on the same output.
+        ResumableError
+            If it still is after the waiting.
         """
-        path = growth_of(self.store).lock_file(self.folder)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise self._busy() from None
-            if not os.path.exists(path) or not os.path.samestat(os.fstat(handle), os.stat(path)):
-                # The file was removed by a run that has just ended, and may be another run's by now.
-                raise self._busy()
-            if os.fstat(handle).st_size:
-                # The directory of a run may come from anybody, and would have us remove what it calls a lock.
-                raise InputError(f"{path} is no lock of a run, which is empty; it is left as it is.")
-            try:
-                yield
-            finally:
-                os.unlink(path)
-        finally:
-            os.close(handle)
-
-    def _busy(self) -> InputError:
-        output = self.store.address.removesuffix(".partial")
-        return InputError(f"Another run is at work on {output}; wait for it, or end it first.")
+        named = output or self.folder
+        busy: InputError | ResumableError = InputError(
+            f"Another run is at work on {named}; wait for it, or end it first."
+        )
+        if patience:
+            busy = ResumableError(
+                f"Another run with the same input, parameters and name is still at work on {named}; run this command "
+                "again when it has ended, or give another name."
+            )
+        with held(
+            growth_of(self.store).lock_file(self.folder),
+            busy,
+            patience,
+            f"for another run of the same input, parameters and name to end: {named}",
+        ):
+            yield
 
     @property
     def journal(self) -> str:
