@@ -116,12 +116,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CHUNKWISE_DEBUG"):
             raise
+        outside = _not_ours(error)
+        if outside is not None:
+            _complain(args.command, outside)
+            return 4
         _complain(
             args.command,
             f"something chunkwise did not foresee: {type(error).__name__}: {' '.join(str(error).split())} "
             "Set CHUNKWISE_DEBUG=1 to see where, and please report it.",
         )
         return 70
+
+
+def _not_ours(error: Exception) -> str | None:
+    """Say what stopped a command that lies with the machine, such as a file that somebody removed; else None."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; give a smaller --block, or fewer --workers, and run the same command again."
+    if isinstance(error, OSError) and error.errno is not None:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{os.strerror(error.errno)}. Mend the cause and run the same command again."
+    return None
 
 
 class _Terminated(KeyboardInterrupt):

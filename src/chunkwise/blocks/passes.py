@@ -172,6 +172,7 @@ def map_pass(
         failures += report.failures
         data.update((block, value) for block, value in report.results if value is not None)
         progress.advance(len(report.results))
+    run.check_there()
     _raise_failures(name, failures, count)
     return data
 
@@ -236,6 +237,7 @@ def reduce_pass(
         if waiting[group] == 0:
             values[group] = finish(group, summaries.pop(group))
             journal.append(name, group, begin, time.time(), data=values[group])
+    run.check_there()
     _raise_failures(name, failures, total)
     return values
 

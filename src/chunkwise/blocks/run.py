@@ -273,15 +273,37 @@ class Run:
         sure = [*check_files(self.folder, scratch), *growth_of(self.store).are_whole(stored)]
         return {item for item, whole in zip([*scratch, *stored], sure, strict=True) if whole}
 
-    def finish(self, output: str) -> None:
-        """Give the store its final name, and remove what only passes needed.
+    def check_there(self) -> None:
+        """Make sure that nobody removed the run directory, or began to, since the run began.
 
         Raises
         ------
         ResumableError
-            If something took the output's name in the meantime.
+            If somebody did: then the log may lack blocks, and the store what they wrote.
         """
-        growth_of(self.store).finish(output)
+        if not os.path.exists(self.path(PLAN)):
+            raise ResumableError(
+                f"The run directory {self.folder} was removed while the run was at work; run the same command again to "
+                "begin anew."
+            )
+
+    def finish(self, output: str, objects: int = 0) -> None:
+        """Give the store its final name, and remove what only passes needed.
+
+        Parameters
+        ----------
+        output : str
+            Its final address.
+        objects : int
+            How many the store has, at least.
+
+        Raises
+        ------
+        ResumableError
+            If something took the output's name in the meantime, or objects are gone.
+        """
+        self.check_there()
+        growth_of(self.store).finish(output, objects)
         shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
 
     def close(self, record: dict[str, Any]) -> None:

@@ -206,9 +206,9 @@ class StoreWriter:
         self._objects = documents + self._run.stored_objects()
         if self._place.workspace:
             with self._place.workspace.naming(self._run.store.address):
-                self._run.finish(self.location.address)
+                self._run.finish(self.location.address, len(self._objects))
         else:
-            self._run.finish(self.location.address)
+            self._run.finish(self.location.address, len(self._objects))
         if self._args.into_source:
             with _list_held(self._opened.image.location):
                 _list_label(self._opened.image.location, self._args.into_source)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Final
 from chunkwise.errors import InputError
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.manifest import Manifest
+from chunkwise.storage.unreadable import UNREADABLE_ZIP
 
 __all__ = [
     "UNREADABLE",
@@ -28,16 +27,7 @@ __all__ = [
 ]
 
 #: What a zip file raises that is damaged, or made to do harm.
-UNREADABLE: Final = (
-    OSError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    UnicodeDecodeError,
-    NotImplementedError,
-    EOFError,
-    RuntimeError,  # an encrypted file
-)
+UNREADABLE: Final = (OSError, *UNREADABLE_ZIP)
 
 METADATA_FILE: Final = "ro-crate-metadata.json"
 #: Bytes of the files of a crate that are read, one or all attachments together; a million blocks are a tenth of it.

@@ -61,13 +61,14 @@ class Growth(Protocol):
     def are_whole(self, items: Sequence[StoredObject]) -> list[bool]:
         """Whether objects are there with the bytes that they were written with."""
 
-    def finish(self, output: str) -> None:
+    def finish(self, output: str, objects: int) -> None:
         """Give the store its final name; its documents are written.
 
         Raises
         ------
         ResumableError
-            If something took that name in the meantime.
+            If something took that name in the meantime; or if the store is a folder that has fewer objects than were
+            written, because somebody removed some.
         """
 
     def remove(self) -> None:
@@ -117,13 +118,17 @@ class _Folder:
     def are_whole(self, items: Sequence[StoredObject]) -> list[bool]:
         return check_files(self._folder, items)
 
-    def finish(self, output: str) -> None:
+    def finish(self, output: str, objects: int) -> None:
         if os.path.lexists(output):
             raise ResumableError(
                 f"The output {output} appeared during the run; the result is kept in {self._folder}: move the other "
                 "away and run the same command again."
             )
-        remove_temporaries(self._folder)
+        if remove_temporaries(self._folder) < objects:
+            raise ResumableError(
+                f"Files that this run had written below {self._folder} were removed by somebody else; run the same "
+                "command again to write them anew."
+            )
         os.makedirs(os.path.dirname(output), exist_ok=True)
         os.rename(self._folder, output)
 
@@ -179,7 +184,7 @@ class _Prefix:
             whole[number] = content is not None and hashlib.sha256(content).hexdigest() == items[number].sha256
         return whole
 
-    def finish(self, output: str) -> None:
+    def finish(self, output: str, objects: int) -> None:
         remove_keys(self._place, [CLAIM])
 
     def remove(self) -> None:
