@@ -14,6 +14,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -307,7 +308,8 @@ def call(words: list[str]) -> tuple[int, str]:
     before, old = signal.signal(signal.SIGALRM, stop), {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     signal.alarm(LIMIT)
-    faulthandler.dump_traceback_later(2 * LIMIT, exit=True)  # where not even a signal comes through
+    # Where not even a signal comes through.
+    faulthandler.dump_traceback_later(2 * LIMIT, exit=True, file=sys.__stderr__)
     try:
         with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
             try:

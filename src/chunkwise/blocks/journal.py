@@ -208,8 +208,8 @@ def _opened(segment: Path) -> BinaryIO:
         return segment.open("rb")
     except OSError as error:
         raise ResumableError(
-            f"The log {segment} cannot be read ({os.strerror(error.errno or 0)}); mend that, or remove the run directory "
-            "to begin anew."
+            f"The log {segment} cannot be read ({os.strerror(error.errno or 0)}); mend that, or remove the run's "
+            "directory to begin anew."
         ) from None
 
 
