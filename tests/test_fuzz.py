@@ -11,7 +11,7 @@ from fuzzing import Fuzzer, Outcome
 CASES = 30
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 def test_whatever_comes_is_a_result_or_one_sentence(tmp_path: Path) -> None:
     fuzzer = Fuzzer(tmp_path, model=False)
     outcomes = [fuzzer.run(number) for number in range(CASES)]

@@ -9,7 +9,7 @@ import pytest
 
 from fuzzing import Fuzzer
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 CASES = 400
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass, replace
 
 from chunkwise.blocks.run import Run
+from chunkwise.cluster.resources import size_words
 from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.reference import OpenedInput
 from chunkwise.site import Site
@@ -149,9 +150,9 @@ class WorkspaceRun:
 
     def _too_much(self, needed: int) -> str:
         return (
-            f"The results of {self.user} take {_size(self.used())} of the {_size(self.quota or 0)} that this site "
-            f"gives a person, and this one needs {_size(needed)}; remove results that you no longer need, or ask your "
-            "administrator."
+            f"The results of {self.user} take {size_words(self.used())} of the {size_words(self.quota or 0)} that this "
+            f"site gives a person, and this one needs {size_words(needed)}; remove results that you no longer need, or "
+            "ask your administrator."
         )
 
 
@@ -198,8 +199,8 @@ def check_size(site: Site | None, size: int) -> None:
     most = site.limits.output if site is not None else None
     if most is not None and size > most:
         raise PolicyError(
-            f"The result would have {_size(size)} before compression, and this site allows {_size(most)}; cut the "
-            "image with --region, or choose a coarser --level."
+            f"The result would have {size_words(size)} before compression, and this site allows {size_words(most)}; "
+            "cut the image with --region, or choose a coarser --level."
         )
 
 
@@ -314,10 +315,3 @@ def _check_outside(location: Location, opened: OpenedInput) -> None:
         raise InputError(
             f"The output {location.address} would lie inside the image that it is made from; choose a place outside."
         )
-
-
-def _size(size: int) -> str:
-    for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB")):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size / 1024:.1f} KiB"

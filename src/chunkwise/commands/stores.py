@@ -16,7 +16,7 @@ import numpy as np
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
-from chunkwise.cluster.resources import Resources
+from chunkwise.cluster.resources import Resources, size_words
 from chunkwise.commands.places import find_place, set_aside
 from chunkwise.commands.reports import record_inputs
 from chunkwise.errors import InputError, PolicyError, ResumableError
@@ -76,8 +76,8 @@ def check_chunks(selection: Selection, resources: Resources) -> None:
     if 2 * size > resources.memory_per_worker:
         raise InputError(
             f"{selection.image.location.address} is stored in chunks of {'x'.join(map(str, level.chunks))} voxels, "
-            f"each {size / 2**20:.0f} MiB, and a worker may take {resources.memory_per_worker / 2**20:.0f} MiB; give "
-            f"--memory of {2 * size / 2**30:.1f}GiB or more, or write the image again in smaller chunks."
+            f"each {size_words(size)}, and a worker may take {size_words(resources.memory_per_worker)}; give "
+            f"--memory of {-(-2 * size // 2**20)}MiB or more, or write the image again in smaller chunks."
         )
 
 
