@@ -9,10 +9,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 
-from chunkwise.errors import ChunkwiseError
+from chunkwise.errors import ChunkwiseError, InputError
 
 __all__ = ["COMMANDS", "FOR_ADMINISTRATORS", "build_parser", "main"]
 
@@ -37,6 +37,12 @@ COMMANDS: dict[str, str] = {
 #: Commands that are no tools of Galaxy: they say or remove what is not their caller's own, so that only whoever has
 #: a shell as the workspace's owner is to have them.
 FOR_ADMINISTRATORS: frozenset[str] = frozenset({"model", "site", "workspace"})
+
+#: Options that name a place; with an empty value they are a variable of somebody's script that was never set.
+PLACES = frozenset(
+    {"output", "to_workspace", "into_source", "run_dir", "record", "reference", "crate", "overlay", "html", "json"}
+    | {"pictures", "manifest", "dictionary", "table", "labels", "model", "library", "about", "source_crate", "galaxy"}
+)
 
 DESCRIPTION = """\
 Work on OME-Zarr images where they lie, block by block, with the same result as on the whole image.
@@ -98,8 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
+    with suppress(AttributeError):  # whatever stands in for it in a test
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with _stopping_in_order():
+            _check_values(args)
             _hold_outputs(args)
             code = int(load_command(args.command).run(args) or 0)
             sys.stdout.flush()
@@ -117,12 +126,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CHUNKWISE_DEBUG"):
             raise
+        outside = _not_ours(error)
+        if outside is not None:
+            _complain(args.command, outside)
+            return 4
         _complain(
             args.command,
             f"something chunkwise did not foresee: {type(error).__name__}: {' '.join(str(error).split())} "
             "Set CHUNKWISE_DEBUG=1 to see where, and please report it.",
         )
         return 70
+
+
+def _check_values(args: argparse.Namespace) -> None:
+    """Refuse values that the shell was to make something of, and did not.
+
+    Raises
+    ------
+    InputError
+        With the value.
+    """
+    for name, value in vars(args).items():
+        for word in value if isinstance(value, list) else [value]:
+            if not isinstance(word, str | os.PathLike):
+                continue
+            text = os.fspath(word)
+            if not text and name in PLACES:
+                raise InputError(
+                    f"The value of --{name.replace('_', '-')} is empty; give one, or leave the option out."
+                )
+            home, slash, _ = text.partition("/")
+            if slash and home.startswith("~") and os.path.expanduser(home) != home and not os.path.lexists(home):
+                raise InputError(
+                    f"{text} begins with '~', which the shell did not replace by your home folder; leave out the "
+                    "quotation marks, put a space in the place of '=' before it, or write the whole path."
+                )
+
+
+def _not_ours(error: Exception) -> str | None:
+    """Say what stopped a command that lies with the machine, such as a file that somebody removed; else None."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; give a smaller --block, or fewer --workers, and run the same command again."
+    if isinstance(error, OSError) and error.errno is not None:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{os.strerror(error.errno)}. Mend the cause and run the same command again."
+    return None
 
 
 def _hold_outputs(args: argparse.Namespace) -> None:

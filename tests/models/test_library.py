@@ -110,6 +110,37 @@ def test_a_description_that_is_not_valid(library: Path, tiny: Path, tmp_path: Pa
     assert "not valid at outputs" in said(capsys, ["model", "add", str(bad)], 2)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("source", "../weights.onnx", "lie outside of the package (../weights.onnx)"),
+        ("source", "x/../../weights.onnx", "lie outside of the package"),
+        ("source", "ABSOLUTE", "lie outside of the package"),
+        ("source", "nowhere.onnx", "nowhere.onnx cannot be read: No such file"),
+        ("source", "README.md", "The ONNX weights of Tiny model cannot be read"),
+        ("sha256", "0" * 64, "do not have the sha256"),
+    ],
+)
+def test_weights_that_are_not_those_of_the_package(
+    library: Path, tiny: Path, tmp_path: Path, monkeypatch: Any, capsys: Any, key: str, value: str, words: str
+) -> None:
+    bad = tmp_path / "bad"
+    shutil.copytree(tiny, bad)
+    shutil.copy(tiny / "weights.onnx", tmp_path)
+    content = yaml.safe_load((bad / "bioimageio.yaml").read_text())
+    content["weights"]["onnx"][key] = value.replace("ABSOLUTE", str(tmp_path / "weights.onnx"))
+    (bad / "bioimageio.yaml").write_text(yaml.safe_dump(content))
+    refused = said(capsys, ["model", "add", str(bad)], 2)
+    assert ".partial" not in refused
+    assert list(library.iterdir()) == []
+    if "outside" in words:
+        assert f"weights of {bad} lie outside" in refused
+    monkeypatch.delenv("CHUNKWISE_SITE")
+    store = image_store(tmp_path, noise((40, 40)), "yx")
+    assert words in said(capsys, ["predict", str(store), "--model", str(bad), "--output", str(tmp_path / "o.zarr")], 2)
+    assert not (tmp_path / "o.zarr").exists()
+
+
 def test_code_only_where_the_site_says_so(library: Path, tiny: Path, tmp_path: Path, capsys: Any) -> None:
     bad = tmp_path / "code"
     shutil.copytree(tiny, bad)

@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,17 @@ def test_a_source_that_cannot_be_used_gets_one_sentence(tmp_path: Path, content:
         read_source_crate(tmp_path / "x")
     with pytest.raises(InputError, match="cannot be read"):
         read_source_crate(tmp_path / "absent")
+
+
+def test_a_damaged_zip_gets_one_sentence(chain: list[RunRecord], tmp_path: Path) -> None:
+    build_crate(chain[:1], tmp_path / "crate.zip")
+    content = bytearray((tmp_path / "crate.zip").read_bytes())
+    with zipfile.ZipFile(tmp_path / "crate.zip") as archive:
+        begin = archive.getinfo("ro-crate-metadata.json").header_offset + 60
+    content[begin : begin + 40] = bytes(range(200, 240))
+    (tmp_path / "crate.zip").write_bytes(content)
+    with pytest.raises(InputError, match=r"crate\.zip cannot be read: Error -3"):
+        read_source_crate(tmp_path / "crate.zip")
 
 
 def with_images(*told: dict[str, Any] | None) -> RunRecord:

@@ -230,7 +230,7 @@ def killed_run(folder: Path, store: str, key: str = "0/c/0", content: bytes = b"
 def test_closing_a_run_removes_nothing_that_is_no_lock(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "requirements.lock").write_text("precious")
     run = killed_run(here, "../requirements")
-    assert "no lock" in refusal(capsys, "crate", "build", "--from", str(run), "--output", "c.zip")
+    assert "is not a lock file" in refusal(capsys, "crate", "build", "--from", str(run), "--output", "c.zip")
     assert (here / "requirements.lock").read_text() == "precious"
     assert not (run / "record.json").exists()
 

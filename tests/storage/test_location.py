@@ -378,7 +378,7 @@ def test_children_stay_inside_a_store(tmp_path: Path, site: Site) -> None:
     assert store.child(".") == store.child("") == store
     assert store.child("x/../i.zarr") == store.child("i.zarr")
     for path in ("..", "../b", "i.zarr/../../b", "/etc/passwd", f"{tmp_path}/images", "../a-secret"):
-        with pytest.raises(PolicyError, match="leads out of the store"):
+        with pytest.raises(PolicyError, match="is not inside it"):
             store.child(path)
 
 
@@ -398,7 +398,7 @@ def test_links_inside_a_store_stay_inside_the_root(tmp_path: Path, site: Site) -
 def test_children_of_a_url(site: Site, path: str) -> None:
     store = resolve("https://images.example.org/public/i.zarr", site)
     assert store.child("0").address == "https://images.example.org/public/i.zarr/0"
-    with pytest.raises(PolicyError, match="leads out of the store"):
+    with pytest.raises(PolicyError, match="is not inside it"):
         store.child(path)
 
 

@@ -33,8 +33,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from chunkwise.errors import ResumableError
 from chunkwise.files import open_file
 from chunkwise.storage.writer import StoredObject, clear_errors
 
@@ -195,7 +196,7 @@ def read_lines(folder: str, run: str, name: str | None = None) -> Iterator[tuple
     mark = b'"pass":' + json.dumps(name).encode() if name is not None else b""
     for segment in sorted(Path(folder).glob("*.jsonl")):
         offset = 0
-        with open_file(segment) as file:
+        with _opened(segment) as file:
             for line in file:
                 entry = Entry.parse(line) if mark in line else None
                 if entry is not None and entry.run == run and name in (None, entry.name):
@@ -203,11 +204,21 @@ def read_lines(folder: str, run: str, name: str | None = None) -> Iterator[tuple
                 offset += len(line)
 
 
+def _opened(segment: Path) -> BinaryIO:
+    try:
+        return open_file(segment)
+    except OSError as error:
+        raise ResumableError(
+            f"The log {segment} cannot be read ({os.strerror(error.errno or 0)}); mend that, or remove the run's "
+            "directory to begin anew."
+        ) from None
+
+
 def last_time(folder: str, run: str) -> float | None:
     """When the last line of a run was written, from the ends of its segments; None where there is no line."""
     found: float | None = None
     for segment in Path(folder).glob("*.jsonl"):
-        with open_file(segment) as file:
+        with _opened(segment) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL))
             lines = file.read().splitlines(keepends=True)

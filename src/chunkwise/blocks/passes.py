@@ -176,6 +176,7 @@ def map_pass(
         unread.update(report.unread)
         data.update((block, value) for block, value in report.results if value is not None)
         progress.advance(len(report.results))
+    run.check_there()
     _raise_failures(name, failures, count, unread)
     return data
 
@@ -242,6 +243,7 @@ def reduce_pass(
         if waiting[group] == 0:
             values[group] = finish(group, summaries.pop(group))
             journal.append(name, group, begin, time.time(), data=values[group])
+    run.check_there()
     _raise_failures(name, failures, total, unread)
     return values
 

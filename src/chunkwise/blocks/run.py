@@ -16,8 +16,6 @@ block is done, or made one zip file; on S3 it gets the document at its root last
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -32,10 +30,11 @@ import numpy as np
 
 from chunkwise.blocks.journal import Entry, read_entries
 from chunkwise.blocks.table import make_table
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, ResumableError
 from chunkwise.files import read_file
 from chunkwise.storage.growth import CLAIM, check_files, growth_of
 from chunkwise.storage.location import Location
+from chunkwise.storage.lock import held
 from chunkwise.storage.manifest import FILE_NAME
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
@@ -119,30 +118,39 @@ class Run:
         InputError
             If the output exists, or the directory belongs to another run.
         """
+        run = cls.at(plan, folder, partial)
+        run.begin(plan, output)
+        return run
+
+    @classmethod
+    def at(cls, plan: Plan, folder: str, partial: str | Location) -> Run:
+        """Name a run, and touch nothing; for the parameters see :meth:`start`."""
         place = Location(os.path.abspath(partial)) if isinstance(partial, str) else partial
-        run = cls(os.path.abspath(folder), place, plan.hash)
-        growing = growth_of(place)
-        growing.check(run.folder, output)
-        known = os.path.join(run.folder, PLAN)
+        return cls(os.path.abspath(folder), place, plan.hash)
+
+    def begin(self, plan: Plan, output: str) -> None:
+        """Begin the run, or go on with it; see :meth:`start`."""
+        growing = growth_of(self.store)
+        growing.check(self.folder, output)
+        known = os.path.join(self.folder, PLAN)
         if os.path.lexists(known):
-            run._refuse_links()
-        if os.path.exists(known) and run._came_to_an_end():
+            self._refuse_links()
+        if os.path.exists(known) and self._came_to_an_end():
             # An earlier run came to its end here, and its output is gone: nothing is left to go on with.
-            run.forget()
+            self.forget()
         content = json_bytes(plan.document())
         if os.path.exists(known):
             if read_file(known) != content:
                 raise InputError(
-                    f"{run.folder} holds an unfinished run with another input or other parameters; "
+                    f"{self.folder} holds an unfinished run with another input or other parameters; "
                     "remove it to begin anew, or give another --run-dir."
                 )
         else:
-            if os.path.isdir(run.folder) and os.listdir(run.folder):
-                raise InputError(f"The run directory {run.folder} exists and is not empty; give another --run-dir.")
+            if os.path.isdir(self.folder) and os.listdir(self.folder):
+                raise InputError(f"The run directory {self.folder} exists and is not empty; give another --run-dir.")
             growing.check_empty()
-            put_object(run.folder, PLAN, content)
-        growing.take(run.folder, output)
-        return run
+            put_object(self.folder, PLAN, content)
+        growing.take(self.folder, output)
 
     def _refuse_links(self) -> None:
         """Refuse to go on where somebody put a link: no run makes one, and what is written would go where it leads.
@@ -173,44 +181,39 @@ class Run:
         return not (failed and os.path.exists(self.path(BEGUN)))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, output: str | None = None, patience: float = 0.0) -> Iterator[None]:
         """Hold the output against a second run; the kernel lets go of the lock when this process ends, however.
+
+        Parameters
+        ----------
+        output : str, optional
+            What people know the run by; else its directory.
+        patience : float
+            Seconds to wait for another run to end.
 
         Raises
         ------
         InputError
             If another run is at work on the same output.
+        ResumableError
+            If it still is after the waiting.
         """
-        path = growth_of(self.store).lock_file(self.folder)
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except OSError as error:
-            if error.errno != errno.ELOOP:
-                raise
-            raise InputError(
-                f"{path} is a symbolic link, and a run keeps its lock under that name; remove it."
-            ) from None
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise self._busy() from None
-            if not os.path.exists(path) or not os.path.samestat(os.fstat(handle), os.stat(path)):
-                # The file was removed by a run that has just ended, and may be another run's by now.
-                raise self._busy()
-            if os.fstat(handle).st_size:
-                # The directory of a run may come from anybody, and would have us remove what it calls a lock.
-                raise InputError(f"{path} is no lock of a run, which is empty; it is left as it is.")
-            try:
-                yield
-            finally:
-                os.unlink(path)
-        finally:
-            os.close(handle)
-
-    def _busy(self) -> InputError:
-        output = self.store.address.removesuffix(".partial")
-        return InputError(f"Another run is at work on {output}; wait for it, or end it first.")
+        named = output or self.folder
+        busy: InputError | ResumableError = InputError(
+            f"Another run is at work on {named}; wait for it, or end it first."
+        )
+        if patience:
+            busy = ResumableError(
+                f"Another run with the same input, parameters and name is still at work on {named}; run this command "
+                "again when it has ended, or give another name."
+            )
+        with held(
+            growth_of(self.store).lock_file(self.folder),
+            busy,
+            patience,
+            f"for another run of the same input, parameters and name to end: {named}",
+        ):
+            yield
 
     @property
     def journal(self) -> str:
@@ -327,15 +330,39 @@ class Run:
         sure = [*check_files(self.folder, scratch), *growth_of(self.store).are_whole(stored)]
         return {item for item, whole in zip([*scratch, *stored], sure, strict=True) if whole}
 
-    def finish(self, output: str, zipped: bool = False) -> None:
-        """Give the store its final name, or make one zip file of it, and remove what only passes needed.
+    def check_there(self) -> None:
+        """Make sure that nobody removed the run directory, or began to, since the run began.
 
         Raises
         ------
         ResumableError
-            If something took the output's name in the meantime.
+            If somebody did: then the log may lack blocks, and the store what they wrote.
         """
-        growth_of(self.store).finish(output, zipped)
+        if not os.path.exists(self.path(PLAN)):
+            raise ResumableError(
+                f"The run directory {self.folder} was removed while the run was at work; run the same command again to "
+                "begin anew."
+            )
+
+    def finish(self, output: str, objects: int = 0, zipped: bool = False) -> None:
+        """Give the store its final name, or make one zip file of it, and remove what only passes needed.
+
+        Parameters
+        ----------
+        output : str
+            Its final address.
+        objects : int
+            How many the store has, at least.
+        zipped : bool
+            Whether it becomes a zip file.
+
+        Raises
+        ------
+        ResumableError
+            If something took the output's name in the meantime, or objects are gone.
+        """
+        self.check_there()
+        growth_of(self.store).finish(output, objects, zipped)
         shutil.rmtree(os.path.join(self.folder, "scratch"), ignore_errors=True)
 
     def close(self, record: dict[str, Any]) -> None:

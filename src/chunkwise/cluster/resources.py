@@ -13,7 +13,7 @@ from chunkwise.cluster.limits import memory_limit
 from chunkwise.errors import InputError
 from chunkwise.site.model import Cluster, Limits, Site
 
-__all__ = ["Resources", "find_resources", "fit_grid", "parse_bytes"]
+__all__ = ["Resources", "find_resources", "fit_grid", "parse_bytes", "size_words"]
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -155,8 +155,8 @@ def fit_grid(
     if needed > resources.memory_per_worker:
         change = "a smaller --block or a larger --memory" if fixed else "a larger --memory or a smaller --shard"
         raise InputError(
-            f"A worker would need about {needed / 2**20:.0f} MiB for blocks of {'x'.join(map(str, grid.block))} "
-            f"voxels, and may take {resources.memory_per_worker / 2**20:.0f} MiB; give {change}."
+            f"A worker would need about {size_words(needed)} for blocks of {'x'.join(map(str, grid.block))} "
+            f"voxels, and may take {size_words(resources.memory_per_worker)}; give {change}."
         )
     return grid
 
@@ -178,6 +178,14 @@ def parse_bytes(text: str) -> int:
     if value <= 0:
         raise InputError(f"'{text}' is not a size in bytes; it has to be more than 0.")
     return value
+
+
+def size_words(size: int) -> str:
+    """Say a number of bytes, such as ``2.3 GiB``."""
+    for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB")):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size / 1024:.1f} KiB"
 
 
 def _whole(variable: str) -> int | None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from chunkwise.blocks.run import Run
+from chunkwise.cluster.resources import size_words
 from chunkwise.commands.outputs import beside
 from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.reference import OpenedInput
 from chunkwise.site import Site
 from chunkwise.storage.location import ZIP_NAMES, Location, resolve
+from chunkwise.storage.lock import held
 from chunkwise.storage.workspace import (
+    GROWING,
     RUNS,
     Rights,
     check_name,
@@ -23,6 +28,8 @@ from chunkwise.storage.workspace import (
     job_folder,
     make_folders,
     make_run_folder,
+    reserve,
+    run_size,
     user_folder,
 )
 
@@ -31,6 +38,9 @@ __all__ = ["Place", "check_size", "find_place", "set_aside"]
 #: Bytes of a label image before compression for one byte stored, as reckoned when a quota is asked; real ones
 #: are 20 to 200.
 LABELS_SHRINK = 10
+
+#: Seconds that a run waits for another one to count what a person's results take.
+COUNTING = 600.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +71,18 @@ class WorkspaceRun:
     rights: Rights
     user: str | None
     quota: int | None
+    needed: int
+    """Bytes that the store will take, as reckoned before the work."""
 
     def used(self) -> int:
-        """Bytes that the person's results and other unfinished runs take."""
-        own = self.inner.split("/", 1)[0]
-        runs = os.path.dirname(self.folder)
-        return folder_size(os.path.join(self.root, own)) + folder_size(runs) - folder_size(self.folder)
+        """Bytes that the person's results and other unfinished runs take, or will take while they are at work."""
+        own, runs = self.inner.split("/", 1)[0], os.path.dirname(self.folder)
+        total = folder_size(os.path.join(self.root, own))
+        with suppress(FileNotFoundError):
+            total += sum(run_size(entry.path) for entry in os.scandir(runs) if entry.path != self.folder)
+        return total
 
-    def check_quota(self, needed: int) -> None:
+    def check_quota(self) -> None:
         """Refuse before the work what would not fit.
 
         Raises
@@ -76,26 +90,57 @@ class WorkspaceRun:
         PolicyError
             With the numbers and what to do.
         """
-        if self.quota is not None and self.used() + needed > self.quota:
-            raise PolicyError(self._too_much(needed))
+        if self.quota is not None and self.used() + self.needed > self.quota:
+            raise PolicyError(self._too_much(self.needed))
 
-    def before_naming(self, store: str) -> None:
-        """Hold a whole store to the quota, give it its rights, and make the folders that it goes into.
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Keep the room that the store will take, so that runs that begin at once do not count on the same.
+
+        Raises
+        ------
+        PolicyError
+            If there is no such room any more.
+        """
+        with self._counting():
+            self.check_quota()
+            reserve(self.folder, self.needed if self.quota is not None else None)
+        try:
+            yield
+        finally:
+            reserve(self.folder, None)
+
+    @contextmanager
+    def naming(self, store: str) -> Iterator[None]:
+        """Hold a whole store to the quota while it is named; give it its rights, and make the folders it goes into.
 
         Raises
         ------
         ResumableError
             If it is larger than was foreseen, and does not fit.
         """
-        if self.quota is not None:
-            size = folder_size(store)
-            if self.used() + size > self.quota:
-                raise ResumableError(
-                    f"{self._too_much(size)} What was computed is kept: the same job, run again, goes on from there."
-                )
-        self.rights.give(store)
-        if self.inner:
-            make_folders(self.root, self.inner, self.rights)
+        with self._counting():
+            if self.quota is not None:
+                size = folder_size(store)
+                if self.used() + size > self.quota:
+                    raise ResumableError(
+                        f"{self._too_much(size)} What was computed is kept: the same job, run again, goes on from "
+                        "there."
+                    )
+            self.rights.give(store)
+            if self.inner:
+                make_folders(self.root, self.inner, self.rights)
+            yield
+
+    def _counting(self) -> AbstractContextManager[None]:
+        """Let one run at a time count what a person's results take, and change it."""
+        if self.quota is None:
+            return nullcontext()
+        busy = ResumableError(
+            f"Another job of {self.user} holds the count of what their results take and does not end; end it, and run "
+            "the same job again."
+        )
+        return held(os.path.join(os.path.dirname(self.folder), "quota.lock"), busy, COUNTING)
 
     def forget(self) -> None:
         """Remove the run's folder when nothing in it is needed any more."""
@@ -108,16 +153,16 @@ class WorkspaceRun:
 
     def _too_much(self, needed: int) -> str:
         return (
-            f"The results of {self.user} take {_size(self.used())} of the {_size(self.quota or 0)} that this site "
-            f"gives a person, and this one needs {_size(needed)}; remove results that you no longer need, or ask your "
-            "administrator."
+            f"The results of {self.user} take {size_words(self.used())} of the {size_words(self.quota or 0)} that this "
+            f"site gives a person, and this one needs {size_words(needed)}; remove results that you no longer need, or "
+            "ask your administrator."
         )
 
 
 def set_aside(place: Place, run: Run) -> tuple[Place, Run]:
     """Give the files of a run that is complete a name of their own, while its lock is still held.
 
-    In the workspace a run is found by its plan. Another job of the same plan may begin as soon as the lock is free,
+    In the workspace a run is found by plan and name. Another job of the same two may begin as soon as the lock is free,
     and what is left to be reported and removed here must not be its files.
 
     Parameters
@@ -157,8 +202,8 @@ def check_size(site: Site | None, size: int) -> None:
     most = site.limits.output if site is not None else None
     if most is not None and size > most:
         raise PolicyError(
-            f"The result would have {_size(size)} before compression, and this site allows {_size(most)}; cut the "
-            "image with --region, or choose a coarser --level."
+            f"The result would have {size_words(size)} before compression, and this site allows {size_words(most)}; "
+            "cut the image with --region, or choose a coarser --level."
         )
 
 
@@ -277,11 +322,13 @@ def _to_workspace(args: argparse.Namespace, site: Site | None, opened: OpenedInp
         raise PolicyError(f"{location.address} is reached by a symbolic link; ask your administrator to remove it.")
     _check_free(location, opened)
     rights = Rights.of(workspace)
-    folder = os.path.join(root, RUNS, user_folder(site.person) if known else "all", plan)
-    run = WorkspaceRun(root, inner, folder, rights, site.person.user, workspace.quota)
-    run.check_quota(needed)
-    make_run_folder(root, os.path.basename(os.path.dirname(folder)), plan)
-    return Place(location, os.path.join(folder, "store.partial"), os.path.join(folder, "run"), run)
+    # Jobs of one plan that make different results run side by side; a job that is run again keeps its name.
+    key = hashlib.sha256(f"{plan} {args.to_workspace}".encode()).hexdigest()
+    folder = os.path.join(root, RUNS, user_folder(site.person) if known else "all", key)
+    run = WorkspaceRun(root, inner, folder, rights, site.person.user, workspace.quota, needed)
+    run.check_quota()
+    make_run_folder(root, os.path.basename(os.path.dirname(folder)), key)
+    return Place(location, os.path.join(folder, GROWING), os.path.join(folder, "run"), run)
 
 
 def _check_free(location: Location, opened: OpenedInput) -> None:
@@ -295,10 +342,3 @@ def _check_outside(location: Location, opened: OpenedInput) -> None:
         raise InputError(
             f"The output {location.address} would lie inside the image that it is made from; choose a place outside."
         )
-
-
-def _size(size: int) -> str:
-    for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB")):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size / 1024:.1f} KiB"

@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import prod
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
-from chunkwise.cluster.resources import Resources
+from chunkwise.cluster.resources import Resources, size_words
 from chunkwise.commands.inputs import ChangedError, Input, Inputs
 from chunkwise.commands.places import find_place, set_aside
-from chunkwise.errors import InputError, PolicyError
+from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.ngff.layout import OutputImage, levels_like, write_documents
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection, VolumeSource
@@ -30,11 +30,18 @@ from chunkwise.storage.fingerprint import ALGORITHM
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location, in_archive
+from chunkwise.storage.lock import held
 from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_name
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
 __all__ = ["StoreWriter", "check_block", "check_chunks", "check_small_outputs"]
+
+#: Seconds that a run waits in the workspace for another one of the same input, parameters and name.
+PATIENCE = 3600.0
+
+#: Seconds that it waits for another one to write a few lines.
+LISTING = 60.0
 
 
 def check_small_outputs(args: argparse.Namespace, *names: str) -> None:
@@ -69,8 +76,8 @@ def check_chunks(selection: Selection, resources: Resources) -> None:
     if 2 * size > resources.memory_per_worker:
         raise InputError(
             f"{selection.image.location.address} is stored in chunks of {'x'.join(map(str, level.chunks))} voxels, "
-            f"each {size / 2**20:.0f} MiB, and a worker may take {resources.memory_per_worker / 2**20:.0f} MiB; give "
-            f"--memory of {2 * size / 2**30:.1f}GiB or more, or write the image again in smaller chunks."
+            f"each {size_words(size)}, and a worker may take {size_words(resources.memory_per_worker)}; give "
+            f"--memory of {-(-2 * size // 2**20)}MiB or more, or write the image again in smaller chunks."
         )
 
 
@@ -170,10 +177,11 @@ class StoreWriter:
         workers : Workers
             Takes in what the workers use; a run that fails tells of it, too.
         """
-        workspace = self._place.workspace
-        self._run = Run.start(self._plan, self._place.run_dir, self.location.address, self._place.partial)
+        workspace, output = self._place.workspace, self.location.address
+        self._run = Run.at(self._plan, self._place.run_dir, self._place.partial)
         try:
-            with self._run.locked():
+            with self._run.locked(output, PATIENCE if workspace else 0), self._room():
+                self._run.begin(self._plan, output)
                 try:
                     with (
                         self._inputs.held(self._run, remove=workspace is not None),
@@ -183,7 +191,7 @@ class StoreWriter:
                             self._told_plan(),
                             workers,
                             table=self._table_name,
-                            output=self.location.address,
+                            output=output,
                         ) as self._attempts,
                     ):
                         yield self._run
@@ -197,6 +205,11 @@ class StoreWriter:
             if workspace:
                 workspace.tidy()
 
+    def _room(self) -> AbstractContextManager[None]:
+        """Keep the room that the store will take, where a person's is limited."""
+        workspace = self._place.workspace
+        return workspace.reserved() if workspace else nullcontext()
+
     def _told_plan(self) -> dict[str, Any]:
         """What the record says of the plan."""
         layout = self._plan.layout
@@ -208,10 +221,13 @@ class StoreWriter:
         documents = write_documents(self._run.store, output)
         self._objects = documents + self._run.stored_objects()
         if self._place.workspace:
-            self._place.workspace.before_naming(self._run.store.address)
-        self._run.finish(self.location.address, self._place.zipped)
+            with self._place.workspace.naming(self._run.store.address):
+                self._run.finish(self.location.address, len(self._objects))
+        else:
+            self._run.finish(self.location.address, len(self._objects), self._place.zipped)
         if self._args.into_source:
-            _list_label(self._opened.image.location, self._args.into_source)
+            with _list_held(self._opened.image.location):
+                _list_label(self._opened.image.location, self._args.into_source)
 
     def overlay(self, output: OutputImage) -> None:
         """Write the picture of the selection with the outlines of its labels, where it is asked for."""
@@ -267,6 +283,16 @@ class StoreWriter:
             )
         if self._place.workspace:
             self._place.workspace.forget()  # reference, record and crate say all that the run's folder said
+
+
+def _list_held(source: Location) -> AbstractContextManager[None]:
+    """Hold the list of labels against another run that adds to it; a bucket knows no locks."""
+    if source.is_url:
+        return nullcontext()
+    busy = ResumableError(
+        f"Another run is adding its labels to {source.address} and does not end; end it and run the same command again."
+    )
+    return held(f"{source.address}.labels.lock", busy, LISTING)
 
 
 def _list_label(source: Location, name: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import zipfile
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -26,6 +25,7 @@ from chunkwise.site.keys import MODEL
 from chunkwise.site.model import Site
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.outputs import write_atomically
+from chunkwise.storage.unreadable import UNREADABLE_ZIP
 from chunkwise.storage.writer import json_bytes
 
 __all__ = ["Approved", "add_package", "approved_models", "find_model", "library_of", "remove_package", "test_package"]
@@ -184,6 +184,8 @@ def add_package(source: str, name: str | None, library: str, code_allowed: bool,
             os.unlink(record)  # of a package that somebody took away by hand
         os.rename(growing, target)
         write_atomically(record, json_bytes(approved.document()))
+    except (InputError, PolicyError) as error:
+        raise type(error)(str(error).replace(growing, source)) from None  # people know it by that name
     except OSError as error:
         raise InputError(f"The package cannot be put into {library}: {os.strerror(error.errno or 0)}.") from None
     finally:
@@ -201,7 +203,7 @@ def _copy(source: str, folder: str, largest: int) -> None:
         with open_zip(source) as archive:
             check_unpacked(archive, source, largest)
             archive.extractall(folder)  # names that lead out of the folder are led back into it
-    except (zipfile.BadZipFile, FileNotFoundError):
+    except (*UNREADABLE_ZIP, FileNotFoundError):
         raise InputError(f"{source} is neither a folder nor a zip file with a bioimage.io package.") from None
 
 
@@ -242,7 +244,9 @@ def test_package(path: str, code_allowed: bool) -> dict[str, Any]:
         or (name == "torchscript" and importlib.util.find_spec("torch") is not None)
         or (name in CODE_FORMATS and code_allowed and importlib.util.find_spec("torch") is not None)
     ]
-    load_description(path)
+    description = load_description(path)
+    for name in formats:
+        read_weights(getattr(description.weights, name))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from bioimageio.core import test_model
@@ -263,10 +267,16 @@ def _from_graph(package: Package) -> Reach:
     import onnx
 
     weights = load_description(package.path).weights.onnx
-    if getattr(weights, "external_data", None) is not None:
-        model = onnx.load(str(weights.source.absolute()))
-    else:
-        model = onnx.load_from_string(read_weights(weights))
+    content = read_weights(weights)
+    try:
+        if getattr(weights, "external_data", None) is not None:
+            model = onnx.load(str(weights.source.absolute()))
+        else:
+            model = onnx.load_from_string(content)
+    except Exception as error:  # of protobuf, of the onnx package, of the file system
+        raise InputError(
+            f"The ONNX weights of {package.name} cannot be read: {' '.join(str(error).split())}."
+        ) from None
     constants = {entry.name for entry in model.graph.initializer}
     inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
     sizes = {}

@@ -147,26 +147,48 @@ def load_description(path: str) -> Any:
     if not isinstance(found, ModelDescr):
         raise InputError(f"{path} describes a {found.type}, and a model is needed.")
     for what, source in _needed_files(found):
+        inside = os.path.normpath(str(source))
         if "://" in str(source):
             raise PolicyError(
                 f"The {what} of {path} lie on the web ({source}), and chunkwise asks no network for models; where "
                 f"there is one, run 'bioimageio package {os.path.basename(path.rstrip('/'))} model.zip', and add that."
             )
+        if os.path.isabs(inside) or inside.split(os.sep)[0] == os.pardir:
+            raise InputError(
+                f"The {what} of {path} lie outside of the package ({source}), where its sha256 does not cover them; "
+                "put them into the package."
+            )
     return found
 
 
 def read_weights(weights: Any) -> bytes:
-    """Read a file of weights, after a look at the sha256 that its description gives."""
-    import warnings
+    """Read a file of weights, after a look at the sha256 that its description gives.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the reader cannot be closed, and its file complains of that when it goes
-        return bytes(weights.get_reader().read())
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has another sha256.
+    """
+    place = str(weights.source.absolute())
+    try:
+        with open(place, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise InputError(f"The weights {place} cannot be read: {os.strerror(error.errno or 0)}.") from None
+    if weights.sha256 is not None and hashlib.sha256(content).hexdigest() != str(weights.sha256):
+        raise InputError(
+            f"The weights {place} do not have the sha256 that the package gives for them; download the package again."
+        )
+    return content
 
 
 def _needed_files(description: Any) -> Iterator[tuple[str, Any]]:
     for name, weights in description.weights.available_formats.items():
         yield f"{name} weights", weights.source
+        for more in (getattr(weights, "external_data", None), getattr(weights, "architecture", None)):
+            source = getattr(more, "source", None)
+            if source is not None:
+                yield f"{name} weights", source
     for tensor in (*description.inputs, *description.outputs):
         if tensor.test_tensor is not None:
             yield "test tensors", tensor.test_tensor.source

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +15,7 @@ from chunkwise.files import is_zip, open_zip, read_file
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.location import Location
 from chunkwise.storage.manifest import Manifest
+from chunkwise.storage.unreadable import UNREADABLE_ZIP
 
 __all__ = [
     "UNREADABLE",
@@ -31,16 +29,7 @@ __all__ = [
 ]
 
 #: What a zip file raises that is damaged, or made to do harm.
-UNREADABLE: Final = (
-    OSError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    UnicodeDecodeError,
-    NotImplementedError,
-    EOFError,
-    RuntimeError,  # an encrypted file
-)
+UNREADABLE: Final = (OSError, *UNREADABLE_ZIP)
 
 METADATA_FILE: Final = "ro-crate-metadata.json"
 #: Bytes of the files of a crate that are read, one or all attachments together; a million blocks are a tenth of it.

@@ -8,7 +8,6 @@ some terms without defining them, so that they are no valid RO-Crates; here ever
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 from chunkwise.errors import InputError
 from chunkwise.files import is_zip, open_zip, read_file
+from chunkwise.provenance.attachments import UNREADABLE
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.graph import Graph, kinds_of, reference
 from chunkwise.provenance.people import NOT_STATED_LICENCE, licence
@@ -250,7 +250,7 @@ def read_source_crate(file: Path | str) -> Biology:
         raise InputError(f"{file} is a zip file without {METADATA_FILE}, so that it is no crate.") from None
     except RecursionError:
         raise InputError(f"{file} is nested too deep to be a crate's {METADATA_FILE}.") from None
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     except ValueError:
         raise InputError(f"{file} is not JSON of a usual size; give an image's {METADATA_FILE}.") from None

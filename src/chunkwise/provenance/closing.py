@@ -21,7 +21,7 @@ from chunkwise.blocks.journal import last_time
 from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import BEGUN, PLAN, RECORD, Plan, Run
 from chunkwise.cluster.accounting import account_left, driver_of
-from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.errors import ChunkwiseError, InputError, ResumableError
 from chunkwise.files import open_file, read_file
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import Recorder, RunRecord
@@ -87,6 +87,11 @@ def recording(
     ------
     Attempts
         The earlier ones, for the record of the run.
+
+    Raises
+    ------
+    ResumableError
+        If somebody removed the run directory in the meantime.
     """
     earlier = _earlier(run)
     opening = recorder.finish(
@@ -106,6 +111,8 @@ def recording(
     try:
         yield earlier
     except BaseException as error:
+        if not isinstance(error, KeyboardInterrupt):
+            _check_there(run)
         # Where even this fails, as on a full disk, the next command finds a run without an end and closes it.
         with suppress(Exception):
             record = recorder.finish(
@@ -117,6 +124,15 @@ def recording(
                 attempts=earlier.last,
             )
             put_object(run.folder, RECORD, json_bytes(record.to_dict()))
+        raise
+
+
+def _check_there(run: Run) -> None:
+    """Say of a run whose directory was removed that it failed for that, and leave nothing in the way of a new one."""
+    try:
+        run.check_there()
+    except ResumableError:
+        run.abandon()
         raise
 
 

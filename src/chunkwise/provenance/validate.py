@@ -13,8 +13,6 @@ import os
 import re
 import tempfile
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from typing import Any, Final
 from chunkwise.errors import InputError
 from chunkwise.files import open_zip, read_file
 from chunkwise.provenance.contexts import contexts
+from chunkwise.storage.unreadable import UNREADABLE_ZIP
 
 __all__ = ["LEVELS", "PROFILES", "Issue", "profile_of", "read_metadata", "validate_crate"]
 
@@ -44,7 +43,6 @@ _SKIPPED: Final = {"provenance-run-crate": ["process-run-crate-0.5_5.1"]}
 
 _LARGEST = 4 * 2**30  # bytes after unpacking; a crate of words is far below, a zip bomb far above
 _LARGEST_METADATA = 256 * 2**20
-_UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _REPR = re.compile(r"""^\(["'](.*)["'], <.*>\)$""", re.DOTALL)  # the validator prints an exception's innards
 _ACCEPTS = ("application/ld+json, application/json, */*;q=0.1", "application/ld+json, application/json", None)
 
@@ -152,7 +150,7 @@ def read_metadata(crate: Path) -> bytes:
                     return archive.read(METADATA_FILE)
     except (KeyError, FileNotFoundError):
         raise InputError(f"{crate} is not an RO-Crate: it has no {METADATA_FILE} at its top.") from None
-    except _UNREADABLE_ZIP:
+    except UNREADABLE_ZIP:
         raise InputError(f"{crate} is not a zip file that can be read; give a crate as a zip or a folder.") from None
     except OSError as error:
         raise InputError(f"{crate} cannot be read: {error.strerror or error}.") from None
@@ -166,7 +164,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             if sum(entry.file_size for entry in content.infolist()) > _LARGEST:
                 raise InputError(f"{archive} unpacks to more than {_LARGEST // 2**30} GiB; unpack it, give the folder.")
             content.extractall(folder)
-    except _UNREADABLE_ZIP:
+    except UNREADABLE_ZIP:
         raise InputError(f"{archive} is not a zip file that can be read; give a crate as a zip or a folder.") from None
     except OSError as error:
         raise InputError(f"{archive} cannot be unpacked: {error.strerror or error}.") from None

@@ -19,7 +19,7 @@ from typing import Any
 
 from chunkwise.errors import InputError
 from chunkwise.files import open_file
-from chunkwise.storage.workspace import RUNS
+from chunkwise.storage.workspace import LOCK, RUNS
 
 __all__ = ["Item", "Needed", "find_items", "is_at_work", "remove_item"]
 
@@ -199,7 +199,7 @@ def _held(root: str, item: Item) -> Iterator[str | None]:
     """Hold a run's lock, so that none begins on what is removed; gives the lock's path, None where one is at work."""
     path = os.path.join(root, item.path)
     if item.path.startswith(f"{RUNS}/"):
-        lock = os.path.join(path, "store.partial.lock")
+        lock = os.path.join(path, LOCK)
     else:
         lock = f"{path.removesuffix('.run').removesuffix('.partial')}.partial.lock"
     try:

@@ -63,13 +63,14 @@ class Growth(Protocol):
     def are_whole(self, items: Sequence[StoredObject]) -> list[bool]:
         """Whether objects are there with the bytes that they were written with."""
 
-    def finish(self, output: str, zipped: bool = False) -> None:
+    def finish(self, output: str, objects: int, zipped: bool = False) -> None:
         """Give the store its final name, or make one zip file of it; its documents are written.
 
         Raises
         ------
         ResumableError
-            If something took that name in the meantime.
+            If something took that name in the meantime; or if the store is a folder that has fewer objects than were
+            written, because somebody removed some.
         """
 
     def remove(self) -> None:
@@ -119,13 +120,17 @@ class _Folder:
     def are_whole(self, items: Sequence[StoredObject]) -> list[bool]:
         return check_files(self._folder, items)
 
-    def finish(self, output: str, zipped: bool = False) -> None:
+    def finish(self, output: str, objects: int, zipped: bool = False) -> None:
         if os.path.lexists(output):
             raise ResumableError(
                 f"The output {output} appeared during the run; the result is kept in {self._folder}: move the other "
                 "away and run the same command again."
             )
-        remove_temporaries(self._folder)
+        if remove_temporaries(self._folder) < objects:
+            raise ResumableError(
+                f"Files that this run had written below {self._folder} were removed by somebody else; run the same "
+                "command again to write them anew."
+            )
         os.makedirs(os.path.dirname(output), exist_ok=True)
         if zipped:
             write_zip(self._folder, output)
@@ -185,7 +190,7 @@ class _Prefix:
             whole[number] = content is not None and hashlib.sha256(content).hexdigest() == items[number].sha256
         return whole
 
-    def finish(self, output: str, zipped: bool = False) -> None:
+    def finish(self, output: str, objects: int, zipped: bool = False) -> None:
         remove_keys(self._place, [CLAIM])
 
     def remove(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+import sys
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
@@ -96,11 +97,11 @@ class Location:
         if self.is_url:
             real = _normal_url(f"{self.address}/{quote(path)}")
             if not _below(real, self.address):
-                raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
+                raise self._outside(path)
         else:
             plain = os.path.normpath(os.path.join(self.address, path))
             if os.path.isabs(path) or not _below(plain, self.address):
-                raise PolicyError(f"'{path}' inside {self.address} leads out of the store, which is not allowed.")
+                raise self._outside(path)
             try:
                 real = os.path.realpath(plain)
             except OSError as error:  # a link that was changed while it was followed
@@ -111,6 +112,12 @@ class Location:
                 f"{self.boundary}, or lies in a root of its own, which is not allowed."
             )
         return replace(self, address=real)
+
+    def _outside(self, path: str) -> PolicyError:
+        return PolicyError(
+            f"{self.address} names '{path}', which is not inside it; a store may name only what it holds: correct its "
+            "metadata, or ask whoever wrote it."
+        )
 
 
 def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = True) -> Location:
@@ -140,13 +147,22 @@ def resolve(text: str, site: Site | None, *, write: bool = False, typed: bool = 
     location = _resolve(text, site, write, typed)
     if not write:
         location = in_archive(location)
-    try:
-        location.address.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"The name {location.address!r} is not in UTF-8, so no file can speak of it; rename it."
-        ) from None
+    if not location.address.isascii():
+        _check_letters(location.address)
     return location
+
+
+def _check_letters(address: str) -> None:
+    """Refuse a name that cannot be written into a file, and tell one that nobody can read from settings that cannot."""
+    try:
+        os.fsencode(address).decode("utf-8")
+    except UnicodeError:
+        raise InputError(f"The name {address!r} is not in UTF-8, so no file can speak of it; rename it.") from None
+    if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8"):
+        raise InputError(
+            f"The name {address!r} has letters that this process cannot read, because its language settings (LC_ALL, "
+            "LC_CTYPE, LANG) are not for UTF-8; set LC_ALL=C.UTF-8 and run the same command again."
+        )
 
 
 def in_archive(location: Location) -> Location:

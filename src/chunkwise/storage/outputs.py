@@ -5,7 +5,10 @@ Stores of many shards are written elsewhere, by the one writer.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,10 +31,16 @@ def check_on_this_machine(path: Path | str) -> None:
         raise InputError(f"{path} is a URL, and this file goes to a folder of this machine; give a path.")
 
 
+#: Of a file that is not whole yet, after its name and the letters of ``tempfile``.
+_PART = ".part"
+_LETTERS = re.compile(r"[a-z0-9_]{8}\.part")
+
+
 def check_output_file(path: Path | str) -> Path:
     """Say early whether a file may be written: its folder is there, and nothing would be lost.
 
-    An empty file may be replaced, because Galaxy makes one for every output before the tool starts.
+    An empty file may be replaced, because Galaxy makes one for every output before the tool starts. What a process
+    that was killed left of this very file is removed.
 
     Raises
     ------
@@ -52,6 +61,7 @@ def check_output_file(path: Path | str) -> Path:
         raise InputError(f"{path} is no plain file but a device, a pipe or a socket; give the name of a file.")
     if path.exists() and path.stat().st_size > 0:
         raise InputError(f"{path} exists already and is not overwritten; give another name or remove it.")
+    _sweep(path)
     return path
 
 
@@ -88,9 +98,10 @@ def new_file(path: Path | str) -> Iterator[str]:
     """
     path = Path(path)
     with said_clearly(path):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PART, dir=path.parent)
     try:
+        with suppress(OSError):  # a file system without locks: nobody will sweep there either
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         with said_clearly(path):
             os.chmod(temporary, _usual_mode())  # mkstemp's own mode would hide the file from other people
@@ -98,6 +109,27 @@ def new_file(path: Path | str) -> Iterator[str]:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+        os.close(handle)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what is left of a file by processes that were killed; whoever writes it still holds it locked."""
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return  # a folder that may be written to and not be read
+    for name in names:
+        if not name.startswith(f".{path.name}.") or not _LETTERS.fullmatch(name[len(path.name) + 2 :]):
+            continue
+        left = path.with_name(name)
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                if stat.S_ISREG(os.fstat(handle).st_mode):
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    left.unlink()
+            finally:
+                os.close(handle)
 
 
 @contextmanager

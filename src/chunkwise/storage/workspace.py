@@ -5,10 +5,10 @@
     ROOT/NAME                  layout = "flat"
     ROOT/USER/NAME             layout = "user"
     ROOT/USER/JOB/NAME         layout = "user/job"
-    ROOT/.runs/USER/PLAN/      an unfinished run: the store that grows, its plan, journal and scratch files
+    ROOT/.runs/USER/RUN/       an unfinished run: the store that grows, its plan, journal and scratch files
 
-Runs are found by their plan, not by their job: when Galaxy runs a job again that was cancelled or killed, the same
-inputs and parameters go on where it stopped.
+Runs are found by their plan and the name of the result, not by their job: when Galaxy runs a job again that was
+cancelled or killed, the same inputs and parameters go on where it stopped.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ import pwd
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.site import Person, Workspace
+from chunkwise.storage.lock import is_held
+from chunkwise.storage.writer import put_object
 
 __all__ = [
+    "GROWING",
+    "LOCK",
     "RUNS",
     "Rights",
     "check_name",
@@ -34,11 +39,19 @@ __all__ = [
     "job_folder",
     "make_folders",
     "make_run_folder",
+    "reserve",
+    "run_size",
     "user_folder",
 ]
 
 #: Below the workspace's root; no name of a user, a job or a result begins with a dot.
 RUNS = ".runs"
+
+#: In the folder of a run: the store that grows, and what a run at work holds locked.
+GROWING, LOCK = "store.partial", "store.partial.lock"
+
+#: In the folder of a run: how many bytes its store will take.
+_RESERVED = "reserved"
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _JOB = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
@@ -109,6 +122,25 @@ def folder_size(folder: str) -> int:
             except FileNotFoundError:
                 continue
     return total
+
+
+def reserve(folder: str, size: int | None) -> None:
+    """Note in the folder of a run how much room its store will take; None: no more than it takes already."""
+    path = os.path.join(folder, _RESERVED)
+    if size is None:
+        with suppress(OSError):
+            os.unlink(path)
+    else:
+        put_object(folder, _RESERVED, str(size).encode())
+
+
+def run_size(folder: str) -> int:
+    """Bytes of an unfinished run, or those that were reserved for it while it is at work, if they are more."""
+    size = folder_size(folder)
+    if is_held(os.path.join(folder, LOCK)):
+        with suppress(OSError, ValueError), open(os.path.join(folder, _RESERVED), "rb") as file:
+            size = max(size, int(file.read(20)))
+    return size
 
 
 def make_run_folder(root: str, user: str, plan: str) -> str:

@@ -158,13 +158,17 @@ def put_object(place: str | Location, key: str, content: bytes) -> StoredObject:
     return StoredObject(key, sha256, len(content))
 
 
-def remove_temporaries(folder: str) -> None:
-    """Remove what writers that were killed in the middle of :func:`put_object` left behind."""
+def remove_temporaries(folder: str) -> int:
+    """Remove what writers that were killed in the middle of :func:`put_object` left behind; count the other files."""
+    left = 0
     for top, _, names in os.walk(folder):
         for name in names:
             if name.startswith(".") and name.endswith(".tmp"):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(os.path.join(top, name))
+            else:
+                left += 1
+    return left
 
 
 def write_box(
