@@ -1,0 +1,69 @@
+"""iohub, as the microscopes of one platform write."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any
+
+from iohub.ngff import TransformationMeta, open_ome_zarr
+from peer import Inputs, answer, told_level
+
+
+def image(version: str, full: bool, folder: str, inputs: Inputs) -> dict[str, Any]:
+    store = os.path.join(folder, "image.ome.zarr")
+    asked: dict[str, Any] = {"channels": inputs.channels}
+    transform = None
+    if full:
+        asked["scale"] = {axis: inputs.scale.get(axis, 1.0) for axis in "tczyx"}
+        transform = [TransformationMeta(type="scale", scale=inputs.scales("series"))]
+    with open_ome_zarr(store, "fov", "w-", channel_names=inputs.channels, version=version) as position:
+        position.create_image("0", inputs.array("series"), transform=transform)
+        position.create_label("cells", inputs.array("series_labels")[:, 0])
+    return {"store": store, "input": "series", "labels": "cells", "asked": asked}
+
+
+def plate(version: str, folder: str, inputs: Inputs) -> dict[str, Any]:
+    store = os.path.join(folder, "plate.ome.zarr")
+    fields = [(row, column, field) for row, column in (("A", "1"), ("B", "2")) for field in "01"]
+    with open_ome_zarr(store, "hcs", "w-", channel_names=inputs.channels, version=version) as made:
+        for field in fields:
+            made.create_position(*field).create_image("0", inputs.array("series"))
+    return {"store": store, "input": "series", "fields": ["/".join(field) for field in fields]}
+
+
+def told(node: Any, scales: Any = None) -> dict[str, Any]:
+    axes = [axis.name.lower() for axis in node.axes]
+    levels = []
+    for dataset in node.metadata.multiscales[0].datasets:
+        data = node[dataset.path][...]
+        if scales is None:
+            levels.append(told_level(data))
+        else:
+            levels.append(told_level(data, axes, *scales(dataset.path)))
+    units = {axis: getattr(one, "unit", None) for axis, one in zip(axes, node.axes, strict=True)}
+    return {"axes": axes, "levels": levels, "units": {axis: str(unit) for axis, unit in units.items() if unit}}
+
+
+def read(store: str) -> dict[str, Any]:
+    with open_ome_zarr(store, layout="fov", mode="r") as position:
+        result = told(
+            position, lambda path: (position.get_effective_scale(path), position.get_effective_translation(path))
+        )
+        if "c" in result["axes"]:
+            result["channels"] = position.channel_names
+        result["labels"] = {name: told(label) for name, label in position.labels()} if position.has_labels else {}
+    return result
+
+
+answer(
+    ["iohub", "zarr"],
+    read,
+    {
+        "image with labels 0.5, defaults": partial(image, "0.5", False),
+        "image with labels 0.4, defaults": partial(image, "0.4", False),
+        "image with labels 0.5, scale": partial(image, "0.5", True),
+        "plate 0.5": partial(plate, "0.5"),
+        "plate 0.4": partial(plate, "0.4"),
+    },
+)
