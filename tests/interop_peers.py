@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 import zarr
+from peer import told_level
 
 from chunkwise.ngff.read import open_image
 from chunkwise.storage.arrays import open_array
 from chunkwise.storage.location import resolve
-from peer import told_level
 
 __all__ = ["ENVIRONMENTS", "PEERS", "Peer", "compare", "make_inputs", "run_peer", "told_by_documents", "told_by_us"]
 
@@ -80,7 +80,11 @@ def make_inputs(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
     random = np.random.default_rng(20261129)
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     known: dict[str, Any] = {"scale": SCALE, "units": UNITS, "channels": CHANNELS, "colors": COLORS, "arrays": {}}
-    for name, axes, shape in (("plane", "yx", (80, 96)), ("stack", "zyx", (12, 64, 72)), ("series", "tczyx", (3, 2, 6, 64, 72))):
+    for name, axes, shape in (
+        ("plane", "yx", (80, 96)),
+        ("stack", "zyx", (12, 64, 72)),
+        ("series", "tczyx", (3, 2, 6, 64, 72)),
+    ):
         seeds = random.random(shape) > 0.99
         sigma = [0 if axis in "tc" else 2 for axis in axes]
         smooth = scipy.ndimage.gaussian_filter(seeds.astype(np.float64), sigma)

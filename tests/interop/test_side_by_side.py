@@ -14,12 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from peer import told_level
 
 from chunkwise.cli import main
 from interop_page import Row, Table
-from interop_peers import CHANNELS, COLORS, PEERS, SCALE, Peer, compare, make_inputs, run_peer, told_by_documents, told_by_us
+from interop_peers import (
+    CHANNELS,
+    COLORS,
+    PEERS,
+    SCALE,
+    Peer,
+    compare,
+    make_inputs,
+    run_peer,
+    told_by_documents,
+    told_by_us,
+)
 from made_stores import change_json, multiscale, write
-from peer import told_level
 from whole_image import reference_segment
 
 pytestmark = pytest.mark.interop
@@ -29,7 +40,21 @@ BY_NAME = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 RIGHT = ("", "equal", "done", "not told")
 
 #: What a peer reads wrongly, or not at all, for a reason of its own: by peer and store, what the reason starts with.
-KNOWN: dict[tuple[str, str], str] = {}
+KNOWN: dict[tuple[str, str], str] = {
+    # Its only public reader wants containers of its own.
+    ("SpatialData", ""): "read_zarr",
+    # It looks for the list of labels where 0.4 has it; those of 0.5 are below "ome".
+    ("ome-zarr.js", ""): "[] for ['cells']",
+    # Without options it writes no codecs and no fill value, which nobody else reads.
+    ("zarrita", "image with labels 0.5, defaults"): "codecs",
+}
+
+
+def not_known(peer: Peer, row: Row) -> dict[str, str]:
+    """What is wrong in a row and not told by :data:`KNOWN`."""
+    wrong = {key: word for key, word in row.cells.items() if word not in RIGHT}
+    known = KNOWN.get((peer.name, row.what), KNOWN.get((peer.name, ""), ""))
+    return {} if known and all(known in word for word in wrong.values()) else wrong
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +114,7 @@ def test_what_it_writes_is_read(
         work = tmp_path / str(number)
         work.mkdir()
         rows.append(_of_theirs(what, one, theirs, inputs, work))
-    wrong = {row.what: {key: word for key, word in row.cells.items() if word not in RIGHT} for row in rows}
-    assert {what: cells for what, cells in wrong.items() if cells} == {}
+    assert {row.what: not_known(peer, row) for row in rows if not_known(peer, row)} == {}
     assert not [row for row in rows if row.remark.startswith("could not be written")]
 
 
@@ -120,6 +144,9 @@ def _of_theirs(what: str, one: dict[str, Any], theirs: dict[str, Any], inputs: d
             row.remark = "; ".join(part for part in (row.remark, hint) if part)
     except Exception as error:
         row.cells["open"] = f"{type(error).__name__}: {error}"
+    # Where it lay is of no interest to who reads the page.
+    here = str(Path(one["store"]).parent) + "/"
+    row.cells = {key: word.replace(here, "") for key, word in row.cells.items()}
     return row
 
 
@@ -283,7 +310,6 @@ def test_what_we_write_it_reads(peer: Peer, table: Table, written: dict[str, Pat
     said = run_peer(peer, "read", *map(str, written.values()))
     need(peer, table, said)
     rows = table.read[peer.name] = []
-    unknown = {}
     for what, store in written.items():
         theirs = said["stores"][str(store)]
         row = Row(what)
@@ -295,13 +321,9 @@ def test_what_we_write_it_reads(peer: Peer, table: Table, written: dict[str, Pat
             row.cells = compare(right, theirs)
         else:
             row.cells["voxels"] = theirs.get("cannot") or theirs["failed"]
-        wrong = {key: word for key, word in row.cells.items() if word not in RIGHT}
-        known = KNOWN.get((peer.name, what), KNOWN.get((peer.name, ""), ""))
-        if wrong and not (known and known in " ".join(wrong.values())):
-            unknown[what] = wrong
     if ZIPPED not in written:
         rows.append(Row(ZIPPED, {}, "not tried: fetch writes no zipped stores yet"))
-    assert unknown == {}
+    assert {row.what: not_known(peer, row) for row in rows if not_known(peer, row)} == {}
 
 
 def test_what_we_write_is_what_its_documents_say(written: dict[str, Path], inputs: dict[str, Any]) -> None:

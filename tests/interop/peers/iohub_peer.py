@@ -33,15 +33,16 @@ def plate(version: str, folder: str, inputs: Inputs) -> dict[str, Any]:
 
 
 def told(node: Any, scales: Any = None) -> dict[str, Any]:
-    axes = [axis.name.lower() for axis in node.axes]
+    multiscale = node.metadata.multiscales[0]
+    axes = [axis.name.lower() for axis in multiscale.axes]
     levels = []
-    for dataset in node.metadata.multiscales[0].datasets:
+    for dataset in multiscale.datasets:
         data = node[dataset.path][...]
         if scales is None:
             levels.append(told_level(data))
         else:
             levels.append(told_level(data, axes, *scales(dataset.path)))
-    units = {axis: getattr(one, "unit", None) for axis, one in zip(axes, node.axes, strict=True)}
+    units = {axis: getattr(one, "unit", None) for axis, one in zip(axes, multiscale.axes, strict=True)}
     return {"axes": axes, "levels": levels, "units": {axis: str(unit) for axis, unit in units.items() if unit}}
 
 

@@ -18,9 +18,6 @@ def made(inputs: Inputs, name: str, full: bool) -> tuple[Any, dict[str, Any]]:
         asked["scale"] = {axis: inputs.scale[axis] for axis in axes if axis in inputs.scale}
         asked["units"] = {axis: inputs.units[axis] for axis in axes if axis in inputs.units}
         more = {"scale": asked["scale"], "axes_units": asked["units"]}
-        if "c" in axes and not name.endswith("_labels"):
-            asked["channels"] = inputs.channels
-            more["channel_names"] = inputs.channels
     return nz.to_ngff_image(inputs.array(name), dims=list(axes), **more), asked
 
 
@@ -31,6 +28,15 @@ def image(version: str, full: bool, name: str, ending: str, folder: str, inputs:
         multiscales = nz.to_multiscales(ngff_image, method=nz.Methods.ITKWASM_LABEL_IMAGE)
     else:
         multiscales = nz.to_multiscales(ngff_image)
+    if full and name == "series":
+        asked["channels"], asked["colors"] = inputs.channels, inputs.colors
+        window = nz.OmeroWindow(min=0, max=65535, start=100, end=40000)
+        multiscales.metadata.omero = nz.Omero(
+            channels=[
+                nz.OmeroChannel(color=color, label=label, window=window)
+                for color, label in zip(inputs.colors, inputs.channels, strict=True)
+            ]
+        )
     nz.to_ngff_zarr(store, multiscales, version=version)
     return {"store": store, "input": name, "asked": asked}
 
@@ -83,7 +89,7 @@ answer(
     {
         "image 0.5, defaults": partial(image, "0.5", False, "series", ".ome.zarr"),
         "image 0.4, defaults": partial(image, "0.4", False, "series", ".ome.zarr"),
-        "image 0.5, scale, units and names": partial(image, "0.5", True, "series", ".ome.zarr"),
+        "image 0.5, scale, units, names and colours": partial(image, "0.5", True, "series", ".ome.zarr"),
         "3-D image 0.5, scale and units": partial(image, "0.5", True, "stack", ".ome.zarr"),
         "labels of an image": no_labels,
         "labels 0.5, as an image": partial(image, "0.5", True, "stack_labels", ".ome.zarr"),

@@ -64,10 +64,7 @@ def told(image: Any, levels: list[str], get: Any) -> dict[str, Any]:
         level = told_level(one.get_as_numpy())
         size = one.pixel_size
         level["scale"] = {axis: float(getattr(size, axis)) for axis in axes if axis != "c"}
-        level["translation"] = {
-            axis: float(value)
-            for axis, value in zip(axes, one.dataset.translation, strict=True)
-        }
+        level["translation"] = {axis: float(value) for axis, value in zip(axes, one.dataset.translation, strict=True)}
         found.append(level)
     units = {axis: image.space_unit for axis in axes if axis in "zyx"}
     if "t" in axes:

@@ -16,7 +16,7 @@ from peer import Cannot, Inputs, answer, told_level
 FORMATS = {"0.4": (FormatV04, 2), "0.5": (FormatV05, 3)}
 
 
-def image(version: str, full: bool, name: str, folder: str, inputs: Inputs) -> dict[str, Any]:
+def image(version: str, full: bool, alike: bool, name: str, folder: str, inputs: Inputs) -> dict[str, Any]:
     kind, zarr_format = FORMATS[version]
     store = os.path.join(folder, "image.ome.zarr")
     group = zarr.open_group(store, mode="w", zarr_format=zarr_format)
@@ -28,7 +28,7 @@ def image(version: str, full: bool, name: str, folder: str, inputs: Inputs) -> d
         asked["units"] = {axis: inputs.units[axis] for axis in axes if axis in inputs.units}
         more = {"scale": asked["scale"], "axes_units": asked["units"]}
     write_image(inputs.array(name), group, axes=axes, fmt=kind(), **more)
-    write_labels(inputs.array(name + "_labels"), group, name="cells", axes=axes, fmt=kind(), **more)
+    write_labels(inputs.array(name + "_labels"), group, name="cells", axes=axes, fmt=kind(), **(more if alike else {}))
     return {"store": store, "input": name, "labels": "cells", "asked": asked}
 
 
@@ -62,9 +62,7 @@ def read(store: str) -> dict[str, Any]:
         one["levels"] = []
         for data, steps in zip(node.data, node.metadata["coordinateTransformations"], strict=True):
             found = {step["type"]: step[step["type"]] for step in steps}
-            one["levels"].append(
-                told_level(data, axes, found["scale"], found.get("translation", [0.0] * len(axes)))
-            )
+            one["levels"].append(told_level(data, axes, found["scale"], found.get("translation", [0.0] * len(axes))))
         if "channel_names" in node.metadata:
             one["channels"] = node.metadata["channel_names"]
     if "levels" not in told:
@@ -76,10 +74,11 @@ answer(
     ["ome-zarr", "zarr"],
     read,
     {
-        "image with labels 0.5, defaults": partial(image, "0.5", False, "series"),
-        "image with labels 0.4, defaults": partial(image, "0.4", False, "series"),
-        "image with labels 0.5, scale and units": partial(image, "0.5", True, "series"),
-        "2-D image with labels 0.5, scale and units": partial(image, "0.5", True, "plane"),
+        "image with labels 0.5, defaults": partial(image, "0.5", False, False, "series"),
+        "image with labels 0.4, defaults": partial(image, "0.4", False, False, "series"),
+        "image with labels 0.5, scale and units": partial(image, "0.5", True, True, "series"),
+        "image 0.5, scale and units, with labels by default": partial(image, "0.5", True, False, "series"),
+        "2-D image with labels 0.5, scale and units": partial(image, "0.5", True, True, "plane"),
         "plate 0.5": partial(plate, "0.5"),
         "plate 0.4": partial(plate, "0.4"),
     },

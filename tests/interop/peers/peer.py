@@ -90,7 +90,10 @@ def answer(
     """Do what the command line asks for. ``makers`` go by what they make; each gets a folder for its store."""
     warnings.simplefilter("ignore")
     command, *places = sys.argv[1:]
-    result: dict[str, Any] = {"versions": {name: version(name) for name in packages}, "python": platform.python_version()}
+    result: dict[str, Any] = {
+        "versions": {name: version(name) for name in packages},
+        "python": platform.python_version(),
+    }
     # Some peers print.
     with contextlib.redirect_stdout(sys.stderr):
         if command == "read":

@@ -41,12 +41,18 @@ def no_plates(_folder: str, _inputs: Inputs) -> dict[str, Any]:
     raise Cannot("writes no plates")
 
 
+def _attempt(store: str) -> str:
+    try:
+        return f"read_zarr finds {len(list(sd.read_zarr(store).gen_elements()))} elements"
+    except Exception as error:
+        return f"read_zarr ends with {type(error).__name__}: {error}"
+
+
 def read(store: str) -> dict[str, Any]:
     container, kind = os.path.dirname(os.path.dirname(store)), os.path.basename(os.path.dirname(store))
     if kind not in ("images", "labels"):
         # What is no container of its own: its only reader, to hear what that says.
-        found = sd.read_zarr(store)
-        raise Cannot(f"reads containers of its own only; here read_zarr finds {len(list(found.gen_elements()))} elements")
+        raise Cannot(f"reads containers of its own only: {_attempt(store)}")
     element = sd.read_zarr(container)[os.path.basename(store)]
     scales = element.values() if hasattr(element, "children") else [element]
     arrays = [next(iter(one.values())) if hasattr(one, "data_vars") else one for one in scales]

@@ -46,9 +46,7 @@ def multiscale(folder: str, zarr_format: int, name: str, inputs: Inputs, extra: 
             {"name": axis, "type": TYPES[axis], **({"unit": inputs.units[axis]} if axis in inputs.units else {})}
             for axis in axes
         ],
-        "datasets": [
-            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": inputs.scales(name)}]}
-        ],
+        "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": inputs.scales(name)}]}],
     }
     if zarr_format == 2:
         entry["version"] = "0.4"
@@ -72,7 +70,19 @@ def no_plates(_folder: str, _inputs: Inputs) -> dict[str, Any]:
     raise Cannot("knows arrays only")
 
 
+def read_zipped(store: str) -> dict[str, Any]:
+    base = {"driver": "zip", "base": {"driver": "file", "path": store}}
+    kept = ts.KvStore.open(base).result()
+    levels = []
+    while kept.read(f"{len(levels)}/zarr.json").result().state == "value":
+        opened = ts.open({"driver": "zarr3", "kvstore": {**base, "path": f"{len(levels)}/"}}, open=True).result()
+        levels.append(told_level(opened.read().result()))
+    return {"levels": levels}
+
+
 def read(store: str) -> dict[str, Any]:
+    if store.endswith(".ozx"):
+        return read_zipped(store)
     levels = []
     for number in range(20):
         place = os.path.join(store, str(number))

@@ -7,7 +7,7 @@ import { answer, Cannot, toldLevel } from "./peer.mjs";
 
 const TYPES = { t: "time", c: "channel", z: "space", y: "space", x: "space" };
 
-async function multiscale(store, path, name, inputs, extra) {
+async function multiscale(store, path, name, inputs, extra, more) {
   const { axes, shape, dtype } = inputs.arrays[name];
   const names = [...axes];
   const ome = {
@@ -32,6 +32,7 @@ async function multiscale(store, path, name, inputs, extra) {
     dtype,
     chunkShape: shape.map((n) => Math.min(n, 32)),
     dimensionNames: names,
+    ...more,
   });
   await zarr.set(array, null, {
     data: inputs.array(name),
@@ -40,12 +41,12 @@ async function multiscale(store, path, name, inputs, extra) {
   });
 }
 
-async function image(folder, inputs) {
+async function image(more, folder, inputs) {
   const place = join(folder, "image.ome.zarr");
   const store = new FileSystemStore(place);
-  await multiscale(store, "/", "stack", inputs, {});
+  await multiscale(store, "/", "stack", inputs, {}, more);
   await zarr.create(zarr.root(store).resolve("/labels"), { attributes: { ome: { version: "0.5", labels: ["cells"] } } });
-  await multiscale(store, "/labels/cells", "stack_labels", inputs, { "image-label": {} });
+  await multiscale(store, "/labels/cells", "stack_labels", inputs, { "image-label": {} }, more);
   const pick = (from) => Object.fromEntries([..."zyx"].map((axis) => [axis, from[axis]]));
   return {
     store: place,
@@ -67,7 +68,9 @@ async function read(place) {
 }
 
 await answer(["node_modules/zarrita"], read, {
-  "image with labels 0.5": image,
+  "image with labels 0.5": (...words) =>
+    image({ codecs: [{ name: "bytes", configuration: { endian: "little" } }], fillValue: 0 }, ...words),
+  "image with labels 0.5, defaults": (...words) => image({}, ...words),
   plate: async () => {
     throw new Cannot("knows groups and arrays only");
   },
