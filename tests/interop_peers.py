@@ -159,7 +159,7 @@ ASPECTS = ("voxels", "scale", "origin", "units", "channels", "labels")
 
 
 def compare(right: dict[str, Any], told: dict[str, Any]) -> dict[str, str]:
-    """Hold what somebody says of a store against what is so: for each aspect ``equal``, ``not told``, or the difference."""
+    """Hold what somebody says of a store against what is so: aspect -> ``equal``, ``not told``, or the difference."""
     return {
         "voxels": _voxels(right, told),
         "scale": _by_level(right, told, "scale"),

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ BY_NAME = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 
 RIGHT = ("", "equal", "done", "not told")
 
-#: What a peer reads wrongly, or not at all, for a reason of its own: by peer and store, what the reason starts with.
+#: What a peer reads wrongly, or not at all, for a reason of its own: by peer and store (empty: all), words of it.
 KNOWN: dict[tuple[str, str], str] = {
     # Its only public reader wants containers of its own.
     ("SpatialData", ""): "read_zarr",
@@ -79,7 +80,7 @@ def need(peer: Peer, table: Table, said: dict[str, Any] | None = None) -> None:
     if not peer.installed:
         pytest.skip(f"{peer.name} is not installed: run 'make test-interop'")
     if said:
-        packages = " with ".join(f"{name} {number}" for name, number in said["versions"].items())
+        packages = ", ".join(f"{name} {number}" for name, number in said["versions"].items())
         engine = f"Python {said['python']}" if "python" in said else f"Node {said['node']}"
         table.versions[peer.name] = f"{packages}, {engine}"
 
@@ -98,7 +99,12 @@ def ours(*words: object) -> str:
 
 @BY_NAME
 def test_what_it_writes_is_read(
-    peer: Peer, table: Table, place: Path, inputs: dict[str, np.ndarray[Any, Any]], tmp_path: Path
+    peer: Peer,
+    table: Table,
+    place: Path,
+    inputs: dict[str, np.ndarray[Any, Any]],
+    written: dict[str, Path],
+    tmp_path: Path,
 ) -> None:
     need(peer, table)
     folder = place / peer.name
@@ -113,7 +119,10 @@ def test_what_it_writes_is_read(
     for number, (what, one) in enumerate(said["made"].items()):
         work = tmp_path / str(number)
         work.mkdir()
-        rows.append(_of_theirs(what, one, theirs, inputs, work))
+        if one.get("store", "").endswith(".ozx") and ZIPPED not in written:
+            rows.append(Row(what, {}, "not tried: zipped stores are not read yet"))
+        else:
+            rows.append(_of_theirs(what, one, theirs, inputs, work))
     assert {row.what: not_known(peer, row) for row in rows if not_known(peer, row)} == {}
     assert not [row for row in rows if row.remark.startswith("could not be written")]
 
@@ -124,30 +133,39 @@ def _of_theirs(what: str, one: dict[str, Any], theirs: dict[str, Any], inputs: d
     if "store" not in one:
         row.remark = one.get("cannot") or f"could not be written: {one['failed']}"
         return row
-    store = Path(one["store"])
     try:
-        row.cells["open"] = ours("open", store, "--output", work / "ref.json") or "done"
-        if row.cells["open"] != "done":
-            return row
-        if "fields" in one:
-            row.cells["open"] = _plate(store, one["fields"], work)
-            store = store / one["fields"][0]
-        told = told_by_us(store)
-        if told["findings"]:
-            row.remark = f"{len(told['findings'])} remarks, such as '{told['findings'][0]}'"
-        array = inputs[one["input"]]
-        row.cells.update(_values(told, theirs.get(str(store), {}), one, array, inputs))
-        row.cells["segment"] = _segment(store, told, array, work)
-        labels = Path(one["labels store"]) if "labels store" in one else store / "labels" / one.get("labels", "")
-        if "labels" in one or "labels store" in one:
-            row.cells["measure"], hint = _measure(labels, store, array, inputs[one["input"] + "_labels"], work)
-            row.remark = "; ".join(part for part in (row.remark, hint) if part)
+        _try_theirs(row, one, theirs, inputs, work)
     except Exception as error:
         row.cells["open"] = f"{type(error).__name__}: {error}"
     # Where it lay is of no interest to who reads the page.
-    here = str(Path(one["store"]).parent) + "/"
+    here = re.sub(r"/(container\.zarr/.*|[^/]+)$", "/", one["store"])
     row.cells = {key: word.replace(here, "") for key, word in row.cells.items()}
     return row
+
+
+def _try_theirs(row: Row, one: dict[str, Any], theirs: dict[str, Any], inputs: dict[str, Any], work: Path) -> None:
+    store = Path(one["store"])
+    if wrong := ours("open", store, "--output", work / "ref.json"):
+        row.cells["open"] = wrong
+        return
+    row.cells["open"] = "done"
+    if "fields" in one:
+        row.cells["open"] = _plate(store, one["fields"], work)
+        store = store / one["fields"][0]
+    told = told_by_us(store)
+    if told["findings"]:
+        row.remark = f"{len(told['findings'])} remarks, such as '{told['findings'][0]}'"
+    array = inputs[one["input"]]
+    itself = theirs.get(str(store), {})
+    if "levels" not in itself:
+        row.remark += f"; it does not read this itself: {itself.get('cannot') or itself.get('failed')}"
+    row.cells.update(_values(told, itself, one, array, inputs))
+    row.cells["segment"] = _segment(store, told, array, work)
+    if "labels" in one or "labels store" in one:
+        labels = Path(one.get("labels store") or store / "labels" / one["labels"])
+        row.cells["measure"], hint = _measure(labels, store, array, inputs[one["input"] + "_labels"], work)
+        row.remark += f"; {hint}" if hint else ""
+    row.remark = row.remark.removeprefix("; ")
 
 
 def _plate(store: Path, fields: list[str], work: Path) -> str:
@@ -200,8 +218,8 @@ def _values(
     return cells
 
 
-def _volumes(array: Any, axes: list[str]) -> Any:
-    """The first channel of what went in, as time points of volumes; axes that the peer added have length 1."""
+def _volumes(array: Any) -> Any:
+    """The first channel of what went in, as time points of volumes."""
     return array[:, 0] if array.ndim == 5 else array[None]
 
 
@@ -211,10 +229,8 @@ def _segment(store: Path, told: dict[str, Any], array: Any, work: Path) -> str:
     if wrong := ours("segment", store, *channel, "--output", output, "--no-pyramid", "--workers", 1):
         return wrong
     found = np.asarray(zarr.open_array(output / "0", mode="r")[...])
-    volumes = _volumes(array, told["axes"])
-    if np.issubdtype(array.dtype, np.uint32):
-        return "done"
-    right = np.stack([reference_segment(volume) for volume in volumes])
+    right = np.stack([reference_segment(volume) for volume in _volumes(array)])
+    # Axes that the peer added have length 1.
     return "done" if np.array_equal(found.reshape(right.shape), right) else "other labels than scikit-image's"
 
 
@@ -232,8 +248,7 @@ def _measure(labels: Path, store: Path, array: Any, right: Any, work: Path) -> t
         return wrong, hint
     with open(output, encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    cells = right[:, 0] if right.ndim == 5 else right[None]
-    volumes = _volumes(array, [])
+    cells, volumes = _volumes(right), _volumes(array)
     count = sum(len(np.unique(one[one > 0])) for one in cells)
     voxels = int((cells > 0).sum())
     total = int(volumes[cells > 0].sum(dtype=np.int64))

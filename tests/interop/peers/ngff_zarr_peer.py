@@ -41,6 +41,14 @@ def image(version: str, full: bool, name: str, ending: str, folder: str, inputs:
     return {"store": store, "input": name, "asked": asked}
 
 
+def labelled(folder: str, inputs: Inputs) -> dict[str, Any]:
+    """An image, and labels of it as an image of their own."""
+    made_image = image("0.5", True, "stack", ".ome.zarr", folder, inputs)
+    beside = os.path.join(folder, "labels")
+    os.makedirs(beside)
+    return {**made_image, "labels store": image("0.5", True, "stack_labels", ".ome.zarr", beside, inputs)["store"]}
+
+
 def plate(version: str, folder: str, inputs: Inputs) -> dict[str, Any]:
     store = os.path.join(folder, "plate.ome.zarr")
     wells = [nz.PlateWell(path="A/1", rowIndex=0, columnIndex=0), nz.PlateWell(path="B/2", rowIndex=1, columnIndex=1)]
@@ -90,9 +98,8 @@ answer(
         "image 0.5, defaults": partial(image, "0.5", False, "series", ".ome.zarr"),
         "image 0.4, defaults": partial(image, "0.4", False, "series", ".ome.zarr"),
         "image 0.5, scale, units, names and colours": partial(image, "0.5", True, "series", ".ome.zarr"),
-        "3-D image 0.5, scale and units": partial(image, "0.5", True, "stack", ".ome.zarr"),
+        "3-D image 0.5, scale and units, and labels as an image": labelled,
         "labels of an image": no_labels,
-        "labels 0.5, as an image": partial(image, "0.5", True, "stack_labels", ".ome.zarr"),
         "plate 0.5": partial(plate, "0.5"),
         "plate 0.4": partial(plate, "0.4"),
         "zipped image 0.5": partial(image, "0.5", True, "series", ".ozx"),

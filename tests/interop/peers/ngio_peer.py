@@ -8,6 +8,7 @@ from typing import Any
 
 import ngio
 from peer import Inputs, answer, told_level
+from zarr.storage import ZipStore
 
 
 def container(store: Any, version: str, name: str, inputs: Inputs) -> tuple[Any, dict[str, Any]]:
@@ -72,10 +73,13 @@ def told(image: Any, levels: list[str], get: Any) -> dict[str, Any]:
     return {"axes": axes, "levels": found, "units": {axis: unit for axis, unit in units.items() if unit}}
 
 
-def read(store: str) -> dict[str, Any]:
+def read(path: str) -> dict[str, Any]:
+    store: Any = ZipStore(path, mode="r") if path.endswith(".ozx") else path
     try:
-        opened = ngio.open_ome_zarr_container(store)
+        opened = ngio.open_ome_zarr_container(store, mode="r")
     except ngio.NgioError:
+        if store is not path:
+            raise
         # A label image that stands alone.
         label = ngio.open_label(store)
         return told(label, label.meta.paths, lambda path: ngio.open_label(store, path=path))

@@ -1,13 +1,12 @@
 // ome-zarr.js, which reads and renders.
-import FileSystemStore from "@zarrita/storage/fs";
 import { join } from "node:path";
 import { NgffImage } from "ome-zarr.js";
 // The zarrita that came with it: arrays of one version are not known to another.
 import { get } from "./node_modules/ome-zarr.js/node_modules/zarrita/dist/src/index.js";
-import { answer, Cannot, toldLevel } from "./peer.mjs";
+import { answer, Cannot, storeAt, toldLevel } from "./peer.mjs";
 
 async function multiscale(place) {
-  const image = await NgffImage.load(new FileSystemStore(place));
+  const image = await NgffImage.load(storeAt(place));
   const names = image.axes.map((axis) => axis.name);
   const levels = [];
   for (const [number, path] of image.paths.entries()) {

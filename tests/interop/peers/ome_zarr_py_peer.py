@@ -8,10 +8,11 @@ from typing import Any
 
 import zarr
 from ome_zarr.format import FormatV04, FormatV05
-from ome_zarr.io import parse_url
+from ome_zarr.io import ZarrLocation, parse_url
 from ome_zarr.reader import Multiscales, Reader
 from ome_zarr.writer import write_image, write_labels, write_plate_metadata, write_well_metadata
 from peer import Cannot, Inputs, answer, told_level
+from zarr.storage import ZipStore
 
 FORMATS = {"0.4": (FormatV04, 2), "0.5": (FormatV05, 3)}
 
@@ -47,14 +48,15 @@ def plate(version: str, folder: str, inputs: Inputs) -> dict[str, Any]:
 
 
 def read(store: str) -> dict[str, Any]:
-    location = parse_url(store)
+    zipped = store.endswith(".ozx")
+    location = ZarrLocation(ZipStore(store, mode="r")) if zipped else parse_url(store)
     if location is None:
         raise Cannot("parse_url finds no store there")
     told: dict[str, Any] = {"labels": {}}
     for node in Reader(location)():
         if node.load(Multiscales) is None:
             continue
-        path = os.path.relpath(str(node.zarr.path).removeprefix("file://"), os.path.abspath(store))
+        path = "." if zipped else os.path.relpath(str(node.zarr.path).removeprefix("file://"), os.path.abspath(store))
         one = told if path == "." else told["labels"].setdefault(os.path.basename(path), {})
         axes = [axis["name"] for axis in node.metadata["axes"]]
         one["axes"] = axes

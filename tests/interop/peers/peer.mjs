@@ -1,9 +1,17 @@
 // What the scripts of the peers in JavaScript share; the same words as in peer.py.
+import FileSystemStore from "@zarrita/storage/fs";
+import ZipFileStore from "@zarrita/storage/zip";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export class Cannot extends Error {}
+
+export function storeAt(place) {
+  return place.endsWith(".ozx")
+    ? ZipFileStore.fromBlob(new Blob([readFileSync(place)]))
+    : new FileSystemStore(place);
+}
 
 export function readInputs(folder) {
   const known = JSON.parse(readFileSync(join(folder, "inputs.json"), "utf-8"));

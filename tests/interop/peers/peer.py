@@ -3,8 +3,8 @@
     SCRIPT write FOLDER INPUTS    write stores, as JSON: what was made, and what was asked for
     SCRIPT read STORE ...         read stores, as JSON: what the peer says of each
 
-A multiscale is told as ``{axes, levels: [{shape, dtype, sha256, scale, translation}], units, channels, colors, labels}``;
-what the peer's own functions have no word for is left out. Scale, translation and units go by the name of the axis.
+A multiscale is told as ``{axes, levels: [{shape, dtype, sha256, scale, translation}], units, channels, colors,
+labels}``; what the peer's own functions have no word for is left out. Scale, translation and units go by axis.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def scaled(folder: str, inputs: Inputs) -> dict[str, Any]:
     scale = Scale([inputs.scale["y"], inputs.scale["x"]], axes=("y", "x"))
     pixels = Image2DModel.parse(inputs.array("plane")[None], dims=["c", "y", "x"], transformations={"global": scale})
     sd.SpatialData(images={"picture": pixels}).write(store)
-    return {"store": os.path.join(store, "images", "picture"), "input": "plane"}
+    asked = {"scale": {"y": inputs.scale["y"], "x": inputs.scale["x"]}}
+    return {"store": os.path.join(store, "images", "picture"), "input": "plane", "asked": asked}
 
 
 def no_plates(_folder: str, _inputs: Inputs) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def no_plates(_folder: str, _inputs: Inputs) -> dict[str, Any]:
 def read_zipped(store: str) -> dict[str, Any]:
     base = {"driver": "zip", "base": {"driver": "file", "path": store}}
     kept = ts.KvStore.open(base).result()
-    levels = []
+    levels: list[dict[str, Any]] = []
     while kept.read(f"{len(levels)}/zarr.json").result().state == "value":
         opened = ts.open({"driver": "zarr3", "kvstore": {**base, "path": f"{len(levels)}/"}}, open=True).result()
         levels.append(told_level(opened.read().result()))
@@ -83,7 +83,7 @@ def read_zipped(store: str) -> dict[str, Any]:
 def read(store: str) -> dict[str, Any]:
     if store.endswith(".ozx"):
         return read_zipped(store)
-    levels = []
+    levels: list[dict[str, Any]] = []
     for number in range(20):
         place = os.path.join(store, str(number))
         if not os.path.isdir(place):

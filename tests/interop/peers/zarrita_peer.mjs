@@ -1,9 +1,8 @@
 // zarrita, which knows groups and arrays: the metadata of OME-Zarr are written here, as its users have to.
 import FileSystemStore from "@zarrita/storage/fs";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as zarr from "zarrita";
-import { answer, Cannot, toldLevel } from "./peer.mjs";
+import { answer, Cannot, storeAt, toldLevel } from "./peer.mjs";
 
 const TYPES = { t: "time", c: "channel", z: "space", y: "space", x: "space" };
 
@@ -57,10 +56,11 @@ async function image(more, folder, inputs) {
 }
 
 async function read(place) {
-  const root = zarr.root(new FileSystemStore(place));
+  const root = zarr.root(storeAt(place));
   const levels = [];
-  for (let number = 0; existsSync(join(place, String(number))); number++) {
-    const array = await zarr.open(root.resolve(String(number)), { kind: "array" });
+  for (let number = 0; ; number++) {
+    const array = await zarr.open(root.resolve(String(number)), { kind: "array" }).catch(() => null);
+    if (!array) break;
     levels.push(toldLevel(await zarr.get(array), array.dtype));
   }
   if (!levels.length) throw new Cannot("knows groups and arrays only, and there is no array at 0");
