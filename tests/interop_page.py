@@ -21,7 +21,7 @@ STEPS = ("open", *ASPECTS, "segment", "measure")
 
 @dataclass
 class Row:
-    """What came of one store; a cell that is not ``equal``, ``done`` or ``not told`` says what was wrong."""
+    """What came of one store: a cell that is not ``equal``, ``done`` or ``not told`` says what was wrong."""
 
     what: str
     cells: dict[str, str] = field(default_factory=dict)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 import zarr
-from peer import told_level
 
 from chunkwise.ngff.read import open_image
 from chunkwise.storage.arrays import open_array
 from chunkwise.storage.location import resolve
+from peer import told_level
 
 __all__ = ["ENVIRONMENTS", "PEERS", "Peer", "compare", "make_inputs", "run_peer", "told_by_documents", "told_by_us"]
 

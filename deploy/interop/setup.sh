@@ -2,7 +2,7 @@
 # Make the environments of the peers that `make test-interop` holds beside us, one each: they want different versions of
 # the same packages. usage: setup.sh FOLDER
 # Locked files say what is in them, for every Python since 3.11; most peers want 3.12 for their newest version, so that is
-# taken where it is found (or what PYTHON names). The peers in JavaScript want Node and npm.
+# taken where it is found (or what PYTHON names). The peers in JavaScript want Node and npm, which root gets from Debian.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=$1
@@ -27,6 +27,10 @@ for lock in deploy/interop/*.lock; do
 done
 
 environment=$target/node
+if ! command -v npm >/dev/null && [ "$(id -u)" = 0 ]; then
+    . deploy/packages.sh
+    install_packages nodejs npm >/dev/null
+fi
 if ! command -v npm >/dev/null; then
     echo "setup.sh: npm is missing, so that peers in JavaScript are left out: apt-get install npm" >&2
 elif ! cmp -s deploy/interop/package-lock.json "$environment/installed.lock"; then

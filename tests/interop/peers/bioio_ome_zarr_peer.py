@@ -8,6 +8,7 @@ from typing import Any
 
 from bioio_ome_zarr import Reader
 from bioio_ome_zarr.writers import Channel, OMEZarrWriter
+
 from peer import Cannot, Inputs, answer, told_level
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from iohub.ngff import TransformationMeta, open_ome_zarr
+
 from peer import Inputs, answer, told_level
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import ngff_zarr as nz
+
 from peer import Cannot, Inputs, answer, told_level
 
 

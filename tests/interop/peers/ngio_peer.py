@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 import ngio
-from peer import Inputs, answer, told_level
 from zarr.storage import ZipStore
+
+from peer import Inputs, answer, told_level
 
 
 def container(store: Any, version: str, name: str, inputs: Inputs) -> tuple[Any, dict[str, Any]]:

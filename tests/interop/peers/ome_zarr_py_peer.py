@@ -11,8 +11,9 @@ from ome_zarr.format import FormatV04, FormatV05
 from ome_zarr.io import ZarrLocation, parse_url
 from ome_zarr.reader import Multiscales, Reader
 from ome_zarr.writer import write_image, write_labels, write_plate_metadata, write_well_metadata
-from peer import Cannot, Inputs, answer, told_level
 from zarr.storage import ZipStore
+
+from peer import Cannot, Inputs, answer, told_level
 
 FORMATS = {"0.4": (FormatV04, 2), "0.5": (FormatV05, 3)}
 

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 import spatialdata as sd
-from peer import Cannot, Inputs, answer, told_level
 from spatialdata.models import Image2DModel, Image3DModel, Labels2DModel, Labels3DModel
 from spatialdata.transformations import Scale
+
+from peer import Cannot, Inputs, answer, told_level
 
 
 def image(flat: bool, folder: str, inputs: Inputs) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def read(store: str) -> dict[str, Any]:
     container, kind = os.path.dirname(os.path.dirname(store)), os.path.basename(os.path.dirname(store))
     if kind not in ("images", "labels"):
         # What is no container of its own: its only reader, to hear what that says.
-        raise Cannot(f"reads containers of its own only: {_attempt(store)}")
+        raise Cannot(_attempt(store))
     element = sd.read_zarr(container)[os.path.basename(store)]
     scales = element.values() if hasattr(element, "children") else [element]
     arrays = [next(iter(one.values())) if hasattr(one, "data_vars") else one for one in scales]

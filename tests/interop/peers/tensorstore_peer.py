@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import tensorstore as ts
+
 from peer import Cannot, Inputs, answer, told_level
 
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
