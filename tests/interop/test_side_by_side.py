@@ -38,12 +38,16 @@ pytestmark = pytest.mark.interop
 
 BY_NAME = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 
+ZIPPED = "t, c, 3-D image, zipped (fetch --output X.ozx)"
+
 RIGHT = ("", "equal", "done", "not told")
 
 #: What fails for a reason of the peer's: by peer and store (empty: all), words of what is seen, and the reason.
 KNOWN: dict[tuple[str, str], tuple[str, str]] = {
     ("SpatialData", ""): ("read_zarr", "reads containers of its own only"),
     ("ome-zarr.js", ""): ("[] for ['cells']", "looks for the list of labels where 0.4 has it, and not below 'ome'"),
+    ("ome-zarr-py", ZIPPED): ("ZipStore", "this version takes no zip files"),
+    ("iohub", ""): ("Dataset directory not found", "this version reads 0.4 only, and chunkwise writes 0.5"),
     ("zarrita", "image with labels 0.5, defaults"): (
         "codecs is empty",
         "writes neither codecs nor a fill value unless told to; zarr-python and tensorstore do not read that either",
@@ -318,9 +322,6 @@ def written(place: Path, inputs: dict[str, np.ndarray[Any, Any]]) -> dict[str, P
     if zipped.is_file():
         stores[ZIPPED] = zipped
     return stores
-
-
-ZIPPED = "t, c, 3-D image, zipped (fetch --output X.ozx)"
 
 
 @BY_NAME
