@@ -268,6 +268,13 @@ def _measure(labels: Path, store: Path, array: Any, right: Any, work: Path) -> t
     return ("done" if found == (count, voxels, total) else f"{found} for {(count, voxels, total)}"), hint
 
 
+def test_no_peer_brings_gigabytes_along() -> None:
+    locks = sorted((ENVIRONMENTS.parent / "deploy" / "interop").glob("*.lock"))
+    assert {lock.stem for lock in locks} == {peer.environment for peer in PEERS} - {"node"}
+    for lock in locks:
+        assert not re.findall(r"(?m)^(torch|nvidia|triton|tensorflow)\b.*", lock.read_text()), lock.name
+
+
 def test_what_is_said_of_zarrita_is_so(table: Table, place: Path, inputs: dict[str, Any], tmp_path: Path) -> None:
     zarrita, tensorstore, zarr_python = (
         next(peer for peer in PEERS if peer.name == name) for name in ("zarrita", "tensorstore", "ome-zarr-py")
