@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-fast test-slow bench lint galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
+.PHONY: help setup demo test test-fast test-slow test-interop bench lint galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,14 +26,18 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/lint-imports
 
 test-fast: setup ## the inner loop, under two minutes
-	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not s3 and not browser"
+	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not s3 and not browser and not interop"
 
 test: lint ## every test, those in a real Galaxy included
 	@bash deploy/browser.sh
-	$(BIN)/python -m pytest -m "not slow" --durations=15
+	$(BIN)/python -m pytest -m "not slow and not interop" --durations=15
 
 test-slow: setup ## large volumes: minutes
 	$(BIN)/python -m pytest -m slow --durations=15
+
+test-interop: setup ## hold other programs that read and write OME-Zarr beside us, and write docs/interop.md: minutes
+	@bash deploy/interop/setup.sh $(VENV)-interop
+	$(BIN)/python -m pytest -m interop tests/interop --durations=15
 
 bench: setup ## measure beside the peers and write docs/performance.md: an hour or two on a quiet machine
 	@bash benchmarks/all.sh
@@ -80,4 +84,4 @@ lock: setup ## resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements.lock
 
 clean: cluster-down ## remove what the other targets made
-	rm -rf $(VENV) $(VENV)-train .galaxy .cluster demo-output
+	rm -rf $(VENV) $(VENV)-train $(VENV)-interop .galaxy .cluster demo-output

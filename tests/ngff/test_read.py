@@ -307,6 +307,29 @@ def test_damaged_metadata_are_named(tmp_path: Path, damage: bytes) -> None:
         image_at(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"codecs": []}, "codecs is empty"),
+        ({"fill_value": None}, "fill_value is null"),
+        ({"fill_value": ...}, "'fill_value' is missing"),
+    ],
+)
+def test_an_array_that_no_library_reads_is_refused_at_the_door(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    # What zarrita writes unless it is told otherwise; it was found out by the first voxel.
+    path = write(tmp_path / "i.ome.zarr")
+
+    def apply(document: dict[str, Any]) -> None:
+        document.update(change)
+        for key in [key for key, value in document.items() if value is ...]:
+            del document[key]
+
+    change_json(path / "0" / "zarr.json", apply)
+    assert f"0/zarr.json are damaged: {said}" in refusal(path)
+
+
 @pytest.mark.parametrize("change", [{"shape": "16"}, {"shape": [-1, 2]}, {"chunks": [0, 8]}, {"chunks": [8]},
                                     {"shape": [10**9, 10**10]}, {"dtype": 5}, {"compressor": "zstd"},
                                     {"filters": 1}, {"filters": [None]}, {"shape": None}])  # fmt: skip

@@ -149,6 +149,11 @@ def _array_v3(content: dict[str, Any]) -> ArrayInfo:
             shards, chunks = (chunks, _sizes(configuration["chunk_shape"], 1, "chunk_shape"))
             codecs = _codecs(configuration["codecs"])
             break
+    # Some writers leave these out unless told; no library reads such an array.
+    if not codecs:
+        raise ValueError("codecs is empty, so that nothing says how voxels are stored")
+    if content["fill_value"] is None:
+        raise ValueError("fill_value is null, so that nothing says what the voxels of a missing chunk are")
     if len(shape) != len(chunks) or (shards is not None and len(shards) != len(chunks)):
         raise ValueError("shape and chunk_shape differ in length")
     names = content.get("dimension_names")
