@@ -52,7 +52,7 @@ def test_a_level_without_a_chunk(tmp_path: Path, name: str, capsys: pytest.Captu
     assert f"WARNING: not one chunk of level 0 of {image} is there" in said
     assert "while levels 1, 2 have data" in said
     about = json.loads((tmp_path / "record.json").read_text())["inputs"][0]["description"]
-    assert (about["chunks_found"], about["chunks_looked_for"], about["chunks"]) == (0, 16, 16)
+    assert about["chunks_there"] == {"found": 0, "looked_for": 16, "total": 16}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -264,7 +264,7 @@ def _told_share(share: Share | None) -> dict[str, Any]:
     """What the record says of the chunks of the level that is read."""
     if share is None:
         return {}
-    return {"chunks_found": share.found, "chunks_looked_for": share.looked_for, "chunks": share.total}
+    return {"chunks_there": {"found": share.found, "looked_for": share.looked_for, "total": share.total}}
 
 
 def _say_share(one: Input, share: Share | None) -> None:

@@ -153,7 +153,7 @@ _ABOUT: Final[dict[str, Rule]] = {
 DESCRIPTION: Final[dict[str, Rule]] = {
     "about": table(_ABOUT),
     **dict.fromkeys(("shape", "scale", "translation", "rows"), sizes),
-    **dict.fromkeys(("chunks_found", "chunks_looked_for", "chunks"), number),
+    "chunks_there": table(dict.fromkeys(("found", "looked_for", "total"), number)),
     "version": versions,
     "dtype": matching(r"u?int(?:8|16|32|64)|float(?:16|32|64)|bool"),
     "axes": each(table(_AXIS)),
