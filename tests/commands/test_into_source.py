@@ -15,7 +15,7 @@ from chunkwise.cli import main
 from chunkwise.ngff.layout import levels_like
 from chunkwise.ngff.read import open_image
 from chunkwise.storage.location import resolve
-from made_stores import multiscale, write
+from made_stores import change_json, multiscale, write
 
 Shape = tuple[int, ...]
 
@@ -152,3 +152,21 @@ def test_a_list_that_would_be_spoilt_is_refused_before_the_work(
     assert (path / "labels/zarr.json").read_text() == document
     assert sorted(entry.name for entry in (path / "labels").iterdir()) == ["zarr.json"]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["i.ome.zarr"]
+
+
+def test_a_list_that_iohub_wrote_with_the_image_is_used_and_kept(tmp_path: Path) -> None:
+    # iohub 0.3.11 writes labels/zarr.json without attributes, and empty colors and properties for each label image.
+    path = _image(tmp_path / "i.ome.zarr", [(40, 44), (20, 22)])
+    assert _segment(path, "cells") == 0
+    change_json(path / "labels" / "zarr.json", lambda document: document.update(attributes={}))
+    given = {"colors": [], "properties": [], "source": {"image": "../../"}}
+    cells = path / "labels" / "cells" / "zarr.json"
+    change_json(cells, lambda document: document["attributes"]["ome"].update({"image-label": given}))
+    change_json(path / "zarr.json", lambda document: document["attributes"]["ome"].update(labels={"labels": ["cells"]}))
+
+    image = open_image(resolve(str(path), None))
+    assert image.labels == ("cells",)
+    assert "labels" in [finding.where for finding in image.findings if finding.severity == "deviation"]
+    assert _shapes(path, "cells") == [(40, 44), (20, 22)]
+    assert _segment(path, "more") == 0
+    assert open_image(resolve(str(path), None)).labels == ("cells", "more")

@@ -319,7 +319,9 @@ def _labels_document(source: Location) -> tuple[dict[str, Any], list[Any]]:
         document: Any = parse_json(content) if content else {"zarr_format": 3, "node_type": "group"}
         attributes = document.setdefault("attributes", {})
         # A list beside the block is how version 0.4 has it, and is found in Zarr v3, too.
-        names = attributes.setdefault("ome", {}).get("labels", attributes.get("labels", []))
+        names = attributes.setdefault("ome", {}).get("labels", attributes.get("labels"))
+        if names is None:
+            names = list(open_image(source).labels)  # iohub lists them with the image
         whole = document.get("node_type") == "group" and isinstance(names, list)
     except (ValueError, RecursionError, AttributeError):
         whole = False

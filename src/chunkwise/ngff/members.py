@@ -5,6 +5,8 @@ One damaged part does not stop the whole: it counts as absent, and a finding say
 
 from __future__ import annotations
 
+from typing import Any
+
 from chunkwise.errors import InputError
 from chunkwise.ngff.lenient import ABSENT, broken, settle
 from chunkwise.ngff.model import Collection, Finding, Plate, Well, bare_name
@@ -14,13 +16,15 @@ from chunkwise.storage.location import Location
 __all__ = ["label_names", "open_collection", "open_plate", "open_well"]
 
 
-def label_names(location: Location, findings: list[Finding]) -> tuple[str, ...]:
+def label_names(location: Location, image: dict[str, Any], findings: list[Finding]) -> tuple[str, ...]:
     """List the label images below an image; what is damaged of the list is a remark, for the image itself is whole.
 
     Parameters
     ----------
     location : Location
         Of the image.
+    image : dict
+        Its metadata: iohub puts the list there, and none into the group of the labels.
     findings : list of Finding
         Remarks are added to it.
 
@@ -33,7 +37,12 @@ def label_names(location: Location, findings: list[Finding]) -> tuple[str, ...]:
         node = read_node(location.child("labels"))
         if node is None or node.array is not None:
             return ()
-        block, remarks = settle(node.location, node.attributes, "labels", _version_of(node))
+        version, attributes, beside = _version_of(node), node.attributes, image.get("labels")
+        if not attributes and isinstance(beside, dict):
+            attributes = beside if version == "0.4" else {"ome": {"version": version, **beside}}
+            said = "is no key of an image: the list of labels has to be in their group"
+            findings.append(Finding("deviation", "labels", said, "it is used, because the group has none"))
+        block, remarks = settle(node.location, attributes, "labels", version)
     except InputError as error:
         findings.append(Finding("warning", "labels", f"is not used: {_sentence(error)}"))
         return ()

@@ -211,7 +211,7 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
         axes=axes,
         levels=tuple(levels),
         channels=channels_of(axes, shapes[0], omero, findings),
-        labels=() if is_labels else label_names(location, findings),
+        labels=() if is_labels else label_names(location, block, findings),
         findings=tuple(findings),
         placed=any(
             step["type"] == "translation"
