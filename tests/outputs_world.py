@@ -70,12 +70,12 @@ OPTIONS: dict[str, dict[str, str]] = {
     "measure": {
         "reads": "--labels --image",
         "writes": f"--output --dictionary {_REPORTS}",
-        "else": f"{_CUT} {_SPREAD} --properties --percentiles --channel --format",
+        "else": f"{_CUT} {_SPREAD} --properties --percentiles --channel --format --same-voxels",
     },
     "compare": {
         "reads": "truth predicted",
         "writes": f"--output --table --html --pictures {_REPORTS}",
-        "else": f"{_CUT} {_SPREAD} --threshold --share",
+        "else": f"{_CUT} {_SPREAD} --threshold --share --same-voxels",
     },
     "fetch": {
         "reads": "image",
