@@ -44,7 +44,11 @@ _STORE = f"--output {_REPORTS}"
 #: Command -> what its options name: places that are read; places that are written; names of results below a place that
 #: the site or the image has; and all else.
 OPTIONS: dict[str, dict[str, str]] = {
-    "open": {"reads": "location", "writes": "--output --manifest", "else": "--user-text --fingerprint --dandi --strict --strict-all"},
+    "open": {
+        "reads": "location",
+        "writes": "--output --manifest",
+        "else": "--user-text --fingerprint --dandi --strict --strict-all",
+    },
     "inspect": {"reads": "image", "writes": "--json --html --pictures"},
     "segment": {
         "reads": "image",

@@ -7,18 +7,22 @@ is read through that same handle. Where the system has no ``/proc`` the checks a
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from chunkwise.errors import InputError, PolicyError
 
 __all__ = [
     "DOCUMENT",
+    "UNREADABLE_ZIP",
     "Held",
     "check_absent",
     "check_size",
@@ -32,6 +36,18 @@ __all__ = [
 
 #: Bytes of a small file at most, such as a metadata document or a reference, where the site does not say otherwise.
 DOCUMENT = 64 * 2**20
+
+#: What reading a zip file raises that is damaged, or made to do harm.
+UNREADABLE_ZIP: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    UnicodeDecodeError,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,  # an encrypted file
+)
 
 #: Whether handles can be followed back to files, and opened anew.
 BY_HANDLE = hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd")

@@ -106,7 +106,7 @@ class Inputs:
                 one.name,
                 one.opened.image.kind,
                 location,
-                fingerprint=reference.fingerprint if reference else one.mark,
+                fingerprint=reference.fingerprint if one.told != "taken" and reference else one.mark,
                 description=describe(one.opened.image)
                 | _remarks(one.opened.image)
                 | _told_share(share)
@@ -183,7 +183,13 @@ class Inputs:
 
     def _compare(self, noted: Any, remove: bool) -> None:
         for one in self._inputs:
-            one.stamp = self._noted(noted, one.name)
+            try:
+                one.stamp = Stamp.from_dict(noted["inputs"][one.name])
+            except (KeyError, TypeError, ValueError):
+                sentence = (
+                    f"What the unfinished run noted of {one.address} is damaged; remove {{remains}} to begin anew."
+                )
+                raise self._other(sentence, remove) from None
             found = _again(one)
             if one.stamp.count != one.objects().count or not found.fits(one.stamp):
                 raise self._other(
@@ -198,13 +204,6 @@ class Inputs:
                 groups = tuple((end, (total + beside) % 2**128) for (end, total), beside in sums)
                 one.stamp = replace(one.stamp, groups=groups, left_out=())
         self._note()
-
-    def _noted(self, noted: Any, name: str) -> Stamp:
-        try:
-            return Stamp.from_dict(noted["inputs"][name])
-        except (KeyError, TypeError, ValueError):
-            folder = self._run.folder if self._run else ""
-            raise ChangedError(f"What {folder} says of its input is damaged; remove it to begin anew.") from None
 
     def _other(self, sentence: str, remove: bool) -> ChangedError:
         """Refuse to go on; where the person cannot remove what there is, it is removed."""
@@ -307,7 +306,7 @@ def _held_to_reference(opened: OpenedInput) -> str:
         If the image is not the one that the reference was made for.
     """
     reference, image = opened.reference, opened.image
-    if reference is None:
+    if reference is None or reference.fingerprint.get("level") in (None, "none"):
         return "taken"
     place = (image.location.relative, image.location.root)
     cheap = reference.fingerprint.get("level") in ("metadata", "stat")

@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import Any
 
 from chunkwise.errors import InputError, PolicyError
-from chunkwise.files import open_zip, read_file
+from chunkwise.files import UNREADABLE_ZIP, open_zip, read_file
 from chunkwise.models.files import DESCRIPTIONS, check_files, check_unpacked
 from chunkwise.models.network import Reach, UnknownOperatorError, analyse
 from chunkwise.models.package import CODE_FORMATS, Package, digest_of, load_description, read_package, read_weights
@@ -25,7 +25,6 @@ from chunkwise.site.keys import MODEL
 from chunkwise.site.model import Site
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.outputs import write_atomically
-from chunkwise.storage.unreadable import UNREADABLE_ZIP
 from chunkwise.storage.writer import json_bytes
 
 __all__ = ["Approved", "add_package", "approved_models", "find_model", "library_of", "remove_package", "test_package"]

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chunkwise.errors import InputError, PolicyError
-from chunkwise.files import open_file
+from chunkwise.files import open_file, read_file
 from chunkwise.models.files import check_files, package_files
+from chunkwise.site.keys import MODEL
 
 __all__ = [
     "CODE_FORMATS",
@@ -171,8 +172,7 @@ def read_weights(weights: Any) -> bytes:
     """
     place = str(weights.source.absolute())
     try:
-        with open(place, "rb") as file:
-            content = file.read()
+        content = read_file(place, largest=MODEL, what="weights")
     except OSError as error:
         raise InputError(f"The weights {place} cannot be read: {os.strerror(error.errno or 0)}.") from None
     if weights.sha256 is not None and hashlib.sha256(content).hexdigest() != str(weights.sha256):

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from chunkwise.errors import InputError
-from chunkwise.files import is_zip, open_zip, read_file
+from chunkwise.files import UNREADABLE_ZIP, is_zip, open_zip, read_file
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.location import Location
 from chunkwise.storage.manifest import Manifest
-from chunkwise.storage.unreadable import UNREADABLE_ZIP
 
 __all__ = [
     "UNREADABLE",

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chunkwise.errors import InputError
-from chunkwise.files import open_zip, read_file
+from chunkwise.files import UNREADABLE_ZIP, open_zip, read_file
 from chunkwise.provenance.contexts import contexts
-from chunkwise.storage.unreadable import UNREADABLE_ZIP
 
 __all__ = ["LEVELS", "PROFILES", "Issue", "profile_of", "read_metadata", "validate_crate"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from chunkwise.files import check_absent, check_size, read_file, unreadable
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
-from chunkwise.storage.zipped import DOCUMENT, archive_of, key_in
+from chunkwise.storage.zipped import archive_of, key_in
 
 __all__ = ["claim_key", "contents_of", "list_keys", "put_key", "read_key", "remove_keys", "tags_of"]
 
@@ -31,7 +31,7 @@ def read_key(location: Location, key: str) -> bytes | None:
     """
     place = location.child(key)
     if location.archive is not None:
-        return archive_of(location).read(key_in(place), largest=DOCUMENT)
+        return archive_of(location).read(key_in(place), largest=location.largest)
     if location.is_url:
         result = _ask(place, "read", lambda: _open(location).read(key).result())
         if result.state != "value":

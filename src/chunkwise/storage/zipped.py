@@ -25,10 +25,7 @@ from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 from chunkwise.storage.zip_directory import DEFLATED, LINK, STORED, Entry, local_header, read_directory
 
-__all__ = ["DOCUMENT", "Archive", "archive_of", "key_in", "signature_of"]
-
-#: Bytes of a small entry at most, such as a metadata document.
-DOCUMENT = 64 * 2**20
+__all__ = ["Archive", "archive_of", "key_in", "signature_of"]
 
 #: Bytes that are read and unpacked at a time.
 PIECE = 2**20
