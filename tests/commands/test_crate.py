@@ -111,10 +111,10 @@ def test_bad_input_gets_one_sentence_and_no_crate(
     [
         (["--author-orcid", "0000-0002-1825-0098"], "not an ORCID"),
         (["--organization-url", "https://example.org"], "without its name"),
-        (["--organization", "A", "--organization-url", "example.org"], "no web address"),
+        (["--organization", "A", "--organization-url", "example.org"], "not a web address"),
         (["--organism", "NCBI:9606"], "'NCBI:9606' is no organism"),
         (["--modality", "NCBI:txid9606"], "is no modality"),
-        (["--channel", ""], "is no channel"),
+        (["--channel", ""], "is not a channel"),
         (["--about", "/nowhere/about.yml"], "/nowhere/about.yml cannot be read"),
         (["--source-crate", "/nowhere/x.json"], "/nowhere/x.json cannot be read"),
     ],

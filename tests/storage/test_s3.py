@@ -278,7 +278,7 @@ def test_the_document_at_the_root_comes_last(place: Place) -> None:
 def test_small_files_are_not_written_to_urls(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     for output in ("s3://results/a.ome.tif", f"s3://results/{place.prefix}/a.ome.tif"):
         assert main(["fetch", "images:i.ome.zarr", "--output", output]) == 2
-        assert "is a URL, and this file goes to a folder of this machine" in capsys.readouterr().err
+        assert "is a URL, and this file can only be written to this machine" in capsys.readouterr().err
 
 
 def test_names_with_signs(place: Place) -> None:

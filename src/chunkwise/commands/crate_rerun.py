@@ -158,9 +158,9 @@ def _free_folder(text: str, site: Site | None) -> str:
 
     location = resolve(text, site, write=True)
     if location.is_url:
-        raise InputError("--output has to be a folder of this machine.")
+        raise InputError("--output has to be a folder on this machine.")
     if os.path.lexists(location.address) and (not os.path.isdir(location.address) or os.listdir(location.address)):
-        raise InputError(f"{location.address} is there already, and is no empty folder; give another --output.")
+        raise InputError(f"{location.address} exists already and is not an empty folder; give another --output.")
     return location.address
 
 
@@ -173,8 +173,8 @@ def _check_model(step: Step, site: Site | None) -> None:
     model = find_model(step.model or str(step.record.parameters["model"]), site)
     if wanted is not None and model.sha256 != wanted:
         raise InputError(
-            f"The model {model.id} here is not the one of {step.name}: its sha256 is {model.sha256}, and {wanted} was "
-            "recorded; say with --map model=ID which one is."
+            f"The model {model.id} here is not the one that {step.name} ran: its sha256 is {model.sha256}, and "
+            f"{wanted} was recorded; give the right one with --map model=ID."
         )
 
 
@@ -186,8 +186,8 @@ def _checked(step: Step, source: Source, site: Site | None, notes: list[str]) ->
     resource = source.resource
     if source.place is None:
         raise InputError(
-            f"The crate does not say where {resource.location} ({resource.identity}) lies, which {step.name} read; say "
-            f"it with --map {resource.location}=PATH."
+            f"The crate does not say where {resource.location} ({resource.identity}) is, which {step.name} read; give "
+            f"its path with --map {resource.location}=PATH."
         )
     try:
         if source.typed:
@@ -249,9 +249,9 @@ def _run(step: Step, words: list[str], folder: str) -> Any:
         with redirect_stdout(io.StringIO()):
             code = importlib.import_module(f"chunkwise.commands.{command}").run(args)
     except ChunkwiseError as error:
-        raise type(error)(f"{step.name} could not be done again: {error}") from None
+        raise type(error)(f"{step.name} could not be run again: {error}") from None
     if code:
-        raise ChunkwiseError(f"{step.name} could not be done again: it ended with the code {code}.")
+        raise ChunkwiseError(f"{step.name} could not be run again: it ended with exit code {code}.")
     with open(os.path.join(folder, step.name, "record.json"), encoding="utf-8") as file:
         return RunRecord.from_dict(json.load(file))
 

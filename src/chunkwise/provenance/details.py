@@ -80,7 +80,7 @@ def _organization(graph: Graph, author: Author) -> str:
         return graph.not_stated()
     url = author.organization_url
     if url is not None and not url.startswith(("https://", "http://")):
-        raise InputError(f"'{url}' is no web address; it has to begin with https://.")
+        raise InputError(f"'{url}' is not a web address; it has to begin with https://.")
     return organization(graph, author.organization, url)
 
 
@@ -97,7 +97,7 @@ def read_about(file: Path | str) -> CrateDetails:
     file = Path(file)
     try:
         if file.stat().st_size > _LARGEST:
-            raise InputError(f"{file} is too large to be written by hand.")
+            raise InputError(f"{file} is far too large to be a description that somebody wrote; give the right file.")
         content = yaml.safe_load(file.read_bytes())
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}.") from None

@@ -61,7 +61,9 @@ def object_keys(location: Location, *, about: bool = False) -> list[str]:
             raise _unreadable(error) from None
     for key in keys:
         if "\n" in key:
-            raise InputError(f"The name {key!r} in {location.address} has a line break, which no Zarr has; remove it.")
+            raise InputError(
+                f"The name {key!r} in {location.address} has a line break, which no Zarr key has; remove it."
+            )
     return sorted(key for key in keys if about or not is_about(key))
 
 
@@ -83,7 +85,7 @@ def object_path(location: Location, key: str) -> str:
     except OSError as error:
         raise _unreadable(error) from None
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path} is no plain file, so it is no object of a store.")
+        raise InputError(f"{path} is not a regular file, so it cannot be part of a store.")
     return path
 
 

@@ -35,7 +35,7 @@ def check_output_file(path: Path | str) -> Path:
         If the folder is missing or not writable, or the name is taken.
     """
     if "://" in str(path):
-        raise InputError(f"{path} is a URL, and this file goes to a folder of this machine; give a path.")
+        raise InputError(f"{path} is a URL, and this file can only be written to this machine; give a path.")
     path = Path(path)
     folder = path.parent
     if not folder.is_dir():
