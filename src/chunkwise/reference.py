@@ -99,9 +99,9 @@ class Reference:
         try:
             content = parse_json(text, finite=True)
         except (ValueError, RecursionError):
-            raise InputError("This is not JSON, so it is no reference.") from None
+            raise InputError("This is not JSON, so it is not a reference.") from None
         if not isinstance(content, dict) or MARK not in content:
-            raise InputError(f"This is no reference of chunkwise: the key '{MARK}' is missing.")
+            raise InputError(f"This is not a reference of chunkwise: the key '{MARK}' is missing.")
         if content[MARK] != FORMAT:
             raise InputError(
                 f"The reference has the version {content[MARK]!r}; this chunkwise reads version {FORMAT}, "

@@ -159,7 +159,7 @@ def test_workers_that_cannot_start_are_quoted(
 
 def test_outside_of_an_allocation_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    with pytest.raises(ResumableError, match="give the same command in a job, such as one of sbatch"):  # noqa: SIM117
+    with pytest.raises(ResumableError, match="run the same command in a job, such as one of sbatch"):  # noqa: SIM117
         with open_allocation(Cluster("inside"), Resources(2, 2**30), 9, str(tmp_path)):
             pass
     assert not list(tmp_path.iterdir())

@@ -296,11 +296,11 @@ def test_images_of_another_shape_scale_or_number_of_times(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--threshold", "0.4"], "--threshold 0.4 is not from 0.5 up to"),
-        (["--threshold", "0.5", "1"], "--threshold 1 is not from 0.5 up to"),
-        (["--threshold", "nan"], "--threshold nan is not"),
-        (["--share", "0"], "--share 0 is not a part"),
-        (["--share", "1.5"], "--share 1.5 is not a part"),
+        (["--threshold", "0.4"], "--threshold 0.4 has to be at least 0.5"),
+        (["--threshold", "0.5", "1"], "--threshold 1 has to be at least 0.5"),
+        (["--threshold", "nan"], "--threshold nan has to be"),
+        (["--share", "0"], "--share 0 is not a share"),
+        (["--share", "1.5"], "--share 1.5 is not a share"),
         (["--pictures", "p"], "needs --html"),
         (["--level", "9"], "has no level 9"),
         (["--time", "4"], "not wholly inside"),

@@ -212,16 +212,16 @@ def of_other_inputs(records: list[RunRecord]) -> list[RunRecord]:
     ("edit", "words"),
     [
         (gone, "What segment-1 read cannot be opened"),
-        (of_another_command, "none that can be done again"),
+        (of_another_command, "cannot be run again from a record"),
         (all_failed, "No run in it was completed"),
         (of_other_inputs, "segment-1 read 'run_dir'"),
         (with_parameters("segment", surprise=1), "parameter 'surprise'"),
         (with_parameters("segment", run_dir="/tmp/x"), "parameter 'run_dir'"),
         (with_parameters("segment", sigma="much"), "does not understand what was recorded"),
-        (with_parameters("segment", sigma={"a": 1}), "is none for --sigma"),
-        (with_parameters("segment", fill_holes="yes"), "is none for --fill-holes"),
+        (with_parameters("segment", sigma={"a": 1}), "does not suit --sigma"),
+        (with_parameters("segment", fill_holes="yes"), "--fill-holes takes no value"),
         (with_parameters("segment", foreground="--run-dir=/tmp/x"), "does not understand"),
-        (with_parameters("measure", properties=["--run-dir", "/tmp/x"]), "is none for --properties"),
+        (with_parameters("measure", properties=["--run-dir", "/tmp/x"]), "does not suit --properties"),
         (with_parameters("segment", channel="--run-dir=/tmp/x"), "has no channel '--run-dir=/tmp/x'"),
     ],
 )
@@ -244,8 +244,8 @@ def test_a_crate_that_makes_no_sense_gets_a_sentence(
         ([], "Say with --output"),
         (["--dry-run", "--map", "x"], "not of the form OLD=NEW"),
         (["--dry-run", "--map", "x=y"], "--map knows image.ome.zarr"),
-        (["--output", "."], "is no empty folder"),
-        (["--output", "labels.json"], "is no empty folder"),
+        (["--output", "."], "is not an empty folder"),
+        (["--output", "labels.json"], "is not an empty folder"),
     ],
 )
 def test_arguments_that_make_no_sense_get_a_sentence(
@@ -345,5 +345,5 @@ def test_another_model_of_the_same_name_is_refused() -> None:
 
     here = find_model("nuclei", None)
     _check_model(prediction(model="nuclei", model_sha256=here.sha256), None)
-    with pytest.raises(InputError, match="is not the one of predict-1"):
+    with pytest.raises(InputError, match="is not the one that predict-1 ran"):
         _check_model(prediction(model="nuclei", model_sha256="0" * 64), None)

@@ -123,14 +123,14 @@ def test_modalities_as_people_write_them(text: str) -> None:
     ],
 )
 def test_what_cannot_be_a_term_is_refused(text: str, kind: str) -> None:
-    with pytest.raises(InputError, match=f"is no {kind}; write it like"):
+    with pytest.raises(InputError, match=f"cannot be read as the {kind}; write it like"):
         parse_term(text, kind)
 
 
 def test_channels() -> None:
     assert parse_channel("DAPI: nuclei: all") == Channel("DAPI", "nuclei: all")
     assert parse_channel(" GFP ") == Channel("GFP")
-    with pytest.raises(InputError, match="is no channel"):
+    with pytest.raises(InputError, match="is not a channel"):
         parse_channel(": nuclei")
 
 
@@ -224,7 +224,7 @@ def test_the_file_of_the_help_page(chain: list[RunRecord], tmp_path: Path) -> No
         ("a: [", "is not YAML (line 1)"),
         ("organsim: x", "unknown key 'organsim'; it may have name, description"),
         ("organism: 9606", "no text in 'organism'; put the text between quotes"),
-        ("organism: NCBI:96", "is no organism"),
+        ("organism: NCBI:96", "cannot be read as the organism"),
         ("modality: [x, '']", "no text in 'modality'"),
         ("channels: DAPI", "no list in 'channels'"),
         ("channels: [{shows: nuclei}]", "channels, has no text in 'name'"),
@@ -248,8 +248,8 @@ def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path: Path, text: str,
         (b"", "is not JSON"),
         (b"{}", "is not an RO-Crate's"),
         (b'{"@graph": [7]}', "is not an RO-Crate's"),
-        (b'{"@graph": []}', "says nothing of organism"),
-        (b'{"@graph": [{"@id": "./", "@type": 3, "license": {"@value": 1}}]}', "says nothing of organism"),
+        (b'{"@graph": []}', "says nothing about organism"),
+        (b'{"@graph": [{"@id": "./", "@type": 3, "license": {"@value": 1}}]}', "says nothing about organism"),
         (b"[" * 100_000, "nested too deep"),
         (b"PK\x05\x06" + b"\0" * 18, "without ro-crate-metadata.json"),
     ],

@@ -344,7 +344,7 @@ def test_a_published_workflow_is_its_steps_and_connections() -> None:
     assert found["steps"]["segment"]["tool_state"]["fill_holes"] is True
     assert "threshold" not in found["steps"]["segment"]["tool_state"]["method"]
     for bad in (b"a: &a [1]\nb: *a\n", b"- 1", b"\xff", b"{", b"!!python/object/apply:os.system [id]"):
-        with pytest.raises(InputError, match="is no workflow"):
+        with pytest.raises(InputError, match="is not a workflow"):
             published_workflow("w.gxwf.yml", bad)
 
 
@@ -457,9 +457,9 @@ def bad_identifier(jobs: list[dict[str, Any]]) -> None:
         (replaced("jobs_attrs.txt", b"{}"), "is not a list"),
         (replaced("jobs_attrs.txt", b"[]"), "belongs to no job"),
         (replaced("invocation_attrs.txt", b"[]"), "holds 0 invocations"),
-        (with_json("datasets_attrs.txt", bad_uuid), "which is none"),
+        (with_json("datasets_attrs.txt", bad_uuid), "which is not a UUID"),
         (with_json("jobs_attrs.txt", bad_time), "has the time 'yesterday'"),
-        (with_json("jobs_attrs.txt", bad_identifier), "none of Galaxy's"),
+        (with_json("jobs_attrs.txt", bad_identifier), "not one of Galaxy's"),
         (bomb, "unpacks to more than 64 MiB"),
         (replaced("../evil.txt", b""), "leads out of it"),
         (replaced("/etc/evil.txt", b""), "leads out of it"),

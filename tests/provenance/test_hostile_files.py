@@ -82,7 +82,7 @@ def test_numbers_whose_sum_is_none_are_left_out_of_the_sums() -> None:
 def test_a_dry_run_prints_no_place_that_a_shell_or_a_command_would_obey(
     place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no place" in refusal(capsys, "crate", "rerun", record(**located(place)), "--dry-run")
+    assert "not a path or URL" in refusal(capsys, "crate", "rerun", record(**located(place)), "--dry-run")
 
 
 def test_a_dry_run_is_safe_to_be_given_to_a_shell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,7 +106,7 @@ def test_a_fingerprint_of_level_none_is_no_fingerprint() -> None:
         ({"chunkwise_record": 2}, "newer chunkwise"),
         ({"chunkwise_record": None}, "newer chunkwise"),
         ({"id": "1"}, "urn:uuid"),
-        ({"command": "../../etc"}, "no command"),
+        ({"command": "../../etc"}, "not a command"),
         ({"command": 3}, "no text in 'command'"),
         ({"status": "maybe"}, "completed or failed"),
         ({"start": "yesterday"}, "ISO 8601"),

@@ -78,11 +78,11 @@ def test_the_bytes_of_a_manifest_depend_on_the_objects_alone(store: Path) -> Non
 def test_what_is_no_manifest_is_refused(text: str) -> None:
     import gzip
 
-    with pytest.raises(InputError, match="is no manifest"):
+    with pytest.raises(InputError, match="is not a manifest"):
         Manifest.from_bytes(gzip.compress(text.encode()), "m")
     whole = gzip.compress(f"{'a' * 64}\t1\ta\n".encode())
     for content in (whole[:-9], b"plain", whole[:15] + b"\0" + whole[16:]):
-        with pytest.raises(InputError, match="is no manifest"):
+        with pytest.raises(InputError, match="is not a manifest"):
             Manifest.from_bytes(content, "m")
 
 
@@ -153,7 +153,7 @@ def test_what_no_listing_can_say_is_refused(store: Path) -> None:
     for name in ("a\nb", "pipe"):
         path = store / name
         path.write_bytes(b"") if "\n" in name else os.mkfifo(path)
-        with pytest.raises(InputError, match=r"line break|no plain file"):
+        with pytest.raises(InputError, match=r"line break|not a regular file"):
             fingerprint(Location(str(store)), "full")
         path.unlink()
     (store / "0" / "c" / "gone").symlink_to(store / "nowhere")

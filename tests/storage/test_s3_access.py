@@ -122,7 +122,7 @@ def test_servers_and_buckets_that_are_not_there(place: Place) -> None:
     good = place.access(place.s3.url)
     down = good | {"endpoint": f"http://127.0.0.1:{free_port()}"}
     words = said_by(place, Root("x", None, "s3://images/a", False, **down))
-    assert "its server was asked 6 times and gave nothing (CURL error Could not connect" in words
+    assert "its server was asked 6 times and did not deliver it (CURL error Could not connect" in words
     root = Root("x", None, "s3://absent/a", True, **good)
     target = resolve("x:s.zarr", Site(place.file, {"x": root}), write=True)
     for ask in (lambda: kv.list_keys(target), lambda: kv.put_key(target, "k", b"v")):

@@ -154,12 +154,13 @@ def _check_options(args: argparse.Namespace) -> tuple[float, ...]:
     for threshold in args.threshold or ():
         if not 0.5 <= threshold < 1:
             raise InputError(
-                f"--threshold {threshold:g} is not from 0.5 up to but without 1; below, an object could match several."
+                f"--threshold {threshold:g} has to be at least 0.5 and below 1; with less, an object could match "
+                "several."
             )
     if not 0 < args.share <= 1:
-        raise InputError(f"--share {args.share:g} is not a part; give more than 0 and at most 1.")
+        raise InputError(f"--share {args.share:g} is not a share; give more than 0 and at most 1.")
     if args.pictures and not args.html:
-        raise InputError("--pictures holds the picture of the page, so it needs --html as well.")
+        raise InputError("--pictures is the folder for the page's picture, so it needs --html as well.")
     return tuple(sorted(set(args.threshold))) if args.threshold else THRESHOLDS
 
 

@@ -105,5 +105,7 @@ def details_of(args: argparse.Namespace) -> CrateDetails:
     try:
         json.dumps(asdict(details), ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise InputError("What is said of the crate has a character that is none in UTF-8; write it anew.") from None
+        raise InputError(
+            "The description of the crate holds a character that is not valid UTF-8; type it again."
+        ) from None
     return details

@@ -160,7 +160,7 @@ def _output_path(folder: str, steps: Sequence[Step], source: Source) -> str:
 def _free_folder(text: str) -> str:
     folder = os.path.realpath(text)
     if os.path.lexists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
-        raise InputError(f"{folder} is there already, and is no empty folder; give another --output.")
+        raise InputError(f"{folder} exists already and is not an empty folder; give another --output.")
     return folder
 
 
@@ -173,8 +173,8 @@ def _check_model(step: Step, site: Site | None) -> None:
     model = find_model(step.model or str(step.record.parameters["model"]), site)
     if wanted is not None and model.sha256 != wanted:
         raise InputError(
-            f"The model {model.id} here is not the one of {step.name}: its sha256 is {model.sha256}, and {wanted} was "
-            "recorded; say with --map model=ID which one is."
+            f"The model {model.id} here is not the one that {step.name} ran: its sha256 is {model.sha256}, and "
+            f"{wanted} was recorded; give the right one with --map model=ID."
         )
 
 
@@ -186,8 +186,8 @@ def _checked(step: Step, source: Source, site: Site | None, notes: list[str]) ->
     resource = source.resource
     if source.place is None:
         raise InputError(
-            f"The crate does not say where {resource.location} ({resource.identity}) lies, which {step.name} read; say "
-            f"it with --map {resource.location}=PATH."
+            f"The crate does not say where {resource.location} ({resource.identity}) is, which {step.name} read; give "
+            f"its path with --map {resource.location}=PATH."
         )
     try:
         if source.typed:
@@ -250,9 +250,9 @@ def _run(step: Step, words: list[str], folder: str, site: Site | None) -> Any:
         with redirect_stdout(io.StringIO()):
             code = importlib.import_module(f"chunkwise.commands.{command}").run(args)
     except ChunkwiseError as error:
-        raise type(error)(f"{step.name} could not be done again: {error}") from None
+        raise type(error)(f"{step.name} could not be run again: {error}") from None
     if code:
-        raise ChunkwiseError(f"{step.name} could not be done again: it ended with the code {code}.")
+        raise ChunkwiseError(f"{step.name} could not be run again: it ended with exit code {code}.")
     with open(os.path.join(folder, step.name, "record.json"), encoding="utf-8") as file:
         return RunRecord.from_dict(json.load(file))
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.storage.outputs import check_output_file, write_atomically
 
     if args.pictures is not None and args.html is None:
-        raise InputError("--pictures holds the pictures of the page, so it needs --html as well.")
+        raise InputError("--pictures is the folder for the page's pictures, so it needs --html as well.")
     for output in (args.json, args.html):
         if output is not None:
             check_output_file(output)

@@ -84,7 +84,7 @@ def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple
     """
     said = told.get("objects") or {}
     if not isinstance(said, dict):
-        raise InputError(f"{where} says of its objects something that is no table; give --method.")
+        raise InputError(f"What {where} gives as 'objects' is not a table of settings; give --method.")
     method = said.get("method") if args.method == "auto" else args.method
     if method is None:
         raise InputError(
@@ -100,8 +100,8 @@ def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple
     values = dict(known.defaults)
     for name, value in _table(of_model, "parameters", where).items():
         if name not in values:
-            raise InputError(f"{where} gives '{name}', which is no parameter of the method {method}; give --method.")
-        values[name] = _allowed(value, name, f"{where} gives {name} {value!r}")
+            raise InputError(f"{where} gives '{name}', which is not a parameter of the method {method}; give --method.")
+        values[name] = _allowed(value, name, f"The value {value!r} that {where} gives as {name}")
     for name in ALLOWED:
         value = getattr(args, name)
         if value is None or value is False:
@@ -109,7 +109,7 @@ def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple
         option = f"--{name.replace('_', '-')}"
         if name not in values:
             others = ", ".join(f"--{other.replace('_', '-')}" for other in values)
-            raise InputError(f"{option} is no option of the method {method}, which has {others}.")
+            raise InputError(f"{option} is not an option of the method {method}, which has {others}.")
         values[name] = _allowed(value, name, f"{option} {value}")
     if "connectivity" in values and values["connectivity"] is None:
         values["connectivity"] = ndim
@@ -123,7 +123,7 @@ def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple
 def _table(said: Told, name: str, where: str) -> Told:
     found = said.get(name) or {}
     if not isinstance(found, dict):
-        raise InputError(f"{where} says of the {name} of its objects something that is no table; give --method.")
+        raise InputError(f"What {where} gives as '{name}' of 'objects' is not a table of settings; give --method.")
     return found
 
 

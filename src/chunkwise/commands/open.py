@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_output_file(args.output)
     if (args.manifest is not None or args.dandi) and args.fingerprint != "full":
-        raise InputError("--manifest and --dandi tell of every byte, so they need --fingerprint full as well.")
+        raise InputError("--manifest and --dandi need every byte to be read; add --fingerprint full.")
     if args.manifest is not None:
         check_output_file(args.manifest)
     site = load_site()

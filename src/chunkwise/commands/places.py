@@ -304,7 +304,9 @@ def _on_s3(args: argparse.Namespace, site: Site | None, location: Location) -> P
 def _to_workspace(args: argparse.Namespace, site: Site | None, opened: OpenedInput, plan: str, needed: int) -> Place:
     check_name("--to-workspace", args.to_workspace)
     if site is None or site.workspace is None:
-        raise InputError("--to-workspace needs a site file that names a workspace; use --output, or ask for one.")
+        raise InputError(
+            "--to-workspace needs a site file that names a workspace; use --output, or ask your administrator for one."
+        )
     if args.run_dir:
         raise InputError(
             "--run-dir cannot be given with --to-workspace, which keeps unfinished runs itself, so that another job "

@@ -45,7 +45,9 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     from chunkwise.provenance.publishing.rules import PARAMETERS
 
     if command not in PARAMETERS:
-        raise InputError(f"The command '{command}' is none that can be done again: {', '.join(PARAMETERS)} can.")
+        raise InputError(
+            f"The command '{command}' cannot be run again from a record; these can: {', '.join(PARAMETERS)}."
+        )
     parser = _Parser(prog=f"chunkwise {command}", add_help=False, allow_abbrev=False)
     importlib.import_module(f"chunkwise.commands.{command}").add_arguments(parser)
     return parser
@@ -57,10 +59,10 @@ def check_words(steps: Sequence[Step]) -> None:
         for source in step.sources.values():
             place = source.resource.location if source.typed else source.place or source.resource.location
             if place.startswith("-") or not place.isprintable():
-                raise InputError(f"{step.name} read {place[:60]!r}, which is no place that a command could be given.")
+                raise InputError(f"{step.name} read {place[:60]!r}, which is not a path or URL for a command.")
         foreign = sorted(set(step.sources) - set(_INPUTS))
         if foreign:
-            raise InputError(f"{step.name} read '{foreign[0][:40]}', which no command takes.")
+            raise InputError(f"{step.name} read '{foreign[0][:40]}', which is not an input of any command.")
         args = parser_of(step.record.command).parse_args(words_of(step, dict.fromkeys(step.sources, "x"), "x")[1:])
         for name in step.sources:
             if getattr(args, name, None) != "x":
@@ -132,9 +134,9 @@ def _adjusted(step: Step) -> dict[str, Any]:
     if record.command == "predict":
         found["model"] = step.model or record.parameters.get("model")
         if not found["model"]:
-            raise InputError(f"{step.name} does not say which model it ran; say it with --map model=ID.")
+            raise InputError(f"{step.name} does not say which model it ran; give it with --map model=ID.")
         if step.model is None and not _MODEL_ID.fullmatch(str(found["model"])):
-            raise InputError(f"{step.name} names its model by a path; say where it is with --map model=PATH.")
+            raise InputError(f"{step.name} names its model by a path; give the path with --map model=PATH.")
     return found
 
 
@@ -161,14 +163,14 @@ def _words(action: argparse.Action, option: str, value: Any) -> list[str]:
         return []
     if action.nargs == 0:
         if value is not True:
-            raise InputError(f"The value {str(value)[:40]!r} is none for {option}, which is given or not.")
+            raise InputError(f"{option} takes no value, and {str(value)[:40]!r} was recorded for it.")
         return [option]
     if isinstance(action, argparse._AppendAction):
         return [word for item in (value if isinstance(value, list) else [value]) for word in _one(option, item)]
     if action.nargs == "+":
         items = [_text(option, item) for item in (value if isinstance(value, list) else [value])]
         if not items or any(item.startswith("-") for item in items):
-            raise InputError(f"The value {str(value)[:40]!r} is none for {option}.")
+            raise InputError(f"The value {str(value)[:40]!r} does not suit {option}.")
         return [option, *items]
     return _one(option, ",".join(_text(option, item) for item in value) if isinstance(value, list) else value)
 
@@ -181,5 +183,5 @@ def _one(option: str, value: Any) -> list[str]:
 
 def _text(option: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InputError(f"The value {str(value)[:40]!r} is none for {option}.")
+        raise InputError(f"The value {str(value)[:40]!r} does not suit {option}.")
     return value if isinstance(value, str) else repr(value)

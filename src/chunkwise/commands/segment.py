@@ -90,7 +90,7 @@ def _threshold(text: str) -> str | float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor one of {', '.join(METHODS)}") from None
     if not isfinite(value):
-        raise argparse.ArgumentTypeError(f"the threshold has to be a finite number, and '{text}' is none")
+        raise argparse.ArgumentTypeError(f"the threshold has to be a finite number, which '{text}' is not")
     return int(value) if value.is_integer() else value
 
 
@@ -178,7 +178,7 @@ def _check_parameters(args: argparse.Namespace, selection: Any) -> int:
     if not 1 <= connectivity <= ndim:
         raise InputError(f"--connectivity {connectivity} has to lie between 1 and {ndim}, the number of axes.")
     if not 0 <= args.sigma < 1e4:
-        raise InputError(f"--sigma {args.sigma} has to be 0 or more voxels, and reasonably small.")
+        raise InputError(f"--sigma {args.sigma} has to be at least 0 voxels (no smoothing) and below 10000.")
     if not 0 <= args.min_size < 2**63:
         raise InputError(f"--min-size {args.min_size} has to be 0 or more voxels, and fewer than 2^63.")
     if args.split_min_distance < 1:

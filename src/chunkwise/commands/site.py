@@ -51,7 +51,9 @@ def _check(args: argparse.Namespace) -> int:
 
     site = load_site()
     if site is None:
-        raise InputError(f"There is no site file: neither {DEFAULT_SITE_FILE} nor one that CHUNKWISE_SITE names.")
+        raise InputError(
+            f"There is no site file: {DEFAULT_SITE_FILE} does not exist, and CHUNKWISE_SITE names no other."
+        )
     findings = list(check_site(site, os.environ))
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))

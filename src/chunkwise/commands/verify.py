@@ -92,11 +92,13 @@ def run(args: argparse.Namespace) -> int:
         places, typed = [_by_manifest(args.data, manifests[0], site)], True
         more = ()
     elif ":" not in args.data and not Path(args.data).exists():
-        raise InputError(f"There is no {args.data}; give a reference, run record or crate, or a store and --against.")
+        raise InputError(
+            f"There is nothing at {args.data}; give a reference, run record or crate, or a store and --against."
+        )
     else:
         raise InputError(
-            f"{args.data} does not say what it should be; give --against with the reference, run record, crate or "
-            "manifest that does."
+            f"Nothing says what {args.data} should be; give the reference, run record, crate or manifest that does "
+            "with --against."
         )
     _check_use(manifests, [claim for claim, _ in places], args.data)
     outcomes = [
@@ -106,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     looked_at = [outcome for outcome in outcomes if outcome.status != "unknown"]
     if not looked_at:
         reason = f"{outcomes[0].claim.text}: {outcomes[0].note}" if outcomes else f"{args.data} names none"
-        raise InputError(f"There are no data that could be verified ({reason}).")
+        raise InputError(f"There is nothing to verify ({reason}).")
     for outcome in outcomes:
         _print(outcome)
     different = sum(outcome.differs for outcome in looked_at)
@@ -134,14 +136,14 @@ def _read_against(args: argparse.Namespace) -> tuple[list[tuple[str, Statement]]
     manifests: list[Manifest] = []
     for path in args.against:
         if not is_statement(path):
-            raise InputError(f"There is no file {path} to hold the data against.")
+            raise InputError(f"There is no file {path} to compare the data with.")
         statement = read_statement(path, args.what or "all")
         if statement.alone:
             manifests += statement.manifests
         else:
             sayings.append((path, statement))
     if len(sayings) > 1:
-        raise InputError("--against takes one reference, run record or crate; others may only be manifests.")
+        raise InputError("--against takes one reference, run record or crate at most; any others have to be manifests.")
     return sayings, manifests
 
 
@@ -203,8 +205,8 @@ def _check_use(manifests: Sequence[Manifest], claims: Sequence[Claim], data: str
     for manifest in manifests:
         if manifest.digest not in known:
             raise InputError(
-                f"A manifest given as --against has the root digest {manifest.digest[:16]}..., and nothing that is "
-                f"looked at in {data} has: it is that of another store, or of another state of it."
+                f"The manifest with the root digest {manifest.digest[:16]}... given as --against belongs to nothing in "
+                f"{data}: it is of another store, or of another version of this one."
             )
 
 

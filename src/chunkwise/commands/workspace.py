@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     site = load_site()
     if site is None or site.workspace is None:
-        raise InputError("There is no site file that names a workspace.")
+        raise InputError("There is no site file with a section [workspace], so there is nothing to clean.")
     if args.action == "folder":
         top = site.roots[site.workspace.root].path
         own = "" if site.workspace.layout == "flat" else f"/{user_folder(Person.of({'CHUNKWISE_USER': args.email}))}"
@@ -67,10 +67,10 @@ def _clean(args: argparse.Namespace, site: Site, workspace: Workspace) -> int:
     from chunkwise.storage.cleaning import Needed, find_items, is_at_work, remove_item
 
     if workspace.keep is None:
-        raise InputError("Cleaning needs a site file whose section [workspace] says how long results are kept: keep.")
+        raise InputError("Cleaning needs the key 'keep' in the section [workspace]: how long results are kept.")
     for folder in args.references:
         if not os.path.isdir(folder):
-            raise InputError(f"{folder} is no folder; name the folders that references in use lie in.")
+            raise InputError(f"{folder} is not a folder; give the folders that hold the references in use.")
     roots = {name: root.path for name, root in site.roots.items() if root.path is not None}
     root = roots[workspace.root]
     needed = Needed(args.references, roots)

@@ -167,9 +167,9 @@ def add_package(source: str, name: str | None, library: str, code_allowed: bool,
     """
     name = name or os.path.basename(source.rstrip("/")).removesuffix(".zip")
     if not _ID.fullmatch(name):
-        raise InputError(f"'{name}' cannot be a model's id: letters, digits, dots, dashes and underscores; give --id.")
+        raise InputError(f"'{name}' is not a model's id: use letters, digits, dots, dashes and underscores; give --id.")
     if not os.path.isdir(library):
-        raise InputError(f"The library {library} is no folder; make it first.")
+        raise InputError(f"The library {library} is not a folder; make it first.")
     if _package_path(library, name) is not None:
         raise InputError(f"The library {library} has a model '{name}' already; remove it first, or give another --id.")
     target, growing = os.path.join(library, name), os.path.join(library, f".{name}.partial")
@@ -315,7 +315,7 @@ def _read(folder: str, name: str, path: str, ours: bool) -> Approved:
         if ours:
             return examine(path, name, {})
         raise PolicyError(
-            f"The model '{name}' lies in the library and is not approved; an administrator approves it with "
+            f"The model '{name}' is in the library but not approved; an administrator can approve it with "
             "'chunkwise model add'."
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -137,7 +137,7 @@ def load_description(path: str) -> Any:
             found = load_description(path, format_version="latest", perform_io_checks=False)
         except Exception as error:  # the library raises many kinds for what is no package
             raise InputError(
-                f"{path} is no bioimage.io package that can be read: {' '.join(str(error).split())[:300]}."
+                f"{path} is not a bioimage.io package that can be read: {' '.join(str(error).split())[:300]}."
             ) from None
     if isinstance(found, InvalidDescr):
         first = next((e for detail in found.validation_summary.details for e in detail.errors), None)
@@ -151,8 +151,9 @@ def load_description(path: str) -> Any:
         inside = os.path.normpath(str(source))
         if "://" in str(source):
             raise PolicyError(
-                f"The {what} of {path} lie on the web ({source}), and chunkwise asks no network for models; where "
-                f"there is one, run 'bioimageio package {os.path.basename(path.rstrip('/'))} model.zip', and add that."
+                f"The {what} of {path} lie on the web ({source}), and chunkwise downloads nothing for models; on a "
+                f"machine with a network run 'bioimageio package {os.path.basename(path.rstrip('/'))} model.zip', and "
+                "add that."
             )
         if os.path.isabs(inside) or inside.split(os.sep)[0] == os.pardir:
             raise InputError(
@@ -262,7 +263,7 @@ def _tensor(description: Any, tensor: Any, is_input: bool) -> Tensor:
             batch = axis.size if isinstance(axis.size, int) else None
             if batch not in (None, 1):
                 raise InputError(
-                    f"{description.name} takes batches of {batch} only; chunkwise runs models that take one."
+                    f"{description.name} takes batches of {batch} only; chunkwise runs models that take one at a time."
                 )
         elif name == "c":
             channels = tuple(map(str, getattr(axis, "channel_names", ())))
@@ -296,7 +297,7 @@ def _size(description: Any, tensor: Any, axis: Any) -> Size:
                 break
     raise InputError(
         f"The length of the axis {axis.id} of '{tensor.id}' in {description.name} depends on another one in a way that "
-        "chunkwise does not run."
+        "chunkwise does not support."
     )
 
 

@@ -111,7 +111,7 @@ class Inference:
             values[measure.key] = np.full(shape if measure.dataset else (1, *shape), one)
         maps = sum(session.run(arrays, values)[index].shape[1] for index in self.outputs)
         if maps != self.output.n_volumes // self.times:
-            raise InputError(f"{package.name} gives {maps} maps, and its description says another number.")
+            raise InputError(f"{package.name} gives {maps} maps, but its description promises another number.")
 
     def check_model(self) -> None:
         """Make sure that the model's files are those that every worker found when it loaded them.
@@ -178,7 +178,9 @@ def tile_axes(
     for index, name in enumerate(spatial):
         sizes = {tensor.sizes[name] for tensor in package.inputs}
         if len(sizes) > 1:
-            raise InputError(f"The inputs of {package.name} have different lengths along {name}.")
+            raise InputError(
+                f"The inputs of {package.name} have different lengths along {name}, which chunkwise does not support."
+            )
         length, wanted = shape[len(shape) - count + index], block[len(block) - count + index]
         found.append(fit_axis(length, sizes.pop(), reach.stride[index], halo[index], wanted))
     return tuple(found)

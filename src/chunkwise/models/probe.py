@@ -68,7 +68,8 @@ def _allowed(package: Package, edge: int) -> int:
         if all(size.fits(length) for size in sizes):
             return length
     raise InputError(
-        f"The description of {package.name} allows no size near {edge} along all axes, so it is not probed."
+        f"The description of {package.name} allows no size near {edge} along all axes, so it cannot be tested how far "
+        "it looks."
     )
 
 

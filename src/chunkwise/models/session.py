@@ -331,7 +331,7 @@ def _measures(package: Package, required: Any) -> tuple[Measure, ...]:
         if str(key.member_id) not in inputs:
             raise InputError(
                 f"The postprocessing of {package.name} needs statistics of its whole result, which chunkwise does not "
-                "take."
+                "compute."
             )
         tensor = inputs[str(key.member_id)]
         axes = None if key.axes is None else {str(axis) for axis in key.axes}
@@ -349,7 +349,7 @@ def _measures(package: Package, required: Any) -> tuple[Measure, ...]:
             )
         kind = str(key.name)
         if kind == "var":
-            raise InputError(f"The processing of {package.name} needs a variance, which chunkwise does not take.")
+            raise InputError(f"The processing of {package.name} needs a variance, which chunkwise does not compute.")
         found.append(
             Measure(
                 key,

@@ -189,8 +189,8 @@ def _count_block(work: _Count, number: int) -> _Summary:
     voxels = samples.read(number)
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         raise InputError(
-            "the image has voxels that are no finite numbers (not a number, or infinite), so that the statistics "
-            "which the model asks for are none; replace them first"
+            "the image has voxels that are not finite (NaN or infinite), so the statistics that the model needs cannot "
+            "be computed; replace them first"
         )
     wanted = work.prefixes[number // work.per_group]
     most = max(map(len, wanted))

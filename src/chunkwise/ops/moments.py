@@ -106,7 +106,9 @@ class BlockMoments:
     ) -> None:
         ndim = labels.ndim
         if "second" in more and max(labels.shape) ** 2 * max(labels.size, 2 * max(labels.shape)) >= 2**63:
-            raise InputError(f"Blocks as long as {max(labels.shape)} voxels overflow squares; give a smaller --block.")
+            raise InputError(
+                f"Blocks of {max(labels.shape)} voxels are too long for exact moments; give a smaller --block."
+            )
         self._origin, self._shape, self._more = origin, labels.shape, more
         solid, found = kernels.number_objects(labels)
         self._solid, self._index = solid, solid.reshape(-1)

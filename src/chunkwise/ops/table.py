@@ -108,8 +108,8 @@ class _Parquet:
                 arrays.append(pa.array(np.ascontiguousarray(columns[field.name]), field.type))
             except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
                 raise InputError(
-                    f"The column {field.name} has numbers that Parquet's 64 bits do not hold; write it as tsv, or "
-                    "leave it out with --properties."
+                    f"The column {field.name} has numbers that are too large for Parquet; write the table as tsv, or "
+                    "leave the column out with --properties."
                 ) from None
         self._kept.append(pa.Table.from_arrays(arrays, schema=self._schema))
         if sum(map(len, self._kept)) >= GROUP:

@@ -67,7 +67,7 @@ def tiff_type(dtype: str) -> str:
         For integers of 64 bits, which OME-TIFF does not have.
     """
     if dtype in ("int64", "uint64"):
-        raise InputError(f"OME-TIFF cannot hold {dtype} voxels; write the cut as OME-Zarr, with --format zarr.")
+        raise InputError(f"OME-TIFF cannot hold {dtype} voxels; write the piece as OME-Zarr, with --format zarr.")
     return {"bool": "uint8", "float16": "float32"}.get(dtype, dtype)
 
 

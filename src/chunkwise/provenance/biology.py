@@ -136,7 +136,7 @@ def parse_term(text: str, kind: str) -> Term:
     rest = text if found is None else text[: found.start()] + text[found.end() :]
     name = " ".join(rest.replace("()", " ").strip(" |()=,;\t\n").split())
     if _LOOKS_LIKE_ONE.search(name) or not (name or found):
-        raise InputError(f"'{text[:80]}' is no {kind}; write it like {example}, or only the name.")
+        raise InputError(f"'{text[:80]}' cannot be read as the {kind}; write it like {example}, or only the name.")
     return _term(kind, name or None, found.group(1) if found else None)
 
 
@@ -155,7 +155,7 @@ def parse_channel(text: str) -> Channel:
     """
     name, _, shows = (part.strip() for part in text.partition(":"))
     if not name:
-        raise InputError(f"'{text[:80]}' is no channel; write it like 'DAPI: nuclei', or only the name.")
+        raise InputError(f"'{text[:80]}' is not a channel; write it like 'DAPI: nuclei', or only the name.")
     return Channel(name, shows or None)
 
 
@@ -235,7 +235,7 @@ def read_source_crate(file: Path | str) -> Biology:
     Raises
     ------
     InputError
-        If it cannot be read, is no such file, or says nothing of organism, modality, specimen, channels or licence.
+        If it cannot be read, is no such file, or says nothing about organism, modality, specimen, channels or licence.
     """
     file = Path(file)
     try:
@@ -247,18 +247,18 @@ def read_source_crate(file: Path | str) -> Biology:
             content = read_file(file, largest=_LARGEST)
         document = parse_json(content)
     except KeyError:
-        raise InputError(f"{file} is a zip file without {METADATA_FILE}, so that it is no crate.") from None
+        raise InputError(f"{file} is a zip file without {METADATA_FILE}, so it is not a crate.") from None
     except RecursionError:
-        raise InputError(f"{file} is nested too deep to be a crate's {METADATA_FILE}.") from None
+        raise InputError(f"{file} is nested too deeply to be a crate's {METADATA_FILE}.") from None
     except UNREADABLE as error:
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     except ValueError:
-        raise InputError(f"{file} is not JSON of a usual size; give an image's {METADATA_FILE}.") from None
+        raise InputError(f"{file} is not JSON, or far too large; give an image's {METADATA_FILE}.") from None
     found = biology_of(document)
     if found is None:
         raise InputError(f"{file} is not an RO-Crate's {METADATA_FILE}: it has no '@graph' of entities.")
     if not found:
-        raise InputError(f"{file} says nothing of organism, modality, specimen, channels or licence.")
+        raise InputError(f"{file} says nothing about organism, modality, specimen, channels or licence.")
     return found
 
 

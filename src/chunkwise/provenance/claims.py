@@ -139,8 +139,8 @@ def _of_reference(reference: Reference, path: str, what: str) -> tuple[Claim, ..
     for item in written:
         if own.level == "full" and (item.fingerprint or {}).get("value") != own.value:
             raise InputError(
-                f"{path} says of {own.text} something else than the record of the run that wrote it, so one of them "
-                "was changed by hand."
+                f"{path} and the record of the run that wrote {own.text} give different fingerprints for it, so one of "
+                "the two was changed by hand."
             )
         own = replace(own, size=item.size)
     if what == "result":
@@ -205,8 +205,8 @@ def claim_of(resource: Resource, role: str) -> Claim:
         good = isinstance(value, str) and _DIGEST.fullmatch(value) and isinstance(sample, int) and 0 < sample < 2**31
         if not known or level not in _STRENGTH or not good:
             raise InputError(
-                f"The fingerprint of {resource.location} is none that this chunkwise knows: it was changed by hand, "
-                "or made by another program."
+                f"This chunkwise does not know the kind of fingerprint that {resource.location} has: it was changed "
+                "by hand, or made by another program."
             )
         found = mark.get("checksums")
         checksums = found if isinstance(found, dict) else {}

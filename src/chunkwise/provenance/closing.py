@@ -174,7 +174,7 @@ def close_run(folder: str, site: Site | None = None) -> tuple[RunRecord, dict[st
     if record is not None and (record.status == "completed" or begun is None):
         return record, _files_of(folder, record)
     if begun is None:
-        raise InputError(f"The run in {folder} ended before it began its work, so that there is nothing to tell of.")
+        raise InputError(f"The run in {folder} ended before it began its work, so there is nothing to record.")
     opening = _opening(begun, folder)
     folder = resolve(folder, site, write=True).address
     growing = _place(begun, "store", folder, site, write=True)  # the lock lies beside it

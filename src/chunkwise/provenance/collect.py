@@ -47,7 +47,7 @@ def read_records(file: Path | str) -> list[RunRecord]:
         raise InputError(f"There is no file {file}; give the reference or run record that a command wrote.") from None
     except UNREADABLE as error:
         if isinstance(error, RecursionError):
-            raise InputError(f"{file} is nested too deep to be a reference or a run record.") from None
+            raise InputError(f"{file} is nested too deeply to be a reference or a run record.") from None
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     except ValueError:
         raise InputError(f"{file} is not JSON; give a reference or a run record that a command wrote.") from None

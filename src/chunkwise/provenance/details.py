@@ -82,7 +82,7 @@ def _organization(graph: Graph, author: Author) -> str:
         return graph.not_stated()
     url = author.organization_url
     if url is not None and not url.startswith(("https://", "http://")):
-        raise InputError(f"'{url}' is no web address; it has to begin with https://.")
+        raise InputError(f"'{url}' is not a web address; it has to begin with https://.")
     return organization(graph, author.organization, url)
 
 

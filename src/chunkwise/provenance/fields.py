@@ -39,7 +39,7 @@ def plain(value: Json, where: str, depth: int = 0) -> Any:
         If JSON cannot say the value (an infinite number, an object), or it is nested absurdly deep.
     """
     if depth > _DEPTH:
-        raise InputError(f"The run record is nested too deep in '{where[:40]}'.")
+        raise InputError(f"The run record is nested too deeply in '{where[:40]}'.")
     if hasattr(value, "item") and hasattr(value, "dtype"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -183,7 +183,7 @@ class RunRecord:
         if not URN.fullmatch(record.id):
             raise InputError(f"{what} has the id '{record.id}', which has to be a urn:uuid.")
         if not _COMMAND.fullmatch(record.command):
-            raise InputError(f"{what} has the command '{record.command[:40]}', which is no command of chunkwise.")
+            raise InputError(f"{what} has the command '{record.command[:40]}', which is not a command of chunkwise.")
         if record.status not in STATUSES:
             raise InputError(f"{what} has the status '{record.status}', which has to be completed or failed.")
         for time in (record.start, record.end):
@@ -289,7 +289,7 @@ def parse_record(text: str | bytes) -> RunRecord:
     try:
         content = parse_json(text, finite=True)
     except (ValueError, RecursionError):
-        raise InputError("This is not JSON, so it is no run record.") from None
+        raise InputError("This is not JSON, so it is not a run record.") from None
     return RunRecord.from_dict(content)
 
 

@@ -104,8 +104,8 @@ def places_of(claims: Iterable[Claim], site: Site | None, source: str) -> list[t
     for claim in claims:
         if claim.root is None and "://" not in claim.place and not os.path.isabs(claim.place):
             raise InputError(
-                f"{source} does not say where {claim.place} lies, as published crates do not; name the data, and give "
-                f"--against {source}."
+                f"{source} does not say where {claim.place} is, as no published crate does; give the data, and this "
+                f"file as --against {source}."
             )
     return [(claim, resolve_named(claim.place, claim.root, site, source)) for claim in claims]
 
@@ -254,7 +254,7 @@ def choose(
         If that cannot be told.
     """
     if not claims:
-        raise InputError(f"{source} says nothing of such data as {name}.")
+        raise InputError(f"{source} says nothing about data such as {name}.")
     by_name = [claim for claim in claims if claim.name == name]
     if len(claims) == 1 or len(by_name) == 1:
         return (by_name or list(claims))[0]

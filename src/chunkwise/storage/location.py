@@ -157,7 +157,7 @@ def _check_letters(address: str) -> None:
     try:
         os.fsencode(address).decode("utf-8")
     except UnicodeError:
-        raise InputError(f"The name {address!r} is not in UTF-8, so no file can speak of it; rename it.") from None
+        raise InputError(f"The name {address!r} is not in UTF-8, so no record can name it; rename it.") from None
     if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8"):
         raise InputError(
             f"The name {address!r} has letters that this process cannot read, because its language settings (LC_ALL, "

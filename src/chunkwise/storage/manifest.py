@@ -115,7 +115,7 @@ class Manifest:
         InputError
             If it is no manifest.
         """
-        refusal = InputError(f"{name} is no manifest of a store; chunkwise writes such files as {FILE_NAME}.")
+        refusal = InputError(f"{name} is not a manifest of a store; chunkwise writes such files as {FILE_NAME}.")
         objects: dict[str, tuple[str, int]] = {}
         last, left = "", LARGEST
         try:

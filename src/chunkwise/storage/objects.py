@@ -77,7 +77,9 @@ def object_keys(location: Location, *, about: bool = False, until: float | None 
             raise _unreadable(error) from None
     for key in keys:
         if "\n" in key:
-            raise InputError(f"The name {key!r} in {location.address} has a line break, which no Zarr has; remove it.")
+            raise InputError(
+                f"The name {key!r} in {location.address} has a line break, which no Zarr key has; remove it."
+            )
     return sorted(key for key in keys if about or not is_about(key))
 
 

@@ -28,7 +28,7 @@ def check_on_this_machine(path: Path | str) -> None:
         With what is needed instead.
     """
     if "://" in str(path):
-        raise InputError(f"{path} is a URL, and this file goes to a folder of this machine; give a path.")
+        raise InputError(f"{path} is a URL, and this file can only be written to this machine; give a path.")
 
 
 #: Of a file that is not whole yet, after its name and the letters of ``tempfile``.

@@ -195,8 +195,8 @@ def explain(location: Location, error: Exception, action: str = "read") -> Chunk
         # The words for a status are the server's; some have none.
         what = f"it answers HTTP {status}" if status else said
         return ResumableError(
-            f"{begin}: its server was asked {TRIES} times and gave nothing ({what}); run the same command again when "
-            "it works."
+            f"{begin}: its server was asked {TRIES} times and did not deliver it ({what}); run the same command again "
+            "when it works."
         )
     if status in (401, 403):
         return later(f"{begin}: the server refuses it (HTTP {status}{_code(said)}); {_advice(location, action)}.")

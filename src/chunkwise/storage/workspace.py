@@ -180,7 +180,7 @@ def make_run_folder(root: str, user: str, plan: str) -> str:
 
 def _refuse_link(folder: str) -> None:
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
-        raise PolicyError(f"{folder} is no folder but a link or a file; ask your administrator to remove it.")
+        raise PolicyError(f"{folder} is not a folder but a link or a file; ask your administrator to remove it.")
 
 
 @dataclass(frozen=True)

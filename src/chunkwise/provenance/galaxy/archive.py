@@ -34,7 +34,9 @@ class Archive:
         for entry in entries:
             parts = PurePosixPath(entry.filename.replace("\\", "/"))
             if parts.is_absolute() or ".." in parts.parts:
-                raise InputError(f"{path} has a file that leads out of it ('{entry.filename[:60]}'): it is not read.")
+                raise InputError(
+                    f"{path} holds a file whose path leads out of it ('{entry.filename[:60]}'): it is not read."
+                )
         self.entries = {entry.filename: entry for entry in entries if not entry.is_dir()}
 
     def content(self, name: str) -> bytes:
@@ -73,7 +75,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
             f"There is no file {path}; give the RO-Crate that Galaxy exported for an invocation."
         ) from None
     except RecursionError:
-        raise InputError(f"{path} is nested too deep to be an export of Galaxy.") from None
+        raise InputError(f"{path} is nested too deeply to be an export of Galaxy.") from None
     except (PermissionError, IsADirectoryError) as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     except UNREADABLE:

@@ -211,7 +211,7 @@ class _Reader:
             sources = [source for source in _listed(known.get("sources")) if isinstance(source, dict)]
             uuid = json_text(entry, "dataset_uuid", "A dataset")
             if not _UUID.fullmatch(uuid):
-                raise InputError(f"{self.path} has a dataset with the UUID '{uuid[:60]}', which is none.")
+                raise InputError(f"{self.path} has a dataset with the UUID '{uuid[:60]}', which is not a UUID.")
             state = str(entry.get("state"))
             size = digest = None
             content = self.entries.get(str(entry.get("file_name")))
@@ -304,14 +304,14 @@ def _time(text: str, what: str) -> str:
         time = datetime.fromisoformat(text)
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InputError(f"{what} of the export has the time '{text[:40]}', which is none.") from None
+        raise InputError(f"{what} of the export has the time '{text[:40]}', which is not a time.") from None
     return time.isoformat(timespec="milliseconds")
 
 
 def _identifier(entry: Mapping[str, Json], what: str) -> str:
     text = json_text(entry, "encoded_id", what)
     if not _IDENTIFIER.fullmatch(text):
-        raise InputError(f"{what} of the export has the identifier '{text[:60]}', which is none of Galaxy's.")
+        raise InputError(f"{what} of the export has the identifier '{text[:60]}', which is not one of Galaxy's.")
     return text
 
 

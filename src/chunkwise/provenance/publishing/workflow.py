@@ -68,7 +68,7 @@ def published_workflow(name: str, content: bytes) -> bytes:
     except (yaml.YAMLError, ValueError, RecursionError):
         found = OUT
     if found is OUT:
-        raise InputError(f"The file {name} of the export is no workflow, so it cannot be published.")
+        raise InputError(f"The file {name} of the export is not a workflow, so it cannot be published.")
     return yaml.safe_dump(found, sort_keys=True, allow_unicode=True).encode()
 
 
