@@ -276,7 +276,7 @@ def test_the_document_at_the_root_comes_last(place: Place) -> None:
 
 
 def test_small_files_are_not_written_to_urls(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    inside = f"s3://results/{place.prefix}/a.ome.tif", 2, "is a URL, and this file goes to a folder of this machine"
+    inside = f"s3://results/{place.prefix}/a.ome.tif", 2, "is a URL, and this file can only be written to this machine"
     for output, code, sentence in (inside, ("s3://results/a.ome.tif", 3, "none of this site's roots")):
         assert main(["fetch", "images:i.ome.zarr", "--output", output]) == code
         assert sentence in capsys.readouterr().err
