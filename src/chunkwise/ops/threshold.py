@@ -117,12 +117,12 @@ def threshold_of_bins(method: str, counts: Array, centers: Array) -> Any:
     InputError
         If there is none.
     """
+    if method in ("otsu", "triangle"):
+        own = {"otsu": _otsu, "triangle": _triangle}[method]
+        return _guarded(method, lambda: own(counts, centers))
     from skimage import filters
 
-    if method == "triangle":
-        return _guarded(method, lambda: _triangle(counts, centers))
     function = {
-        "otsu": filters.threshold_otsu,
         "yen": filters.threshold_yen,
         "isodata": filters.threshold_isodata,
     }[method]
@@ -172,6 +172,22 @@ def _li(counts: Array, values: Array, dtype: np.dtype[Any]) -> Any:
             break
         following = (mean_below - mean_above) / (np.log(mean_below) - np.log(mean_above))
     return following + low
+
+
+def _otsu(counts: Array, centers: Array) -> Any:
+    """The level with the largest variance between the classes, in scikit-image's own steps and precision.
+
+    It is the method of most runs, and scikit-image's filters take as long to import as all else of a small one.
+    Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9(1), 1979. doi:10.1109/TSMC.1979.4310076
+    """
+    occupied = np.flatnonzero(counts)
+    inner = slice(occupied[0], occupied[-1] + 1)
+    counts, centers = counts[inner].astype(np.float32), centers[inner]
+    sums = counts * centers
+    below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
+    mean_below, mean_above = np.cumsum(sums) / below, np.cumsum(sums[::-1])[::-1] / above
+    between = below[:-1] * above[1:] * (mean_below[:-1] - mean_above[1:]) ** 2
+    return centers[np.argmax(between)]
 
 
 def _triangle(counts: Array, centers: Array) -> Any:
