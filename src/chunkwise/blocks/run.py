@@ -6,7 +6,7 @@ The run directory holds::
     begun.json     what the record says already; while it is there without a record of its own, the run has no end
     manifest.tsv.gz  the objects of the store with their sha256
     plan.json      what is computed from what; constant size whatever the number of blocks
-    inputs.json    what the objects that are read were like when the run began; of bounded size, too
+    inputs.json    what the objects that are read were like when the run began; until it is complete
     journal/       the one log, a segment a process
     scratch/       what passes hand on to each other; removed when the run is complete
 
@@ -368,8 +368,9 @@ class Run:
     def close(self, record: dict[str, Any]) -> None:
         """Write the record of a run that is complete; how it began need not be known any more."""
         put_object(self.folder, RECORD, json_bytes(record))
-        with suppress(OSError):
-            os.unlink(self.path(BEGUN))
+        for name in (BEGUN, INPUTS):
+            with suppress(OSError):
+                os.unlink(self.path(name))
 
     def abandon(self) -> None:
         """Remove what was computed, for runs that would fail again; where work had begun, plan and record stay."""
