@@ -92,7 +92,7 @@ def hold(path: str, allows: Callable[[str], bool] | None = None, what: str = "fi
     OSError
         If it cannot be opened, as by ``open``.
     InputError
-        If it is no plain file, such as a pipe, which would never end.
+        If it is not a regular file, such as a pipe, which would never end.
     PolicyError
         If it lies where the policy does not allow it.
     """
@@ -143,7 +143,7 @@ def open_file(
     OSError
         If it cannot be opened, as by ``open``.
     InputError
-        If it is no plain file, or too large.
+        If it is not a regular file, or too large.
     PolicyError
         If it lies where the policy does not allow it.
     """
@@ -193,7 +193,7 @@ def open_zip(path: str | os.PathLike[str], what: str = "file") -> Iterator[zipfi
     zipfile.BadZipFile
         If it is none.
     InputError
-        If it is no plain file.
+        If it is not a regular file.
     """
     with open_file(path, what=what) as file, zipfile.ZipFile(file) as archive:
         yield archive
@@ -274,7 +274,7 @@ def _judge(path: str, status: os.stat_result, what: str) -> None:
     if stat.S_ISREG(status.st_mode):
         return
     kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "something else")
-    raise InputError(f"The {what} {path} is no plain file but {kind}, so it cannot be read.")
+    raise InputError(f"The {what} {path} is not a regular file but {kind}, so it cannot be read.")
 
 
 def _allow(path: str, real: str, allows: Callable[[str], bool] | None, what: str) -> None:

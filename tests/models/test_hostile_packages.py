@@ -67,9 +67,12 @@ def _folder_of_links(package: Path) -> None:
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "weights are an endless device": (_link_weights, "is no plain file but a device"),
-    "the description is a pipe": (_pipe, "is no plain file but a pipe|There is no model"),
-    "the description is an endless device": (_endless_description, "is no plain file but a device|There is no model"),
+    "weights are an endless device": (_link_weights, "is not a regular file but a device"),
+    "the description is a pipe": (_pipe, "is not a regular file but a pipe|There is no model"),
+    "the description is an endless device": (
+        _endless_description,
+        "is not a regular file but a device|There is no model",
+    ),
     "huge weights": (_huge, r"has 2147\d+ bytes or more"),
     "aliases of aliases": (_aliases, "stand for more than"),
     "a folder from elsewhere": (_folder_of_links, "symbolic link to a folder"),
@@ -105,7 +108,7 @@ def test_a_zip_that_unpacks_to_too_much(tmp_path: Path, tiny: Path) -> None:
         add_package(str(packed), "bomb", str(tmp_path / "library"), False, 2**24)
     assert list((tmp_path / "library").iterdir()) == []
     os.mkfifo(tmp_path / "pipe.zip")
-    with pytest.raises(InputError, match="no plain file but a pipe"):
+    with pytest.raises(InputError, match="not a regular file but a pipe"):
         add_package(str(tmp_path / "pipe.zip"), "bomb", str(tmp_path / "library"), False)
 
 

@@ -80,13 +80,13 @@ def become(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
 
 
 def reference(world: World, store: dict[str, str]) -> str:
-    """A reference as anybody can write one, in the job's folder."""
+    """A reference as anybody can write one, in the job's folder; a full fingerprint is not compared."""
     content = {
         "chunkwise_reference": 1,
         "kind": "image",
         "store": store,
         "description": {},
-        "fingerprint": {"level": "metadata", "algorithm": "sha256-manifest", "value": "00" * 32},
+        "fingerprint": {"level": "full", "algorithm": "sha256-manifest", "value": "00" * 32},
         "records": [],
     }
     (world / "job" / "reference.json").write_text(json.dumps(content))

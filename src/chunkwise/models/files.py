@@ -58,7 +58,7 @@ def check_files(path: str, largest: int | None = None) -> None:
     Raises
     ------
     InputError
-        If a file is no plain file, or too large, or the description stands for far more than it says.
+        If a file is not a regular file, or too large, or the description stands for far more than it says.
     """
     size = 0
     try:
@@ -91,4 +91,4 @@ def check_unpacked(archive: zipfile.ZipFile, source: str, largest: int) -> None:
     for entry in entries:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise InputError(f"{source} holds {entry.filename}, which is no plain file.")
+            raise InputError(f"{source} holds {entry.filename}, which is not a regular file.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
@@ -83,6 +84,10 @@ def _take(path: str) -> int | None:
     except PermissionError:
         raise
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(
+                f"{path} is a symbolic link, and a run keeps its lock under that name; remove it."
+            ) from None
         raise ResumableError(f"{path} cannot be made: {os.strerror(error.errno or 0)}.") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

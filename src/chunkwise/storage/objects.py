@@ -89,7 +89,7 @@ def object_status(location: Location, key: str) -> os.stat_result:
     Raises
     ------
     InputError
-        If it is no plain file, such as a pipe, which would never end.
+        If it is not a regular file, such as a pipe, which would never end.
     PolicyError
         If a symbolic link leads out of what the policy allows.
     """

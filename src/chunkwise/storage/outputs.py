@@ -58,7 +58,7 @@ def check_output_file(path: Path | str) -> Path:
         raise InputError(f"{path} is a folder; give the name of a file.")
     if path.exists() and not path.is_file():
         # Its size is 0, as that of the file that Galaxy makes; a file in its place would break what others do with it.
-        raise InputError(f"{path} is no plain file but a device, a pipe or a socket; give the name of a file.")
+        raise InputError(f"{path} is not a regular file but a device, a pipe or a socket; give the name of a file.")
     if path.exists() and path.stat().st_size > 0:
         raise InputError(f"{path} exists already and is not overwritten; give another name or remove it.")
     _sweep(path)

@@ -187,7 +187,7 @@ class _File:
         except OSError as error:
             raise self._unreadable(error) from None
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path} is no plain file, so it is no zip file.")
+            raise InputError(f"{path} is not a regular file, so it is not a zip file.")
         self._size = status.st_size
 
     def tail(self, count: int) -> tuple[bytes, int | None]:
