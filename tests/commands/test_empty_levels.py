@@ -104,8 +104,19 @@ def test_inspect_says_what_cannot_be_read(tmp_path: Path, capsys: pytest.Capture
 
 def test_an_image_of_nothing_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = write(tmp_path / "i.ome.zarr", entry=multiscale("yx", 2))
-    assert main(["inspect", str(image)]) == 0
+    page = tmp_path / "i.html"
+    assert main(["inspect", str(image), "--html", str(page)]) == 0
     assert capsys.readouterr().out.count("WARNING") == 1
+    assert page.read_text().count('<p class="warning"><strong>Warning:</strong> not one chunk of ') == 1
+
+
+def test_a_field_of_nothing_is_said_on_the_page_of_its_well(tmp_path: Path) -> None:
+    write(tmp_path / "well" / "0")
+    group: Any = zarr.open_group(tmp_path / "well", mode="a", zarr_format=3)
+    group.attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}]}}
+    page = tmp_path / "w.html"
+    assert main(["inspect", str(tmp_path / "well"), "--html", str(page)]) == 0
+    assert f"Warning: not one chunk of {tmp_path}/well/0 is there" in page.read_text()
 
 
 def test_coarse_levels_of_labels_may_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

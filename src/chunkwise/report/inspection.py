@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chunkwise.errors import ChunkwiseError
+from chunkwise.ngff.emptiness import say_empty, share_of
 from chunkwise.ngff.model import Axis, Collection, Image, Plate, Store
 from chunkwise.ngff.read import open_image
 from chunkwise.report.page import Page, Picture, Section, Table
@@ -39,8 +40,8 @@ def inspection_page(store: Store, summary: dict[str, Any]) -> Page:
     else:
         sections = _collection_sections(store)
     name = store.location.name if isinstance(store, Collection) else store.name
-    lead = [headline(store), *summary.get("warnings", [])]
-    return Page(name, "Chunkwise inspection", lead, [*sections, _findings(summary)])
+    parts = [*sections, _findings(summary)]
+    return Page(name, "Chunkwise inspection", [headline(store)], parts, summary.get("warnings", ()))
 
 
 def _image_sections(image: Image, summary: dict[str, Any]) -> list[Section]:
@@ -222,9 +223,12 @@ def _pictures_of_members(store: Plate | Collection, paths: list[str], heading: s
         try:
             image = open_image(store.location.child(path))
             plane = read_plane(image, 0, PAGE_BUDGET // MOST_PICTURES)
+            empty = say_empty(image, image.levels[0].path, share_of(image, image.levels[0].path))
         except ChunkwiseError as error:
             notes.append(f"{path}: {error}")
             continue
+        if empty is not None:
+            notes.append(f"Warning: {empty}")
         black, white = contrast(plane.data)
         channel = image.channels[0].name
         caption = f"{channel}, {plane.caption}" if channel != "0" else plane.caption

@@ -66,6 +66,8 @@ class Page:
     kind: str
     text: Sequence[str]
     sections: Sequence[Section]
+    warnings: Sequence[str] = ()
+    """What nobody may overlook; they stand before the sections."""
 
 
 def write_page(page: Page, path: Path | str, pictures: Path | str | None = None) -> None:
