@@ -25,7 +25,7 @@ from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 from chunkwise.storage.zip_directory import DEFLATED, LINK, STORED, Entry, local_header, read_directory
 
-__all__ = ["Archive", "archive_of", "key_in", "signature_of"]
+__all__ = ["Archive", "archive_of", "forget", "key_in", "signature_of"]
 
 #: Bytes that are read and unpacked at a time.
 PIECE = 2**20
@@ -272,7 +272,7 @@ def archive_of(location: Location) -> Archive:
 
 
 def signature_of(location: Location) -> tuple[int, ...] | None:
-    """What tells another zip file of the same name; on a server it is opened once in any case."""
+    """What tells another zip file of the same name; on a server it is opened once, until :func:`forget`."""
     if location.is_url:
         return None
     path = location.archive or ""
@@ -286,6 +286,11 @@ def signature_of(location: Location) -> tuple[int, ...] | None:
 @lru_cache(maxsize=16)
 def _open(location: Location, _: tuple[int, ...] | None) -> Archive:
     return Archive(location)
+
+
+def forget() -> None:
+    """Open zip files anew from now on, since one on a server may have become another without a sign."""
+    _open.cache_clear()
 
 
 def key_in(location: Location, key: str = "") -> str:
