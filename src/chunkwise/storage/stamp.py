@@ -173,7 +173,7 @@ def kind_of(array: Location) -> str:
     """
     if array.is_url:
         return "tags" if array.archive is None else "directory"
-    return "stat-without-inode" if _file_system(array.address).startswith("fuse") else "stat"
+    return "stat-without-inode" if _file_system(array.archive or array.address).startswith("fuse") else "stat"
 
 
 def sweep(objects: Objects, kind: str, left_out: Iterable[str] = (), ends: Sequence[int] | None = None) -> Swept:
