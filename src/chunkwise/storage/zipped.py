@@ -9,7 +9,6 @@ asked for.
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import weakref
 import zlib
@@ -21,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from chunkwise.errors import InputError
+from chunkwise.files import open_file
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 from chunkwise.storage.zip_directory import DEFLATED, LINK, STORED, Entry, local_header, read_directory
@@ -42,7 +42,7 @@ class Archive:
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._source: _Remote | _File = _Remote(location) if location.is_url else _File(location.address)
+        self._source: _Remote | _File = _Remote(location) if location.is_url else _File(location)
         self._entries, self._end = read_directory(self._source)
         self._starts: dict[str, int] = {}
         """Where the bytes of entries begin."""
@@ -177,18 +177,20 @@ class _File:
 
     piece = PIECE
 
-    def __init__(self, path: str) -> None:
-        self.name = path
+    def __init__(self, location: Location) -> None:
+        self.name = location.address
         try:
-            # Without waiting, for a pipe would never end.
-            self._handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open_file(self.name, self._allows(location), what="zip file") as file:
+                self._handle = os.dup(file.fileno())
             weakref.finalize(self, os.close, self._handle)
-            status = os.fstat(self._handle)
+            self._size = os.fstat(self._handle).st_size
         except OSError as error:
             raise self._unreadable(error) from None
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path} is not a regular file, so it is not a zip file.")
-        self._size = status.st_size
+
+    @staticmethod
+    def _allows(location: Location) -> Callable[[str], bool]:
+        # The policy may have allowed no more than a folder in it.
+        return lambda real: real == location.address or location.allows(real)
 
     def tail(self, count: int) -> tuple[bytes, int | None]:
         """Read the last bytes."""
@@ -265,6 +267,8 @@ def archive_of(location: Location) -> Archive:
     ------
     InputError
         If it cannot be read, or is damaged.
+    PolicyError
+        If a link that was put in its place leads to what the policy does not allow.
     ResumableError
         If its server does not answer.
     """
