@@ -234,8 +234,7 @@ class Run:
         """
         path = self.path(INPUTS)
         try:
-            with open(path, "rb") as file:
-                return json.load(file)
+            return json.loads(read_file(path))
         except FileNotFoundError:
             if not os.path.isdir(self.journal):
                 return None
