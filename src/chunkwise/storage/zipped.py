@@ -15,7 +15,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -43,7 +43,7 @@ class Archive:
     def __init__(self, location: Location) -> None:
         self._location = location
         self._source: _Remote | _File = _Remote(location) if location.is_url else _File(location)
-        self._entries, self._end = read_directory(self._source)
+        self._entries, self._named_folders, self._end = read_directory(self._source)
         self._starts: dict[str, int] = {}
         """Where the bytes of entries begin."""
         self._whole: set[str] = set()
@@ -58,6 +58,31 @@ class Archive:
         """What the directory says of an entry's bytes; None where there is none."""
         entry = self._entries.get(key)
         return None if entry is None else f"{entry.crc:08x}:{entry.size}"
+
+    def check_absent(self, key: str) -> None:
+        """Refuse to call an entry absent in whose place something else lies, as with files.
+
+        Raises
+        ------
+        InputError
+            If a folder has its name, or a file that of one of its folders.
+        """
+        parts = key.split("/")
+        if any("/".join(parts[:count]) in self._entries for count in range(1, len(parts))):
+            why = "a file lies where one of its folders has to be"
+        elif key in self._folders:
+            why = "it is not a file but a folder"
+        else:
+            return
+        raise InputError(f"The entry '{key}' of the zip file {self._source.name} cannot be read: {why}.")
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        found = set(self._named_folders)
+        for key in self._entries:
+            while (key := key.rpartition("/")[0]) and key not in found:
+                found.add(key)
+        return frozenset(found)
 
     def sizes(self) -> dict[str, int]:
         """Bytes of the entries, as the directory says them."""
