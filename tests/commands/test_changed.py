@@ -279,12 +279,16 @@ def test_a_run_of_an_earlier_chunkwise(here: Path, monkeypatch: pytest.MonkeyPat
     Path("out.run/inputs.json").write_text('{"chunkwise_inputs": 1, "inputs": {}}')
     assert done(words, "out") == (2, "")
     assert "damaged" in last(capsys)
-    Path("out.run/inputs.json").write_text("{")
-    assert done(words, "out") == (2, "")
-    assert "damaged" in last(capsys)
+    for damaged in ("{", "null", "[" * 100_000):
+        Path("out.run/inputs.json").write_text(damaged)
+        assert done(words, "out") == (2, "")
+        assert "damaged" in last(capsys)
     Path("out.run/inputs.json").unlink()
     assert done(words, "out") == (2, "")
     assert "as an earlier chunkwise did not" in last(capsys)
+    Path("out.run/record.json").write_text("[" * 100_000)
+    assert done(words, "out") == (2, "")
+    assert "left over from another run" in last(capsys)
 
 
 def test_a_reference_by_what_it_was_checked(here: Path, capsys: Any) -> None:
