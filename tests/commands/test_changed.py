@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 import made_stores
 from chunkwise.cli import main
@@ -251,18 +252,43 @@ def test_a_chunk_that_cannot_be_read_may_be_mended(here: Path, monkeypatch: pyte
     assert done(words, "out") == (2, "")
 
 
+def test_a_damaged_shard_may_not_be_mended(here: Path, capsys: Any) -> None:
+    """Other parts of it were read: with one of other voxels in its place, both would be in the result."""
+    words = COMMANDS["measure the image"][1]
+    voxels = noise((160, 160))
+    for name, content in (("image", voxels), ("other", voxels + 100)):
+        array: Any = zarr.create_array(
+            here / name / "0", shape=(160, 160), dtype="uint16", chunks=(32, 32), shards=(160, 160),
+            dimension_names=["y", "x"], overwrite=True,
+        )  # fmt: skip
+        array[...] = content
+    (shard,), (other,) = chunks(here / "image"), chunks(here / "other")
+    content = shard.read_bytes()
+    begin, size = np.frombuffer(content[-16 * 25 - 4 : -4], "<u8").reshape(25, 2)[24].tolist()
+    shard.write_bytes(content[:begin] + bytes(size) + content[begin + size :])
+    assert done(words, "out") == (4, "")
+    assert "1 of 25 blocks failed" in last(capsys)
+    shard.write_bytes(other.read_bytes())
+    assert done(words, "out") == (2, "")
+    assert "is not what it was when this run began" in last(capsys)
+
+
 def test_a_run_of_an_earlier_chunkwise(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     words = COMMANDS["segment"][1]
     stopped(words, monkeypatch)
     Path("out.run/inputs.json").write_text('{"chunkwise_inputs": 1, "inputs": {}}')
     assert done(words, "out") == (2, "")
     assert "damaged" in last(capsys)
-    Path("out.run/inputs.json").write_text("{")
-    assert done(words, "out") == (2, "")
-    assert "damaged" in last(capsys)
+    for damaged in ("{", "null", "[" * 100_000):
+        Path("out.run/inputs.json").write_text(damaged)
+        assert done(words, "out") == (2, "")
+        assert "damaged" in last(capsys)
     Path("out.run/inputs.json").unlink()
     assert done(words, "out") == (2, "")
     assert "as an earlier chunkwise did not" in last(capsys)
+    Path("out.run/record.json").write_text("[" * 100_000)
+    assert done(words, "out") == (2, "")
+    assert "left over from another run" in last(capsys)
 
 
 def test_a_reference_by_what_it_was_checked(here: Path, capsys: Any) -> None:

@@ -347,3 +347,21 @@ def test_another_model_of_the_same_name_is_refused() -> None:
     _check_model(prediction(model="nuclei", model_sha256=here.sha256), None)
     with pytest.raises(InputError, match="is not the one that predict-1 ran"):
         _check_model(prediction(model="nuclei", model_sha256="0" * 64), None)
+
+
+def test_an_image_of_other_dates_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have been copied, or have got labels: that is told, and the result decides."""
+    monkeypatch.chdir(tmp_path)
+    image = write(tmp_path / "i.ome.zarr", entry=multiscale("yx", 1))
+    zarr.open_array(image / "0", mode="r+")[2:5, 3:9] = 7
+    assert main(["open", "i.ome.zarr", "--output", "i.json", "--fingerprint", "stat"]) == 0
+    assert main(["segment", "i.json", "--output", "l.ome.zarr", "--crate", "c.zip", "--workers", "1"]) == 0
+    for path in image.rglob("*"):
+        os.utime(path, (1, 1))
+    capsys.readouterr()
+    assert main(["crate", "rerun", "c.zip", "--output", "again"]) == 0
+    said = capsys.readouterr().out
+    assert "is known by sizes and dates only, and these are others: it may have been copied" in said
+    assert "all of 1 output the same" in said

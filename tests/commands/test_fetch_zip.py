@@ -116,7 +116,7 @@ def test_a_full_disk_leaves_nothing_under_the_name(
     copy = shutil.copyfileobj
 
     def full(source: Any, target: Any, piece: int) -> None:
-        if source.name.endswith("c/0/0"):
+        if os.readlink(f"/proc/self/fd/{source.fileno()}").endswith("c/0/0"):
             raise OSError(errno.ENOSPC, "No space left on device")
         copy(source, target, piece)
 
@@ -131,6 +131,33 @@ def test_a_full_disk_leaves_nothing_under_the_name(
     assert sorted(os.listdir()) == ["i.ome.zarr", "p.ozx", "p.ozx.run"]
     assert fetch("q.ozx") == 0
     assert Path("p.ozx").read_bytes() == Path("q.ozx").read_bytes()
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("what", ["link", "folder", "pipe"])
+def test_what_somebody_put_there_is_not_packed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    """Of a folder a link stays a link; packed, it would be what it leads to."""
+    Path("secret").write_text("secret")
+    listed = zip_writer._in_order
+
+    def plant(folder: str) -> list[str]:
+        place = Path(folder, "0", "x")
+        if what == "link":
+            place.symlink_to(Path("secret").resolve())
+        elif what == "pipe":
+            os.mkfifo(place)
+        keys = listed(folder)
+        if what == "folder":
+            place.parent.rename("moved")
+            place.parent.symlink_to(Path("moved").resolve())
+        return keys
+
+    monkeypatch.setattr(zip_writer, "_in_order", plant)
+    assert fetch("p.ozx") == (2 if what == "pipe" else 3)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("chunkwise fetch: error: The file ")
+    assert not Path("p.ozx").exists()
 
 
 def test_where_none_is_written(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -289,6 +289,8 @@ def test_results_do_not_take_each_others_place(cells: Path, tmp_path: Path, caps
     refused(capsys, tmp_path, [str(cells), "--channel", "0", "--reference", one, "--crate", one], "both name")
     output = str(tmp_path / "refused.ome.zarr")
     refused(capsys, tmp_path, [str(cells), "--channel", "0", "--crate", output], "--output and --crate both name")
+    # A run directory in the place of the output would be in the way when all is done.
+    refused(capsys, tmp_path, [str(cells), "--channel", "0", "--run-dir", output], "--output and --run-dir both name")
     assert main(["segment", str(cells), "--channel", "0", "--output", str(cells / "labels.zarr")]) == 2
     assert "inside the image" in capsys.readouterr().err
     assert not list(cells.glob("labels.zarr*"))

@@ -38,6 +38,14 @@ def test_an_option_without_a_value_is_named(option: str, capsys: pytest.CaptureF
     assert f"The value of {option} is empty" in complaint(capsys, "segment", "i.ome.zarr", *output, option, "")
 
 
+@pytest.mark.usefixtures("image")
+def test_an_image_without_a_name_is_not_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A variable that was never set: the table would have no intensities."""
+    words = ["measure", "--labels", "i.ome.zarr", "--image", "", "--output", "o.tsv"]
+    assert "The location is empty" in complaint(capsys, *words)
+    assert not Path("o.tsv").exists()
+
+
 @pytest.mark.parametrize("words", [["inspect", "~/x.zarr"], ["fetch", "i.ome.zarr", "--output", "~/o.ome.zarr"],
                                    ["fetch", "i.ome.zarr", "--output=~/o.ome.tif"],
                                    ["open", "i.ome.zarr", "--output", "~/o.json"], ["verify", "~/r.json"],

@@ -31,12 +31,23 @@ def test_contrast_ignores_the_brightest_thousandth() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [np.zeros(9), np.full((3, 3), 7, np.uint16), np.array([np.nan, np.inf]), np.array([])]
+    "values",
+    [
+        np.zeros(9),
+        np.full((3, 3), 7, np.uint16),
+        np.array([np.nan, np.inf]),
+        np.array([]),
+        np.full(9, 2**63, np.uint64),
+        np.full(9, -(2**62)),
+        np.full(9, 1e20),
+        np.full(9, np.finfo(float).max),
+    ],
 )
 def test_contrast_of_a_flat_image(values: np.ndarray) -> None:
     black, white = contrast(values)
     assert np.isfinite([black, white]).all()
     assert white > black
+    assert to_gray(values, black, white).shape == values.shape
 
 
 def test_contrast_of_an_image_that_is_nearly_all_background() -> None:

@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,37 @@ def test_an_image_on_a_server(
         "compared": 25,
         "at": ["start", "end"],
     }
+
+
+def test_a_zip_file_on_a_server(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Its directory, which is read once to read chunks, is asked for anew to see whether it is another one."""
+    with running_nginx(here / "server") as web:
+        store, file = plain_store(here / "i.ome.zarr", noise((160, 160))), web.files / "i.ozx"
+        use(here, web.url, monkeypatch)
+
+        def put() -> None:
+            with zipfile.ZipFile(file, "w") as packed:
+                for path in sorted(store.rglob("*")):
+                    if path.is_file():
+                        packed.write(path, path.relative_to(store).as_posix())
+
+        def change() -> None:
+            CHANGES["rewritten"](chunks(store)[0])
+            put()
+
+        put()
+        words = ["fetch", "web:i.ozx", "--block", "32,32", "--shard", "32,32", "--workers", "1", "--output", "out"]
+        with monkeypatch.context() as patched:
+            at_line(patched, 20, change)
+            assert main(words) == 2
+        assert "changed while it was read" in capsys.readouterr().err
+        assert not Path("out").exists()
+        with monkeypatch.context() as patched:
+            at_line(patched, 5, stop)
+            assert main(words) == 130
+        change()
+        assert main(words) == 2
+        assert "is not what it was when this run began" in capsys.readouterr().err
 
 
 def test_a_server_without_tags(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ import zarr
 from numcodecs import LZ4
 
 from chunkwise.blocks.journal import read_lines
+from chunkwise.blocks.run import Run
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError
 from chunkwise.files import open_file, read_file
 from chunkwise.provenance.attachments import check_crate, read_manifest
@@ -38,6 +39,7 @@ from chunkwise.storage.arrays import open_array
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.objects import object_status, read_objects
+from chunkwise.storage.zipped import archive_of
 from made_stores import write
 
 GIB = 2**30
@@ -131,6 +133,10 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "object of a store": lambda path: list(read_objects(Location(str(path.parent)), [path.name])),
     "stat of an object": lambda path: object_status(Location(str(path.parent)), path.name),
     "journal": lambda path: list(read_lines(str(path.parent), "run")),
+    "inputs of a run": lambda path: Run(
+        str(path.rename(path.with_name("inputs.json")).parent), Location(str(path.parent)), "hash"
+    ).noted_inputs(),
+    "store in a zip file": lambda path: archive_of(Location(str(path), archive=str(path))),
 }
 
 
@@ -284,6 +290,26 @@ def test_a_swap_of_documents(tmp_path: Path) -> None:
             except ChunkwiseError:
                 seen["refused"] += 1
     assert set(seen) == {b"own", None, "refused"}
+
+
+def test_a_swap_of_zip_files(tmp_path: Path) -> None:
+    (tmp_path / "root" / "in").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    here, there = tmp_path / "root" / "in" / "i.ozx", tmp_path / "out" / "i.ozx"
+    for file, content in ((here, "own"), (there, "secret")):
+        with zipfile.ZipFile(file, "w") as packed:
+            packed.writestr("zarr.json", content)
+    root = str(tmp_path / "root")
+    location = Location(str(here), "root", root, root, archive=str(here))
+    seen: Counter[Any] = Counter()
+    with swapping(here.parent, there.parent, tmp_path / "root" / "spare"):
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            try:
+                seen[read_key(location, "zarr.json")] += 1
+            except ChunkwiseError:
+                seen["refused"] += 1
+    assert set(seen) == {b"own", "refused"}
 
 
 def test_crates(tmp_path: Path) -> None:

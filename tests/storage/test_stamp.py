@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,11 @@ def test_left_out_is_summed_up_beside(tmp_path: Path) -> None:
 
 def test_file_systems_whose_inodes_change(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert kind_of(Location(str(tmp_path))) == "stat"
-    monkeypatch.setattr(stamp, "_file_system", lambda _: "fuse.sshfs")
+    monkeypatch.setattr(stamp, "_file_system", lambda path: "fuse.sshfs" if os.path.exists(path) else "")
     assert kind_of(Location(str(tmp_path))) == "stat-without-inode"
+    file = tmp_path / "i.ozx"
+    file.touch()
+    assert kind_of(Location(f"{file}/0", archive=str(file))) == "stat-without-inode"
     assert kind_of(Location("https://example.org/i.zarr/0")) == "tags"
 
 

@@ -31,6 +31,7 @@ from chunkwise.storage.arrays import open_array
 from chunkwise.storage.fingerprint import fingerprint
 from chunkwise.storage.kv import tags_of
 from chunkwise.storage.location import Location, resolve
+from killing import plain_store
 from made_stores import write
 from s3_place import Place
 from s3_server import S3
@@ -202,6 +203,27 @@ def test_what_is_not_read(tmp_path: Path) -> None:
     for file, said in ((lzma, "is compressed by method 14"), (link, "is a symbolic link")):
         with pytest.raises(InputError, match=f"The entry '{chunk}' of the zip file .* {said}"):
             read(resolve(str(file), None))
+
+
+@pytest.mark.parametrize(
+    ("gone", "there", "said"),
+    [
+        ("0/c/0/0", "0/c/0/0/", "it is not a file but a folder"),
+        ("0/c/0/0", "0/c/0/0/x", "it is not a file but a folder"),
+        ("0/c/0/", "0/c/0", "a file lies where one of its folders has to be"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_chunk(tmp_path: Path, gone: str, there: str, said: str) -> None:
+    """As with files: it is there and cannot be read, so it is not the fill value."""
+    store = plain_store(tmp_path / "i", np.ones((64, 64), np.uint8))
+    whole, file = pack(store, tmp_path / "whole.zip"), tmp_path / "i.zip"
+    with zipfile.ZipFile(whole) as packed, zipfile.ZipFile(file, "w") as other:
+        for name in packed.namelist():
+            if not name.startswith(gone):
+                other.writestr(name, packed.read(name))
+        other.writestr(there, b"")
+    with pytest.raises(InputError, match=f"The entry '0/c/0/0' of the zip file .* cannot be read: {said}"):
+        read(resolve(str(file), None), (slice(0, 64), slice(0, 64)))
 
 
 @pytest.mark.parametrize(

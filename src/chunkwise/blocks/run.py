@@ -175,7 +175,7 @@ class Run:
             content = json.loads(read_file(self.path(RECORD)))
         except FileNotFoundError:
             return False
-        except ValueError:
+        except (ValueError, RecursionError):
             return True
         failed = isinstance(content, dict) and content.get("status") == "failed"
         return not (failed and os.path.exists(self.path(BEGUN)))
@@ -234,8 +234,10 @@ class Run:
         """
         path = self.path(INPUTS)
         try:
-            with open(path, "rb") as file:
-                return json.load(file)
+            content = json.loads(read_file(path))
+            if content is None:
+                raise ValueError("nothing is noted")
+            return content
         except FileNotFoundError:
             if not os.path.isdir(self.journal):
                 return None
@@ -243,7 +245,7 @@ class Run:
                 f"{self.folder} does not say what its input was like when the run began, as an earlier chunkwise did "
                 f"not, so that nobody can tell whether it still is the same; remove {self.remains} to begin anew."
             ) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(f"{path} is damaged; remove {self.remains} to begin anew.") from None
 
     @property

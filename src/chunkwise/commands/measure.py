@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     labels = open_image_input(args.labels, site)
     check_labels(labels.image, "give the label image with --labels and the image with --image")
     properties = choose(args.properties, len(labels.image.spatial), args.image is not None)
-    image = open_image_input(args.image, site) if args.image else None
+    image = open_image_input(args.image, site) if args.image is not None else None
     if image is None and (args.region or args.channel or args.same_voxels):
         raise InputError("--region, --channel and --same-voxels are about the image; give it with --image.")
     selection = select(labels.image, args.level, None, _time_of_labels(args, labels.image, image), None)

@@ -46,15 +46,17 @@ LISTING = 60.0
 
 def check_small_outputs(args: argparse.Namespace, *names: str) -> None:
     """Refuse output files that cannot be written, or would take each other's place, before hours of work."""
-    output = getattr(args, "output", None)
-    taken = {os.path.realpath(output): "output"} if output else {}
-    for name in names:
+    taken: dict[str, str] = {}
+    for name in ("output", "run_dir", *names):
         path = getattr(args, name, None)
-        if path:
+        if not path:
+            continue
+        if name in names:
             check_output_file(path)
-            other = taken.setdefault(os.path.realpath(path), name)
-            if other != name:
-                raise InputError(f"--{other} and --{name} both name {path}; give each a name of its own.")
+        other = taken.setdefault(os.path.realpath(path), name)
+        if other != name:
+            both = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))
+            raise InputError(f"{both} both name {path}; give each a name of its own.")
 
 
 def check_block(block: tuple[int, ...] | None, axes: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from math import inf, isfinite, nextafter
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,10 @@ def contrast(values: Array, low: float = 0.1, high: float = 99.9) -> tuple[float
     black, white = (float(value) for value in np.percentile(flat, (low, high)))
     if black == white:  # nearly everything is background
         black, white = float(flat.min()), float(flat.max())
-    return (black, white) if white > black else (black, black + 1.0)
+    if white > black:
+        return black, white
+    white = max(black + 1.0, nextafter(black, inf))  # beyond 2**53, one more is the same number
+    return (black, white) if isfinite(white) else (nextafter(black, -inf), black)
 
 
 def to_gray(plane: Array, black: float, white: float) -> Array:

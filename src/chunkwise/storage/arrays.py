@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chunkwise.errors import ChunkwiseError, InputError
-from chunkwise.storage.chunk_files import held_chunks
+from chunkwise.storage.chunk_files import held_chunks, hold_chunk
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
@@ -73,18 +73,34 @@ def open_array(location: Location) -> ArrayReader:
 
 
 def unreadable_objects(location: Location, box: Box) -> tuple[str, ...]:
-    """Say which of the chunks, or shards, that a box lies in cannot be read, by their addresses."""
+    """Say which of the chunks, or shards, that a box lies in cannot be read, by their addresses.
+
+    A shard counts only where it cannot be opened: of one that is damaged, others may have read other parts.
+    """
     reader, found = open_array(location), []
+    in_parts = reader.chunks != reader.files
     for index in _indices(box, reader.files):
         part = tuple(
             slice(max(i * n, b.start), min((i + 1) * n, b.stop))
             for i, n, b in zip(index, reader.files, box, strict=True)
         )
+        key = reader.key(index)
         try:
-            reader.read(part)
+            if in_parts:
+                _open_object(location, key)
+            else:
+                reader.read(part)
         except ChunkwiseError:
-            found.append(f"{location.address}/{reader.key(index)}")
+            found.append(f"{location.address}/{key}")
     return tuple(found)
+
+
+def _open_object(location: Location, key: str) -> None:
+    """Open the file of a chunk or a shard, and read nothing; of what lies elsewhere nothing is said."""
+    if not location.is_url and location.archive is None:
+        held = hold_chunk(location, key)
+        if held is not None:
+            held.close()
 
 
 def _signature(folder: str) -> tuple[int, int] | None:

@@ -91,8 +91,10 @@ def _take(path: str) -> int | None:
         raise ResumableError(f"{path} cannot be made: {os.strerror(error.errno or 0)}.") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A file that was removed by its holder, who has just ended, may be another's by now.
-        mine = os.path.exists(path) and os.path.samestat(os.fstat(handle), os.stat(path))
+        # A file that was removed by its holder, who has just ended, may be another's by now, or gone the next moment.
+        mine = False
+        with suppress(FileNotFoundError):
+            mine = os.path.samestat(os.fstat(handle), os.stat(path))
         if mine and os.fstat(handle).st_size:
             # The directory of a run may come from anybody, and would have us remove what it calls a lock.
             raise InputError(f"{path} is not a lock file, because it is not empty; it is left as it is.")

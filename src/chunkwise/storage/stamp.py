@@ -1,7 +1,8 @@
 """Stamps: whether what a run reads stayed as it was, from what file systems and servers say of it without reading it.
 
 Of a file that is size, time of change, time of change of its status, and inode: the third cannot be set by anybody, so
-that also a file with its old size and time is seen to be another. Of an object on a server it is the server's tag.
+that also a file with its old size and time is seen to be another. Of an object on a server it is the server's tag; of
+one in a zip file, what is said of the zip file, or on a server, what its directory says, which is read anew every time.
 
 A stamp holds sums of hashes over groups of objects, a few dozen however many objects there are. It takes some
 microseconds an object, and never more than :data:`SECONDS`: objects are taken in an order that is spread over the array
@@ -23,6 +24,7 @@ from chunkwise.errors import InputError
 from chunkwise.storage.arrays import Box, open_array
 from chunkwise.storage.kv import tags_of
 from chunkwise.storage.location import Location
+from chunkwise.storage.zipped import forget
 
 __all__ = ["SECONDS", "Objects", "Stamp", "Swept", "kind_of", "sweep"]
 
@@ -31,6 +33,7 @@ KINDS = {
     "stat": "size, mtime, ctime, inode",
     "stat-without-inode": "size, mtime, ctime",
     "tags": "tags of the server",
+    "directory": "checksums in the directory of the zip file",
     "none": "",
 }
 
@@ -169,8 +172,8 @@ def kind_of(array: Location) -> str:
     another inode an hour later.
     """
     if array.is_url:
-        return "tags"
-    return "stat-without-inode" if _file_system(array.address).startswith("fuse") else "stat"
+        return "tags" if array.archive is None else "directory"
+    return "stat-without-inode" if _file_system(array.archive or array.address).startswith("fuse") else "stat"
 
 
 def sweep(objects: Objects, kind: str, left_out: Iterable[str] = (), ends: Sequence[int] | None = None) -> Swept:
@@ -198,6 +201,8 @@ def sweep(objects: Objects, kind: str, left_out: Iterable[str] = (), ends: Seque
         return found
     place = "file" if not objects.array.is_url else "http" if objects.array.s3 is None else "s3"
     until = time.monotonic() + SECONDS[place]
+    if kind == "directory":
+        forget()
     size, threads = (PIECE, THREADS) if place == "file" else (TOGETHER, 1)
 
     def look(part: range) -> _Sum | None:

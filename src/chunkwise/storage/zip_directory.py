@@ -58,13 +58,15 @@ class Source(Protocol):
         """Read a range; fewer bytes where the file ends."""
 
 
-def read_directory(source: Source) -> tuple[dict[str, Entry], int]:
+def read_directory(source: Source) -> tuple[dict[str, Entry], frozenset[str], int]:
     """Read which entries a zip file has.
 
     Returns
     -------
     entries : dict
         By name, without those that stand for folders.
+    folders : frozenset of str
+        The names of those, without the stroke at their end.
     start : int
         Where the directory begins, and the entries end.
 
@@ -99,7 +101,7 @@ def read_directory(source: Source) -> tuple[dict[str, Entry], int]:
     ends = [offset for offset, _ in spans[1:]] + [start]
     if any(stop > following for (_, stop), following in zip(spans, ends, strict=False)):
         raise _damaged(source.name, "its entries overlap, or reach beyond their place")
-    return entries, start
+    return entries, frozenset(name[:-1] for name in names.difference(entries)), start
 
 
 def local_header(content: bytes) -> int | None:

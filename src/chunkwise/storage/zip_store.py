@@ -45,8 +45,12 @@ class ZippedStore(Store):
         """Read one entry, or a part of it; None where there is none."""
         start, stop = _part(byte_range)
         archive = archive_of(self._location)
-        content = await asyncio.to_thread(archive.read, key_in(self._location, key), start, stop, self.largest)
-        return None if content is None else prototype.buffer.from_bytes(content)
+        name = key_in(self._location, key)
+        content = await asyncio.to_thread(archive.read, name, start, stop, self.largest)
+        if content is None:
+            archive.check_absent(name)
+            return None
+        return prototype.buffer.from_bytes(content)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]

@@ -14,6 +14,7 @@ import shutil
 import zipfile
 from contextlib import suppress
 
+from chunkwise.files import open_file
 from chunkwise.storage.outputs import new_file, said_clearly
 
 __all__ = ["write_zip"]
@@ -34,10 +35,17 @@ def write_zip(folder: str, path: str) -> None:
 
     Raises
     ------
+    InputError, PolicyError
+        If somebody put something into the folder that is no plain file, or a link.
     ResumableError
         If the disk is full or fails; the folder stays as it is.
     """
     _sweep(path)
+    top = f"{os.path.realpath(folder)}{os.sep}"
+
+    def is_inside(real: str) -> bool:
+        return real.startswith(top)
+
     with new_file(path) as temporary, said_clearly(path), open(temporary, "wb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
             packed.comment = json.dumps(COMMENT, separators=(",", ":")).encode()
@@ -46,7 +54,8 @@ def write_zip(folder: str, path: str) -> None:
                 entry.create_system = 3
                 entry.external_attr = 0o644 << 16
                 inner = os.path.join(folder, key)
-                with open(inner, "rb") as source, packed.open(entry, "w", force_zip64=True) as target:
+                # What is packed is packed by its bytes: nothing that a link leads to elsewhere.
+                with open_file(inner, is_inside) as source, packed.open(entry, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target, PIECE)
         file.flush()
         os.fsync(file.fileno())

@@ -9,23 +9,23 @@ asked for.
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 from chunkwise.errors import InputError
+from chunkwise.files import open_file
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 from chunkwise.storage.zip_directory import DEFLATED, LINK, STORED, Entry, local_header, read_directory
 
-__all__ = ["Archive", "archive_of", "key_in", "signature_of"]
+__all__ = ["Archive", "archive_of", "forget", "key_in", "signature_of"]
 
 #: Bytes that are read and unpacked at a time.
 PIECE = 2**20
@@ -42,8 +42,8 @@ class Archive:
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._source: _Remote | _File = _Remote(location) if location.is_url else _File(location.address)
-        self._entries, self._end = read_directory(self._source)
+        self._source: _Remote | _File = _Remote(location) if location.is_url else _File(location)
+        self._entries, self._named_folders, self._end = read_directory(self._source)
         self._starts: dict[str, int] = {}
         """Where the bytes of entries begin."""
         self._whole: set[str] = set()
@@ -58,6 +58,31 @@ class Archive:
         """What the directory says of an entry's bytes; None where there is none."""
         entry = self._entries.get(key)
         return None if entry is None else f"{entry.crc:08x}:{entry.size}"
+
+    def check_absent(self, key: str) -> None:
+        """Refuse to call an entry absent in whose place something else lies, as with files.
+
+        Raises
+        ------
+        InputError
+            If a folder has its name, or a file that of one of its folders.
+        """
+        parts = key.split("/")
+        if any("/".join(parts[:count]) in self._entries for count in range(1, len(parts))):
+            why = "a file lies where one of its folders has to be"
+        elif key in self._folders:
+            why = "it is not a file but a folder"
+        else:
+            return
+        raise InputError(f"The entry '{key}' of the zip file {self._source.name} cannot be read: {why}.")
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        found = set(self._named_folders)
+        for key in self._entries:
+            while (key := key.rpartition("/")[0]) and key not in found:
+                found.add(key)
+        return frozenset(found)
 
     def sizes(self) -> dict[str, int]:
         """Bytes of the entries, as the directory says them."""
@@ -177,18 +202,20 @@ class _File:
 
     piece = PIECE
 
-    def __init__(self, path: str) -> None:
-        self.name = path
+    def __init__(self, location: Location) -> None:
+        self.name = location.address
         try:
-            # Without waiting, for a pipe would never end.
-            self._handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open_file(self.name, self._allows(location), what="zip file") as file:
+                self._handle = os.dup(file.fileno())
             weakref.finalize(self, os.close, self._handle)
-            status = os.fstat(self._handle)
+            self._size = os.fstat(self._handle).st_size
         except OSError as error:
             raise self._unreadable(error) from None
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path} is not a regular file, so it is not a zip file.")
-        self._size = status.st_size
+
+    @staticmethod
+    def _allows(location: Location) -> Callable[[str], bool]:
+        # The policy may have allowed no more than a folder in it.
+        return lambda real: real == location.address or location.allows(real)
 
     def tail(self, count: int) -> tuple[bytes, int | None]:
         """Read the last bytes."""
@@ -265,6 +292,8 @@ def archive_of(location: Location) -> Archive:
     ------
     InputError
         If it cannot be read, or is damaged.
+    PolicyError
+        If a link that was put in its place leads to what the policy does not allow.
     ResumableError
         If its server does not answer.
     """
@@ -272,7 +301,7 @@ def archive_of(location: Location) -> Archive:
 
 
 def signature_of(location: Location) -> tuple[int, ...] | None:
-    """What tells another zip file of the same name; on a server it is opened once in any case."""
+    """What tells another zip file of the same name; on a server it is opened once, until :func:`forget`."""
     if location.is_url:
         return None
     path = location.archive or ""
@@ -286,6 +315,11 @@ def signature_of(location: Location) -> tuple[int, ...] | None:
 @lru_cache(maxsize=16)
 def _open(location: Location, _: tuple[int, ...] | None) -> Archive:
     return Archive(location)
+
+
+def forget() -> None:
+    """Open zip files anew from now on, since one on a server may have become another without a sign."""
+    _open.cache_clear()
 
 
 def key_in(location: Location, key: str = "") -> str:
