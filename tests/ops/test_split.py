@@ -332,7 +332,7 @@ def test_too_large_objects_are_named_in_a_line_and_in_the_record(
     assert f"object {first['object']} of time point 0 in the box {place[0].start}:{place[0].stop}," in said
 
 
-def test_units_that_cannot_be_compared_and_no_distance_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_units_that_cannot_be_converted_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = store(tmp_path, blobs((32, 32), 1, 2, 0.4))
     words = ["segment", str(image), "--output", str(tmp_path / "l.ome.zarr"), *WORDS]
     assert main([*words, "--split-min-distance", "0"]) == 2
