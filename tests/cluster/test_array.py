@@ -240,3 +240,28 @@ def test_input_errors_leave_no_folder(tmp_path: Path, monkeypatch: pytest.Monkey
         open_array(CLUSTER, THREE, 99, str(folder)) as e,
     ):
         list(e.run(math.factorial, [(1,)]))
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_results_of_a_run_that_was_removed_are_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goes_on: bool
+) -> None:
+    """Where the profile names a folder they lie outside the run's, and may have been made of another input."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "shared").mkdir()
+    cluster = Cluster("arrays", kind="array", walltime=300, folder=str(tmp_path / "shared"))
+    run = tmp_path / "run"
+    with pytest.raises(ResumableError, match="killed"), open_array(cluster, THREE, 99, str(run)):  # noqa: PT012
+        left, _ = array_files.write_calls(array.array_folder(cluster, str(run)), math.factorial, [(5,)])
+        array_files.append_result(left, "7", 0, (True, "of the run before"))
+        raise ResumableError("killed")
+    if goes_on:
+        (run / "journal").mkdir(parents=True)
+        with open_array(cluster, THREE, 99, str(run)) as executor:
+            assert list(executor.run(math.factorial, [(5,)])) == ["of the run before"]
+    else:
+        with (
+            pytest.raises(ResumableError, match="sbatch cannot be called"),
+            open_array(cluster, THREE, 99, str(run)) as executor,
+        ):
+            list(executor.run(math.factorial, [(5,)]))

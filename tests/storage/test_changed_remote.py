@@ -12,13 +12,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import zarr
 
+from chunkwise.blocks import passes
+from chunkwise.blocks.passes import BlockResult
+from chunkwise.blocks.run import Run
 from chunkwise.cli import main
+from chunkwise.site import load_site
 from chunkwise.storage import kv, stamp
-from chunkwise.storage.location import resolve
+from chunkwise.storage.arrays import open_array
+from chunkwise.storage.location import Location, resolve
 from killing import CHANGES, at_line, chunks, plain_store
 from made_models import noise
+from made_stores import multiscale, write
 from s3_place import Place
 from s3_server import S3
 from web_server import running_nginx
@@ -158,6 +166,35 @@ def test_a_server_without_tags(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
             thread.join()
     checked = json.loads(Path("r.json").read_text())["inputs"][0]["checked"]
     assert (checked["of"], checked["objects"], checked["compared"]) == ("", 25, 0)
+
+
+def _read(array: Location, _: int) -> BlockResult:
+    return BlockResult((), np.unique(open_array(array).read((slice(0, 16), slice(0, 16)))).tolist())
+
+
+def test_workers_that_stay(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They serve one command after the other: what they opened for one is not taken for what the next one means."""
+    store = write(here / "files" / "i.ome.zarr", "0.4", dtype="<u2", entry=multiscale(levels=1))
+    handler = functools.partial(_Server, directory=str(here / "files"))
+
+    def fill(dtype: str) -> None:
+        array: Any = zarr.create_array(store / "0", shape=(16, 16), dtype=dtype, zarr_format=2, overwrite=True)
+        array[...] = 258
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            use(here, f"http://127.0.0.1:{server.server_port}", monkeypatch)
+            array = resolve("web:i.ome.zarr", load_site()).child("0")
+            for number, dtype in enumerate(("<u2", ">u2")):
+                fill(dtype)
+                run = Run(str(here / "run"), array, str(number))
+                report: Any = passes._map_batch(_read, array, run, "read", [0])
+                assert report.results == [(0, [258])]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_what_there_is_no_time_for(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

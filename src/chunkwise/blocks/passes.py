@@ -9,9 +9,11 @@ batch and on the driver for a volume. (Merging labels is a map pass that compare
 from __future__ import annotations
 
 import functools
+import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,8 +23,9 @@ from chunkwise.blocks import deadline
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
-from chunkwise.blocks.run import Run
+from chunkwise.blocks.run import PLAN, Run
 from chunkwise.errors import ChunkwiseError, PolicyError, ResumableError
+from chunkwise.storage.arrays import forget_opened
 from chunkwise.storage.writer import StoredObject
 
 __all__ = ["BlockResult", "Executor", "Lost", "Unfinished", "Workers", "map_pass", "reduce_pass"]
@@ -316,9 +319,24 @@ def _segment(folder: str, run: str) -> Journal:
     return Journal(folder, run)
 
 
+_served: list[tuple[str, str, int]] = []
+
+
+def _serve(run: Run) -> None:
+    """Open everything anew for another run: workers that stay may have read its input when it was another one."""
+    begun = 0
+    with suppress(OSError):
+        begun = os.stat(run.path(PLAN)).st_mtime_ns
+    if _served != [(run.folder, run.hash, begun)]:
+        if _served:
+            forget_opened()
+        _served[:] = [(run.folder, run.hash, begun)]
+
+
 def _map_batch(
     function: Callable[[Any, int], BlockResult], context: Any, run: Run, name: str, blocks: list[int]
 ) -> _Report | Unfinished:
+    _serve(run)
     journal = _segment(run.journal, run.hash)
     results: list[tuple[int, Any]] = []
     failures: list[tuple[int, str]] = []
@@ -352,6 +370,7 @@ def _reduce_batch(
     group: int,
     blocks: Sequence[int],
 ) -> tuple[_Report, int, Any] | Unfinished:
+    _serve(run)
     worker = _segment(run.journal, run.hash).worker
     summary: Any = None
     results: list[tuple[int, Any]] = []

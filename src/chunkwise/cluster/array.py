@@ -131,6 +131,12 @@ class ArrayExecutor:
         if self._own_job:
             self._succeed()
 
+    def forget(self) -> None:
+        """Remove what came out of a run before this one, whose directory was removed: it may have read other voxels."""
+        for entry in list(os.scandir(self._folder)):
+            if entry.is_dir(follow_symlinks=False) and entry.name != "logs":
+                shutil.rmtree(entry.path, ignore_errors=True)
+
     def close(self, error: BaseException | None) -> None:
         """End what is still there, unless this process is ended by the time limit of its job."""
         if isinstance(error, KeyboardInterrupt) and self._ends and time.time() > self._ends - KILL_WAIT:
@@ -328,6 +334,7 @@ def open_array(cluster: Cluster, resources: Resources, tasks: int, folder: str) 
     PolicyError
         If another account could write into the folder.
     """
+    begins = not os.path.isdir(os.path.join(folder, "journal"))
     folder = private_folder(array_folder(cluster, os.path.abspath(folder)), make=True)
     os.makedirs(os.path.join(folder, "logs"), mode=0o700, exist_ok=True)
     handle = None
@@ -343,6 +350,8 @@ def open_array(cluster: Cluster, resources: Resources, tasks: int, folder: str) 
     error: BaseException | None = None
     try:
         executor.open()
+        if begins and cluster.folder:
+            executor.forget()
         yield executor
     except BaseException as caught:
         error = caught

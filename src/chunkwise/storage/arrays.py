@@ -20,9 +20,9 @@ from chunkwise.storage.chunk_files import held_chunks, hold_chunk
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
-from chunkwise.storage.zipped import signature_of
+from chunkwise.storage.zipped import forget, signature_of
 
-__all__ = ["ArrayReader", "Box", "open_array", "unreadable_objects"]
+__all__ = ["ArrayReader", "Box", "forget_opened", "open_array", "unreadable_objects"]
 
 Box = tuple[slice, ...]
 
@@ -58,7 +58,7 @@ class ArrayReader(Protocol):
 def open_array(location: Location) -> ArrayReader:
     """Open the array at a location; a process opens each array once, as long as its metadata are the same file.
 
-    A remote array is opened once in any case: its metadata are not asked for again with every block.
+    A remote array is opened once, until :func:`forget_opened`: its metadata are not asked for again with every block.
 
     Raises
     ------
@@ -70,6 +70,12 @@ def open_array(location: Location) -> ArrayReader:
     if location.archive is not None:
         return _open_array(location, signature_of(location))
     return _open_array(location, None if location.is_url else _signature(location.address))
+
+
+def forget_opened() -> None:
+    """Open arrays and zip files anew from now on: those on servers may have become others without a sign."""
+    _open_array.cache_clear()
+    forget()
 
 
 def unreadable_objects(location: Location, box: Box) -> tuple[str, ...]:
