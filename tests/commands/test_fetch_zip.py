@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_nothing_under_the_name(
         assert fetch("p.ozx") == 4
     assert "p.ozx could not be written: No space left on device" in capsys.readouterr().err
     assert sorted(os.listdir()) == ["i.ome.zarr", "p.ozx.partial", "p.ozx.run"]
-    Path(".p.ozx.killed.part").write_bytes(b"what a killed run left")
+    Path(".p.ozx.killed_1.part").write_bytes(b"what a killed run left")
     assert fetch("p.ozx") == 0
     assert json.loads(Path("p.ozx.run/record.json").read_text())["blocks"]["resumed"] == 1
     assert sorted(os.listdir()) == ["i.ome.zarr", "p.ozx", "p.ozx.run"]

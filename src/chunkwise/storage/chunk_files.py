@@ -8,30 +8,14 @@ a file where a folder has to be. Libraries that read Zarr take most of these for
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from chunkwise.errors import InputError
 from chunkwise.files import Held, check_absent, check_size, hold, unreadable
 from chunkwise.storage.location import Location
 
-__all__ = ["chunk_stats", "held_chunks", "hold_chunk", "watch"]
-
-#: What is told of every chunk that a reader of this process looked at: location of the array, key, and what the file
-#: was; None for an absent one.
-Watcher = Callable[[Location, str, os.stat_result | None], None]
-
-_watchers: list[Watcher] = []
-
-
-@contextmanager
-def watch(watcher: Watcher) -> Iterator[None]:
-    """Tell somebody of all chunks that this process' readers look at; only files have an ``os.stat_result``."""
-    _watchers.append(watcher)
-    try:
-        yield
-    finally:
-        _watchers.remove(watcher)
+__all__ = ["chunk_stats", "held_chunks", "hold_chunk"]
 
 
 def chunk_stats(location: Location, keys: Iterable[str]) -> Iterator[tuple[str, os.stat_result | None]]:
@@ -113,22 +97,15 @@ def hold_chunk(location: Location, key: str, largest: int | None = None, sound: 
         held = hold(path, location.allows if location.boundary is not None else None, "chunk")
     except FileNotFoundError:
         check_absent(path, location.address, "chunk", sound)
-        _tell(location, key, None)
         return None
     except NotADirectoryError:
         raise InputError(f"The chunk {path} cannot be read: a file lies where one of its folders has to be.") from None
     except OSError as error:
         raise unreadable(path, error, "chunk") from None
-    try:
-        if largest is not None:
+    if largest is not None:
+        try:
             check_size(path, held.status.st_size, largest, "chunk")
-        _tell(location, key, held.status)
-    except BaseException:
-        held.close()
-        raise
+        except InputError:
+            held.close()
+            raise
     return held
-
-
-def _tell(location: Location, key: str, status: os.stat_result | None) -> None:
-    for watcher in _watchers:
-        watcher(location, key, status)

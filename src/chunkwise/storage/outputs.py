@@ -16,7 +16,7 @@ from pathlib import Path
 
 from chunkwise.errors import InputError, ResumableError
 
-__all__ = ["check_on_this_machine", "check_output_file", "new_file", "said_clearly", "write_atomically"]
+__all__ = ["check_on_this_machine", "check_output_file", "new_file", "said_clearly", "sweep_left", "write_atomically"]
 
 
 def check_on_this_machine(path: Path | str) -> None:
@@ -61,7 +61,7 @@ def check_output_file(path: Path | str) -> Path:
         raise InputError(f"{path} is not a regular file but a device, a pipe or a socket; give the name of a file.")
     if path.exists() and path.stat().st_size > 0:
         raise InputError(f"{path} exists already and is not overwritten; give another name or remove it.")
-    _sweep(path)
+    sweep_left(path)
     return path
 
 
@@ -112,8 +112,9 @@ def new_file(path: Path | str) -> Iterator[str]:
         os.close(handle)
 
 
-def _sweep(path: Path) -> None:
+def sweep_left(path: Path | str) -> None:
     """Remove what is left of a file by processes that were killed; whoever writes it still holds it locked."""
+    path = Path(path)
     try:
         names = os.listdir(path.parent)
     except OSError:

@@ -21,7 +21,7 @@ from chunkwise.storage.fingerprint import METADATA_NAMES
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 
-__all__ = ["HeldStore"]
+__all__ = ["HeldStore", "part_of"]
 
 
 class HeldStore(LocalStore):
@@ -65,21 +65,26 @@ class HeldStore(LocalStore):
             return None
         try:
             with open(held.path, "rb") as file:
-                return _part(file.fileno(), held.status.st_size, byte_range)
+                return _read_part(file.fileno(), held.status.st_size, part_of(byte_range))
         except OSError as error:
             raise unreadable(f"{self._location.address}/{key}", error, "chunk") from None
         finally:
             held.close()
 
 
-def _part(handle: int, size: int, byte_range: ByteRequest | None) -> bytes:
-    begin, end = 0, size
+def part_of(byte_range: ByteRequest | None) -> slice:
+    """The bytes that zarr-python asks for, as a slice."""
     if isinstance(byte_range, RangeByteRequest):
-        begin, end = byte_range.start, min(byte_range.end, size)
-    elif isinstance(byte_range, OffsetByteRequest):
-        begin = byte_range.offset
-    elif isinstance(byte_range, SuffixByteRequest):
-        begin = max(0, size - byte_range.suffix)
+        return slice(byte_range.start, byte_range.end)
+    if isinstance(byte_range, OffsetByteRequest):
+        return slice(byte_range.offset, None)
+    if isinstance(byte_range, SuffixByteRequest):
+        return slice(-byte_range.suffix, None)
+    return slice(None)
+
+
+def _read_part(handle: int, size: int, part: slice) -> bytes:
+    begin, end, _ = part.indices(size)
     pieces = []
     while begin < end and (piece := os.pread(handle, end - begin, begin)):
         pieces.append(piece)

@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Self
 
-from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from chunkwise.storage.location import Location
+from chunkwise.storage.zarr_store import part_of
 from chunkwise.storage.zipped import archive_of, key_in
 
 __all__ = ["ZippedStore"]
@@ -43,10 +44,10 @@ class ZippedStore(Store):
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Read one entry, or a part of it; None where there is none."""
-        start, stop = _part(byte_range)
+        part = part_of(byte_range)
         archive = archive_of(self._location)
         name = key_in(self._location, key)
-        content = await asyncio.to_thread(archive.read, name, start, stop, self.largest)
+        content = await asyncio.to_thread(archive.read, name, part.start, part.stop, self.largest)
         if content is None:
             archive.check_absent(name)
             return None
@@ -81,13 +82,3 @@ class ZippedStore(Store):
     def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Refuse."""
         raise NotImplementedError
-
-
-def _part(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
-    if isinstance(byte_range, RangeByteRequest):
-        return byte_range.start, byte_range.end
-    if isinstance(byte_range, OffsetByteRequest):
-        return byte_range.offset, None
-    if isinstance(byte_range, SuffixByteRequest):
-        return -byte_range.suffix, None
-    return None, None

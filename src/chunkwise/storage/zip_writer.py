@@ -12,10 +12,9 @@ import os
 import posixpath
 import shutil
 import zipfile
-from contextlib import suppress
 
 from chunkwise.files import open_file
-from chunkwise.storage.outputs import new_file, said_clearly
+from chunkwise.storage.outputs import new_file, said_clearly, sweep_left
 
 __all__ = ["write_zip"]
 
@@ -40,7 +39,7 @@ def write_zip(folder: str, path: str) -> None:
     ResumableError
         If the disk is full or fails; the folder stays as it is.
     """
-    _sweep(path)
+    sweep_left(path)
     top = f"{os.path.realpath(folder)}{os.sep}"
 
     def is_inside(real: str) -> bool:
@@ -68,11 +67,3 @@ def _in_order(folder: str) -> list[str]:
         keys += [posixpath.normpath(posixpath.join(inner, name)) for name in names]
     documents = [key for key in keys if posixpath.basename(key) == "zarr.json"]
     return sorted(documents, key=lambda key: (key.count("/"), key)) + sorted(set(keys).difference(documents))
-
-
-def _sweep(path: str) -> None:
-    folder, name = os.path.split(path)
-    for other in os.listdir(folder):
-        if other.startswith(f".{name}.") and other.endswith(".part"):
-            with suppress(OSError):
-                os.unlink(os.path.join(folder, other))
