@@ -38,10 +38,10 @@ COMMANDS: dict[str, str] = {
 #: a shell as the workspace's owner is to have them.
 FOR_ADMINISTRATORS: frozenset[str] = frozenset({"model", "site", "workspace"})
 
-#: Options that name a place; with an empty value they are a variable of somebody's script that was never set.
+#: Options that name a place and are no outputs; with an empty value they, as outputs, are a variable of somebody's
+#: script that was never set.
 PLACES = frozenset(
-    {"output", "to_workspace", "into_source", "run_dir", "record", "reference", "crate", "overlay", "html", "json"}
-    | {"pictures", "manifest", "dictionary", "table", "labels", "model", "library", "about", "source_crate", "galaxy"}
+    {"to_workspace", "into_source", "crate", "labels", "model", "library", "about", "source_crate", "galaxy"}
 )
 
 DESCRIPTION = """\
@@ -146,12 +146,14 @@ def _check_values(args: argparse.Namespace) -> None:
     InputError
         With the value.
     """
+    from chunkwise.commands.outputs import Output
+
     for name, value in vars(args).items():
         for word in value if isinstance(value, list) else [value]:
             if not isinstance(word, str | os.PathLike):
                 continue
             text = os.fspath(word)
-            if not text and name in PLACES:
+            if not text and (name in PLACES or isinstance(word, Output)):
                 raise InputError(
                     f"The value of --{name.replace('_', '-')} is empty; give one, or leave the option out."
                 )

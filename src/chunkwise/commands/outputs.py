@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from chunkwise.errors import InputError, PolicyError
+from chunkwise.errors import PolicyError
 from chunkwise.site import Site
 from chunkwise.storage.location import resolve
 from chunkwise.storage.outputs import check_on_this_machine
@@ -56,8 +56,6 @@ def hold_outputs(args: argparse.Namespace, site: Site | None) -> None:
             check_on_this_machine(value)
         if site is None:
             continue
-        if not value:
-            raise InputError(f"--{name.replace('_', '-')} is empty; give it a name, or leave it out.")
         setattr(args, name, type(value)(resolve(value, site, write=True).address))
 
 
