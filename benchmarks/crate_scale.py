@@ -20,10 +20,7 @@ import zipfile
 from pathlib import Path
 
 from chunkwise.blocks.journal import Entry
-from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import Plan, Run
-from chunkwise.commands.reports import finish_run
-from chunkwise.provenance.closing import Attempts
 from chunkwise.provenance.collect import read_records
 from chunkwise.provenance.crate import METADATA_FILE, build_crate
 from chunkwise.provenance.record import Recorder
@@ -64,8 +61,11 @@ def closed_run(folder: Path, objects: list[StoredObject]) -> Path:
         Path(run.journal, f"{name}.jsonl").write_bytes(b"".join(entry.line() for entry in lines))
         workers.peak_rss_bytes[name], workers.cpu_seconds[name], workers.blocks[name] = 2**30, 3600.0, len(lines)
     crate = folder / "crate.zip"
-    args = argparse.Namespace(record=None, reference=None, crate=crate)
-    finish_run(args, recorder, plan, run, workers, Attempts(), [], "labels")
+    table, sums = run.table()
+    named = {"table": "blocks-1.tsv.gz", "sha256": hashlib.sha256(table).hexdigest()}
+    told = {"hash": plan.hash, **layout, "blocks": sums["total"]}
+    record = recorder.finish(plan=told, blocks=sums | named, workers=workers.rows())
+    build_crate([record], crate, attachments={"blocks-1.tsv.gz": table})
     return crate
 
 

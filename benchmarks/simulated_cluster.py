@@ -51,10 +51,10 @@ def canned(seconds: float, block: int) -> Any:
 
 def canned_batch(_function: Any, _context: Any, _run: Any, _name: str, blocks: list[int]) -> Any:
     """What a batch gives back to the driver, after a moment; its lines of the journal are not written."""
-    from chunkwise.blocks.passes import _Report
+    from chunkwise.blocks.job import Report
 
     time.sleep(0.05)
-    return _Report(f"simulated-{os.getpid()}", peak() << 20, cpu(), [(block, LABELS) for block in blocks])
+    return Report(f"simulated-{os.getpid()}", peak() << 20, cpu(), [(block, LABELS) for block in blocks])
 
 
 def nothing(block: int) -> int:
@@ -142,7 +142,8 @@ def drive(address: str, security: Any, workers: int, blocks: int, calls: int, fo
     from dask.distributed import Client
 
     from chunkwise.blocks import passes
-    from chunkwise.blocks.passes import Workers, map_pass
+    from chunkwise.blocks.job import Job
+    from chunkwise.blocks.passes import map_pass
     from chunkwise.blocks.run import Plan, Run
     from chunkwise.cluster.executor import CONFIGURATION, DaskExecutor
 
@@ -156,7 +157,7 @@ def drive(address: str, security: Any, workers: int, blocks: int, calls: int, fo
         # A hundred workers write their lines of the journal on a hundred nodes, and not in one process.
         passes._map_batch = here.canned_batch  # type: ignore[assignment]
         before, began, used = peak(), time.monotonic(), cpu()
-        map_pass(executor, run, "label", here.canned, 0.0, blocks, workers=Workers())
+        map_pass(Job(executor, run), "label", here.canned, 0.0, blocks)
         took, used = time.monotonic() - began, cpu() - used
         after, began = peak(), time.monotonic()
         for _ in executor.run(here.nothing, ((n,) for n in range(calls))):
@@ -223,7 +224,8 @@ def lead(args: argparse.Namespace, folder: str) -> dict[str, Any]:
     """The same pass as an array on a real Slurm."""
     import simulated_cluster as here
 
-    from chunkwise.blocks.passes import Workers, map_pass
+    from chunkwise.blocks.job import Job
+    from chunkwise.blocks.passes import map_pass
     from chunkwise.blocks.run import Plan, Run
     from chunkwise.cluster.array import open_array
     from chunkwise.cluster.resources import Resources
@@ -247,7 +249,7 @@ def lead(args: argparse.Namespace, folder: str) -> dict[str, Any]:
         executor.run = counting  # type: ignore[method-assign,assignment]
         keep, shutil.rmtree = shutil.rmtree, lambda *_, **__: None  # type: ignore[assignment]
         try:
-            map_pass(executor, run, "label", here.canned, 0.0, args.blocks, workers=Workers())
+            map_pass(Job(executor, run), "label", here.canned, 0.0, args.blocks)
         finally:
             shutil.rmtree = keep
         took, used = time.monotonic() - began, cpu() - used

@@ -14,7 +14,7 @@ import numpy as np
 import skimage.measure
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import Workers
+from chunkwise.blocks.job import Job
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.volumes import VolumeSource
@@ -78,7 +78,7 @@ def start(folder: Path) -> Run:
 def table(measured: Measured, run: Run, memory: int = 2**30) -> dict[str, Array]:
     """The whole table, in this process."""
     wanted = table_columns(measured.objects, measured.properties)
-    found = measure(measured, InlineExecutor(), run, Workers(), memory)
+    found = measure(measured, Job(InlineExecutor(), run, memory=memory))
     pieces = [columns(measured, wanted, volume, rows) for volume, rows in found]
     return {column.name: np.concatenate([piece[column.name] for piece in pieces] or [np.empty(0)]) for column in wanted}
 

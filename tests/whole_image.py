@@ -14,7 +14,7 @@ import skimage.segmentation
 import zarr
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import Executor, Workers
+from chunkwise.blocks.job import Executor, Job
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.layout import OutputImage, shard_of, write_documents
@@ -154,7 +154,7 @@ def blockwise_segment(
 
     output = folder / "out.ome.zarr"
     run = Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(output), str(folder / "partial"))
-    result = segment(smoothed, parameters, make_output, executor or InlineExecutor(), run, Workers(), memory)
+    result = segment(smoothed, parameters, make_output, Job(executor or InlineExecutor(), run, memory=memory))
     if results is not None:
         results.append(result)
     write_documents(run.store, result.output)

@@ -12,7 +12,7 @@ import skimage.measure
 import skimage.segmentation
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import Executor, Workers
+from chunkwise.blocks.job import Executor, Job
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.layout import OutputImage, shard_of, write_documents
@@ -142,7 +142,7 @@ def blockwise_objects(
     output = folder / "out.ome.zarr"
     run = Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(output), str(folder / "partial"))
     grid = Grid.fit(shape, shard_of(shape, shard)[1], block)
-    result = find(channels, grid, parameters, make_output, executor or InlineExecutor(), run, Workers(), memory)
+    result = find(channels, grid, parameters, make_output, Job(executor or InlineExecutor(), run, memory=memory))
     if results is not None:
         results.append(result)
     write_documents(run.store, result.output)

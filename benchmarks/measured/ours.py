@@ -133,7 +133,7 @@ def _bare_run(folder: str, store: str) -> Any:
 
 def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:
     """Write the levels below the full one."""
-    from chunkwise.blocks.passes import Workers
+    from chunkwise.blocks.job import Job
     from chunkwise.cluster.local import open_local
     from chunkwise.cluster.resources import Resources
     from chunkwise.ngff.layout import write_documents
@@ -145,7 +145,7 @@ def pyramid(image: str, store: str, workers: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = _bare_run(os.path.join(folder, "run"), store)
         with open_local(Resources(int(workers), 2**30), shards) as executor:
-            write_pyramid(output, executor, run, Workers())
+            write_pyramid(output, Job(executor, run))
     write_documents(store, output)
     return {"levels": output.n_levels}
 
@@ -220,6 +220,7 @@ def blocks(number: str, workers: str) -> dict[str, Any]:
     # Workers import this file by its name.
     from ours import nothing as kernel
 
+    from chunkwise.blocks.job import Job
     from chunkwise.blocks.passes import map_pass
     from chunkwise.cluster.local import open_local
     from chunkwise.cluster.resources import Resources
@@ -229,7 +230,7 @@ def blocks(number: str, workers: str) -> dict[str, Any]:
         # Started workers are no part of the time of the pass.
         with open_local(Resources(int(workers), 2**30), int(number)) as executor:
             begin = time.monotonic()
-            map_pass(executor, run, "nothing", kernel, None, int(number))
+            map_pass(Job(executor, run), "nothing", kernel, None, int(number))
             spent = time.monotonic() - begin
         journal = sum(
             os.path.getsize(os.path.join(path, name)) for path, _, names in os.walk(run.journal) for name in names

@@ -13,20 +13,15 @@ from contextlib import contextmanager, suppress
 from types import ModuleType
 
 from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.operations import families, load_family
 
 __all__ = ["COMMANDS", "FOR_ADMINISTRATORS", "build_parser", "main"]
 
-#: Name and one-line summary of every command; its module is imported only when it is called,
-#: so that ``chunkwise --help`` answers at once.
+#: Name and one-line summary of every command that is no operation; its module is imported only when it is called, so
+#: that ``chunkwise --help`` answers at once. Operations say theirs in :mod:`chunkwise.operations`.
 COMMANDS: dict[str, str] = {
     "open": "check a store and write a small reference to it",
     "inspect": "describe an image: a JSON summary and an HTML page with pictures",
-    "segment": "find objects by smoothing, threshold and connected components",
-    "predict": "run a bioimage.io model, tile by tile, with the result of the whole image",
-    "objects": "make objects of what a model says of every pixel",
-    "measure": "measure the objects of a label image, one row an object",
-    "compare": "compare two label images: objects found, missed, split and merged",
-    "fetch": "cut a piece out of a store, as a dataset of its own",
     "crate": "build, merge, check, show or run again the RO-Crate that says what was done",
     "verify": "check that stores and tables are still the same, byte for byte",
     "model": "for administrators: approve, list, test and remove bioimage.io models",
@@ -51,8 +46,14 @@ IMAGE is always a path, a URL, or a reference (the small JSON that 'chunkwise op
 
 
 def load_command(name: str) -> ModuleType:
-    """Import the module of a command."""
+    """Import the module of a command that is no operation."""
     return importlib.import_module(f"chunkwise.commands.{name}")
+
+
+def summaries() -> dict[str, str]:
+    """Every command with its one line, in the order in which people meet them."""
+    first = {name: COMMANDS[name] for name in ("open", "inspect")}
+    return first | {name: load_family(name).summary for name in families()} | COMMANDS
 
 
 def build_parser(name: str | None = None) -> argparse.ArgumentParser:
@@ -71,15 +72,28 @@ def build_parser(name: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for command, summary in COMMANDS.items():
+    for command, summary in summaries().items() if name is None else [(name, "")]:
         sub = commands.add_parser(
             command, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=command == name
         )
-        if command == name:
-            module = load_command(command)
-            sub.description = module.__doc__
-            module.add_arguments(sub)
+    if name in COMMANDS:
+        module = load_command(name)
+        sub.description = module.__doc__
+        module.add_arguments(sub)
+    elif name is not None:
+        from chunkwise.faces.parser import add_arguments, description_of
+
+        sub.description = description_of(name)
+        add_arguments(sub, name)
     return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command in COMMANDS:
+        return int(load_command(args.command).run(args) or 0)
+    from chunkwise.faces.parser import run_command
+
+    return run_command(args.command, vars(args))
 
 
 class _Version(argparse.Action):
@@ -98,7 +112,8 @@ class _Version(argparse.Action):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    name = next((word for word in arguments if word in COMMANDS), None)
+    known = {*COMMANDS, *families()}
+    name = next((word for word in arguments if word in known), None)
     parser = build_parser(name)
     args = parser.parse_args(arguments)
     if args.command is None:
@@ -110,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _stopping_in_order():
             _check_values(args)
             _hold_outputs(args)
-            code = int(load_command(args.command).run(args) or 0)
+            code = _run(args)
             sys.stdout.flush()
             return code
     except ChunkwiseError as error:
@@ -146,7 +161,7 @@ def _check_values(args: argparse.Namespace) -> None:
     InputError
         With the value.
     """
-    from chunkwise.commands.outputs import Output
+    from chunkwise.running.outputs import Output
 
     for name, value in vars(args).items():
         for word in value if isinstance(value, list) else [value]:
@@ -177,11 +192,12 @@ def _not_ours(error: Exception) -> str | None:
 
 def _hold_outputs(args: argparse.Namespace) -> None:
     """Before anything else: no command writes where the site does not allow it."""
-    from chunkwise.commands.outputs import hold_outputs, outputs_of
+    from chunkwise.running.outputs import hold_outputs, outputs_of
     from chunkwise.site import load_site
 
-    if outputs_of(args):
-        hold_outputs(args, load_site())
+    options = vars(args)
+    if outputs_of(options):
+        hold_outputs(options, load_site())
 
 
 class _Terminated(KeyboardInterrupt):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chunkwise.blocks import deadline
+from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
@@ -57,7 +58,7 @@ def _add(one: int, other: int) -> int:
 def test_a_map_pass_is_done_by_others(tmp_path: Path, over: bool) -> None:
     deadline.set_deadline(time.time() + (-1 if over else 3600))
     executor, run = Counting(), _run(tmp_path)
-    found = map_pass(executor, run, "test", _block, 3, BLOCKS)
+    found = map_pass(Job(executor, run), "test", _block, 3, BLOCKS)
     assert found == {block: 3 * block for block in range(BLOCKS)}
     assert executor.calls == (BLOCKS if over else 8)
     assert run.table()[1] == {"total": BLOCKS, "done": BLOCKS, "retried": 0, "failed": 0}
@@ -68,6 +69,6 @@ def test_a_reduce_pass_counts_every_block_once(tmp_path: Path, over: bool) -> No
     deadline.set_deadline(time.time() + (-1 if over else 3600))
     executor = Counting()
     groups = [list(range(40)), list(range(40, BLOCKS))]
-    found = reduce_pass(executor, _run(tmp_path), "test", _value, _add, 3, groups, lambda _, value: value)
+    found = reduce_pass(Job(executor, _run(tmp_path)), "test", _value, _add, 3, groups, lambda _, value: value)
     assert found == {0: 3 * sum(groups[0]), 1: 3 * sum(groups[1])}
     assert executor.calls == (BLOCKS if over else 8)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunkwise.blocks.passes import BlockResult, Workers, map_pass, reduce_pass
+from chunkwise.blocks.job import Job, Workers
+from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.cluster.local import open_local
@@ -47,11 +48,11 @@ def test_a_block_that_fails_is_named_and_the_rest_is_finished(tmp_path: Path) ->
     run = _run(tmp_path)
     said = r"1 of 9 blocks failed.*block 5: The chunk 0/5 is truncated.*same command"
     with pytest.raises(ResumableError, match=said):
-        map_pass(InlineExecutor(), run, "pass", _map, tmp_path, 9)
+        map_pass(Job(InlineExecutor(), run), "pass", _map, tmp_path, 9)
     assert len((tmp_path / "calls").read_text().split()) == 9
     assert set(np.flatnonzero(run.done("pass", 9)[0])) == set(range(9)) - {5}
     (tmp_path / "mended").touch()
-    assert map_pass(InlineExecutor(), run, "pass", _map, tmp_path, 9) == {n: n * 10 for n in range(9)}
+    assert map_pass(Job(InlineExecutor(), run), "pass", _map, tmp_path, 9) == {n: n * 10 for n in range(9)}
     assert (tmp_path / "calls").read_text().split()[9:] == ["5"], "blocks that were done were done again"
 
 
@@ -62,7 +63,7 @@ def test_a_block_that_kills_workers_is_named_and_the_rest_is_finished(tmp_path: 
         open_local(Resources(2, 2**30), 40) as executor,
         pytest.raises(ResumableError, match=r"2 of 40 blocks failed.*block 5: .*block 7: workers died on it again"),
     ):
-        map_pass(executor, run, "pass", _map, tmp_path, 40, workers=workers)
+        map_pass(Job(executor, run, workers), "pass", _map, tmp_path, 40)
     assert set(np.flatnonzero(run.done("pass", 40)[0])) == set(range(40)) - {5, 7}
     assert all(row["peak_rss_bytes"] > 10**7 for row in workers.rows())
 
@@ -71,7 +72,7 @@ def test_a_reduction_without_one_of_its_blocks_is_no_result(tmp_path: Path) -> N
     run = _run(tmp_path)
     groups = [range(0, 4), range(4, 8)]
     with pytest.raises(ResumableError, match="block 5: The chunk"):
-        reduce_pass(InlineExecutor(), run, "sum", _value, _add, None, groups, lambda _, total: total)
+        reduce_pass(Job(InlineExecutor(), run), "sum", _value, _add, None, groups, lambda _, total: total)
     assert run.done("sum", 2)[1] == {0: 6}
 
 

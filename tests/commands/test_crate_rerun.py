@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from chunkwise.commands.options import parameters_of
 
 from chunkwise.cli import build_parser, main
-from chunkwise.commands.options import parameters_of
 from chunkwise.commands.rerun_words import parser_of, words_of
 from chunkwise.errors import InputError
 from chunkwise.provenance.chain import in_order

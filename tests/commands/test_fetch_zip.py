@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import tensorstore as ts
 import zarr
+from chunkwise.commands.stores import StoreWriter
 
 from chunkwise.cli import main
 from chunkwise.commands import open as open_command
-from chunkwise.commands.stores import StoreWriter
 from chunkwise.storage import zip_writer
 from made_stores import digest, write
 from verifying import fill

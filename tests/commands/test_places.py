@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from chunkwise.commands.stores import StoreWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
 import made_stores
 from chunkwise.cli import main
-from chunkwise.commands.stores import StoreWriter
 from chunkwise.errors import ChunkwiseError
 from chunkwise.site import Person
 from chunkwise.storage.workspace import check_name, job_folder, user_folder
@@ -212,7 +212,7 @@ def test_quota(
     assert "take 0.0 KiB of the 3.9 KiB" in said
     assert "needs 6.4 KiB" in said
     # What is foreseen is a guess; the quota holds in the end as well, and nothing of the work is lost.
-    monkeypatch.setattr("chunkwise.commands.places.LABELS_SHRINK", 10**6)
+    monkeypatch.setattr("chunkwise.running.places.LABELS_SHRINK", 10**6)
     assert main(segment(image, "--to-workspace", "labels")) == 4
     assert "is kept" in capsys.readouterr().err
     assert not own_or_none(tmp_path)

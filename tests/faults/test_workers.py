@@ -15,6 +15,7 @@ import pytest
 
 import fault_blocks
 import made_stores
+from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import map_pass
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.resources import Resources
@@ -122,7 +123,7 @@ def test_a_block_over_its_memory_is_named_and_the_others_are_done(
         pytest.raises(ResumableError, match=r"1 of 40 blocks failed .*block 7: workers died on it again and again"),
         open_executor(Resources(2, cluster.memory_per_worker, cluster), 40, run.folder) as executor,
     ):
-        map_pass(executor, run, "test", fault_blocks.greedy, greedy, 40)
+        map_pass(Job(executor, run), "test", fault_blocks.greedy, greedy, 40)
     done, _ = run.done("test", 40)
     assert done.sum() == 39
     assert not done[7]

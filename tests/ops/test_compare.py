@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import BlockResult, Workers
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.errors import ResumableError
@@ -66,7 +67,7 @@ def prepare(folder: Path, truth: Array, predicted: Array, block: tuple[int, ...]
 def work(compared: Compared, run: Run, batch: int = 2**18, share: float = 0.1) -> tuple[list[Tally], dict[str, Array]]:
     """Counts of every volume, and the whole table."""
     pieces: list[dict[str, Array]] = []
-    tallies = compare(compared, InlineExecutor(), run, Workers(), THRESHOLDS, share, pieces.append, batch)
+    tallies = compare(compared, Job(InlineExecutor(), run), THRESHOLDS, share, pieces.append, batch)
     return tallies, {c.name: np.concatenate([piece[c.name] for piece in pieces] or [np.empty(0)]) for c in COLUMNS}
 
 
@@ -468,7 +469,7 @@ def test_a_merge_that_was_stopped_leaves_nothing_that_counts(tmp_path: Path) -> 
         raise ResumableError("no space")
 
     with pytest.raises(ResumableError):
-        compare(compared, InlineExecutor(), run, Workers(), THRESHOLDS, 0.1, stop, 20)
+        compare(compared, Job(InlineExecutor(), run), THRESHOLDS, 0.1, stop, 20)
     assert any((tmp_path / "run" / "scratch" / "merge").rglob("*.npy"))
     tallies, _ = work(compared, start(tmp_path), batch=2**18)
     assert tallies == blockwise(*images, (16, 16))[0]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from chunkwise.cli import COMMANDS, build_parser, main
-from chunkwise.commands.outputs import Output
+from chunkwise.running.outputs import Output
 from outputs_world import NEEDED, OPTIONS, STORES, WORDS, WRITES, call, everything, output, words_of
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chunkwise.commands.stores import StoreWriter
 
 from chunkwise.cli import main
-from chunkwise.commands.stores import StoreWriter
 from chunkwise.errors import ResumableError
 from outputs_world import NEEDED, call, everything, output
 

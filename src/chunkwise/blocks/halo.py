@@ -26,26 +26,26 @@ __all__ = ["Rims", "reading_cost"]
 Array = np.ndarray[Any, Any]
 
 
-def reading_cost(grid: Grid, reach: int, chunks: tuple[int, ...], origin: tuple[int, ...]) -> float:
+def reading_cost(grid: Grid, reach: tuple[int, ...], chunks: tuple[int, ...], origin: tuple[int, ...]) -> float:
     """Chunks that blocks with their halos touch, for each chunk that the blocks alone touch.
 
     Parameters
     ----------
     grid : Grid
         Of the blocks.
-    reach : int
-        Thickness of the halo.
+    reach : tuple of int
+        Thickness of the halo along each axis.
     chunks : tuple of int
         Of the array that is read, spatial axes only.
     origin : tuple of int
         Where the volume begins in the array.
     """
     cost = 1.0
-    for axis, (size, chunk, begin) in enumerate(zip(grid.shape, chunks, origin, strict=True)):
+    for axis, (size, chunk, begin, far) in enumerate(zip(grid.shape, chunks, origin, reach, strict=True)):
         alone = around = 0
         for i in range(grid.blocks_shape[axis]):
             part = grid.span(axis, i)
-            low, high = max(0, part.start - reach), min(size, part.stop + reach)
+            low, high = max(0, part.start - far), min(size, part.stop + far)
             alone += (begin + part.stop - 1) // chunk - (begin + part.start) // chunk + 1
             around += (begin + high - 1) // chunk - (begin + low) // chunk + 1
         cost *= around / alone
@@ -63,14 +63,14 @@ class Rims:
     folder: str
     """Of the run."""
     grid: Grid
-    reach: int
+    reach: tuple[int, ...]
     dtype: str
 
     @staticmethod
-    def possible(grid: Grid, reach: int) -> bool:
+    def possible(grid: Grid, reach: tuple[int, ...]) -> bool:
         """Whether a halo never reaches beyond the next block: only the last of an axis may be thinner."""
         return all(
-            grid.span(axis, i).stop - grid.span(axis, i).start >= reach
+            grid.span(axis, i).stop - grid.span(axis, i).start >= reach[axis]
             for axis, count in enumerate(grid.blocks_shape)
             # Along an axis the thinnest is the last of a unit; all units but the last are alike.
             for i in range(min(count - 1, -(-grid.unit[axis] // grid.block[axis]) + 1))
@@ -86,7 +86,7 @@ class Rims:
         for axis, (i, count) in enumerate(zip(index, self.grid.blocks_shape, strict=True)):
             for side, there in ((-1, i > 0), (1, i < count - 1)):
                 if there:
-                    thick = min(self.reach, shape[axis])
+                    thick = min(self.reach[axis], shape[axis])
                     slab = (*shape[:axis], thick, *shape[axis + 1 :])
                     slabs[axis, side] = offset, slab
                     offset += prod(slab) * np.dtype(self.dtype).itemsize
@@ -126,7 +126,7 @@ class Rims:
         grid = self.grid
         volume, block = divmod(number, grid.n_blocks)
         box = grid.block_box(block)
-        outer = grid.halo_box(box, (self.reach,) * len(box))
+        outer = grid.halo_box(box, self.reach)
         whole = np.empty(tuple(part.stop - part.start for part in outer), self.dtype)
         whole[inside(box, outer)] = read_block(box)
         index = grid.index(block)
@@ -136,6 +136,8 @@ class Rims:
                 continue
             there = grid.block_box(grid.block_id(other))
             shared = tuple(slice(max(o.start, t.start), min(o.stop, t.stop)) for o, t in zip(outer, there, strict=True))
+            if any(part.stop <= part.start for part in shared):
+                continue  # there is no halo along that axis
             whole[inside(shared, outer)] = self._rim(volume, other, direction, shared, there)
         return whole, outer
 

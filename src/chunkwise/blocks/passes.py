@@ -14,13 +14,14 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks import deadline
 from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.job import Executor, Job, Report
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
 from chunkwise.blocks.run import PLAN, Run
@@ -28,7 +29,7 @@ from chunkwise.errors import ChunkwiseError, PolicyError, ResumableError
 from chunkwise.storage.arrays import forget_opened
 from chunkwise.storage.writer import StoredObject
 
-__all__ = ["BlockResult", "Executor", "Lost", "Unfinished", "Workers", "map_pass", "reduce_pass"]
+__all__ = ["BlockResult", "Lost", "Unfinished", "map_pass", "reduce_pass"]
 
 #: A full disk, or a place that may not be read: every other block would fail the same way.
 FOR_ALL = (ResumableError, PolicyError)
@@ -60,72 +61,14 @@ class Unfinished:
     rest: tuple[Any, ...]
 
 
-class Executor(Protocol):
-    """Runs calls somewhere, and hands back results as they come, or :class:`Lost` for a call that kills workers."""
-
-    workers: int
-    jobs: list[str]
-    """Ids of the batch jobs that were submitted, if any."""
-
-    def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """Call ``function(*call)`` for each call; results in the order in which they are ready."""
-
-    def note(self) -> str:
-        """What the progress line should say of the workers, such as that some wait in a queue; mostly nothing."""
-
-
-@dataclass
-class Workers:
-    """What each worker used, for the run record: peak memory is the process' own high-water mark."""
-
-    peak_rss_bytes: dict[str, int] = field(default_factory=dict)
-    cpu_seconds: dict[str, float] = field(default_factory=dict)
-    blocks: dict[str, int] = field(default_factory=dict)
-    cluster: dict[str, Any] | None = None
-    """Where they ran, and what the batch system says they used."""
-
-    def add(self, report: _Report) -> None:
-        """Take in the report of a batch."""
-        name = report.worker
-        self.peak_rss_bytes[name] = max(self.peak_rss_bytes.get(name, 0), report.peak_rss_bytes)
-        self.cpu_seconds[name] = max(self.cpu_seconds.get(name, 0.0), report.cpu_seconds)
-        self.blocks[name] = self.blocks.get(name, 0) + len(report.results)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row a worker."""
-        return [
-            {
-                "worker": name,
-                "peak_rss_bytes": self.peak_rss_bytes[name],
-                "cpu_seconds": round(self.cpu_seconds[name], 3),
-                "blocks": self.blocks[name],
-            }
-            for name in sorted(self.blocks)
-        ]
-
-
-@dataclass(frozen=True)
-class _Report:
-    worker: str
-    peak_rss_bytes: int
-    cpu_seconds: float
-    results: list[tuple[int, Any]]
-    failures: tuple[tuple[int, str], ...] = ()
-    """Blocks that failed, each with its sentence."""
-    unread: tuple[str, ...] = ()
-    """Objects that could not be read."""
-
-
 def map_pass(
-    executor: Executor,
-    run: Run,
+    job: Job,
     name: str,
     function: Callable[[Any, int], BlockResult],
     context: Any,
     count: int,
     *,
     voxels: int = 0,
-    workers: Workers | None = None,
     grid: Grid | None = None,
     units: bool = False,
 ) -> dict[int, Any]:
@@ -133,10 +76,8 @@ def map_pass(
 
     Parameters
     ----------
-    executor : Executor
-        Where the work is done.
-    run : Run
-        Whose journal says what is done.
+    job : Job
+        Where the work is done, and what is done already.
     name : str
         Of the pass, in the journal.
     function : callable
@@ -147,8 +88,6 @@ def map_pass(
         Blocks are 0 .. count - 1.
     voxels : int
         Of all blocks together, for the progress line.
-    workers : Workers, optional
-        Takes in what the workers used.
     grid : Grid, optional
         In which the blocks are numbered, volume after volume; for the table of blocks, which says where each lies.
     units : bool
@@ -164,6 +103,7 @@ def map_pass(
     ResumableError
         If blocks failed or killed their workers: after all others are done, and with their names.
     """
+    executor, run = job.executor, job.run
     done, data = run.done(name, count)
     _begin(run, name, count, grid, "unit" if units else "block")
     progress = Progress(name, count, voxels, int(done.sum()), executor.note)
@@ -174,7 +114,7 @@ def map_pass(
     # Made as they are sent: a list of all of them would be the driver's largest.
     calls = ((function, context, run, name, left[i : i + size].tolist()) for i in range(0, len(left), size))
     for report in _results(executor, _map_batch, calls, failures):
-        _note(report, workers)
+        job.workers.add(report)
         failures += report.failures
         unread.update(report.unread)
         data.update((block, value) for block, value in report.results if value is not None)
@@ -185,8 +125,7 @@ def map_pass(
 
 
 def reduce_pass(
-    executor: Executor,
-    run: Run,
+    job: Job,
     name: str,
     function: Callable[[Any, int], Any],
     combine: Callable[[Any, Any], Any],
@@ -195,7 +134,6 @@ def reduce_pass(
     finish: Callable[[int, Any], Any],
     *,
     voxels: int = 0,
-    workers: Workers | None = None,
     grid: Grid | None = None,
 ) -> dict[int, Any]:
     """Reduce every group of blocks to one value, which goes into the journal.
@@ -218,6 +156,7 @@ def reduce_pass(
     dict
         Each group's value.
     """
+    executor, run = job.executor, job.run
     _, values = run.done(name, len(groups))
     total = sum(len(blocks) for blocks in groups)
     before = sum(len(groups[group]) for group in values)
@@ -235,7 +174,7 @@ def reduce_pass(
     failures: list[tuple[int, str]] = []
     unread: set[str] = set()
     for report, group, summary in _results(executor, _reduce_batch, calls, failures):
-        _note(report, workers)
+        job.workers.add(report)
         failures += report.failures
         unread.update(report.unread)
         if not report.results:
@@ -290,11 +229,6 @@ def _results(
         calls = again
 
 
-def _note(report: _Report, workers: Workers | None) -> None:
-    if workers is not None:
-        workers.add(report)
-
-
 def _raise_failures(name: str, failures: list[tuple[int, str]], count: int, unread: set[str]) -> None:
     if not failures:
         return
@@ -335,7 +269,7 @@ def _serve(run: Run) -> None:
 
 def _map_batch(
     function: Callable[[Any, int], BlockResult], context: Any, run: Run, name: str, blocks: list[int]
-) -> _Report | Unfinished:
+) -> Report | Unfinished:
     _serve(run)
     journal = _segment(run.journal, run.hash)
     results: list[tuple[int, Any]] = []
@@ -369,7 +303,7 @@ def _reduce_batch(
     run: Run,
     group: int,
     blocks: Sequence[int],
-) -> tuple[_Report, int, Any] | Unfinished:
+) -> tuple[Report, int, Any] | Unfinished:
     _serve(run)
     worker = _segment(run.journal, run.hash).worker
     summary: Any = None
@@ -395,9 +329,9 @@ def _reduce_batch(
     return Unfinished(done, (function, combine, context, run, group, rest)) if rest else done
 
 
-def _report(worker: str, results: list[tuple[int, Any]], failures: list[tuple[int, str]], unread: set[str]) -> _Report:
+def _report(worker: str, results: list[tuple[int, Any]], failures: list[tuple[int, str]], unread: set[str]) -> Report:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return _Report(worker, _peak_rss(), usage.ru_utime + usage.ru_stime, results, tuple(failures), tuple(unread))
+    return Report(worker, _peak_rss(), usage.ru_utime + usage.ru_stime, results, tuple(failures), tuple(unread))
 
 
 def _peak_rss() -> int:

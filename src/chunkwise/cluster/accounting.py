@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chunkwise.blocks.passes import Executor
+from chunkwise.blocks.job import Executor
 from chunkwise.site.model import Cluster
 
 __all__ = ["JobFigures", "account", "account_left", "driver_of", "read_figures"]

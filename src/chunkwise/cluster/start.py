@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from chunkwise.blocks.passes import Executor, Workers
+from chunkwise.blocks.job import Executor, Workers
 from chunkwise.cluster.accounting import account
 from chunkwise.cluster.resources import Resources
 

@@ -19,7 +19,7 @@ import argparse
 from pathlib import Path
 
 from chunkwise.commands import crate_about, crate_merge, crate_report, crate_rerun
-from chunkwise.commands.outputs import Output
+from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments", "run"]
 

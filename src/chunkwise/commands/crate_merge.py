@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from chunkwise.commands import crate_about
-from chunkwise.commands.outputs import Output
+from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments"]
 

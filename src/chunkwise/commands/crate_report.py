@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.outputs import Output
 from chunkwise.commands.rerun_words import parser_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.files import is_zip, read_file
+from chunkwise.running.outputs import Output
 
 if TYPE_CHECKING:
     from chunkwise.provenance.preview import Shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import io
 import json
 import os
@@ -13,10 +12,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.outputs import Output, hold_outputs
 from chunkwise.commands.rerun_words import check_words, file_name, parser_of, words_of
 from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.faces.parser import run_command
 from chunkwise.files import is_zip
+from chunkwise.running.outputs import Output, hold_outputs
 
 if TYPE_CHECKING:
     from chunkwise.provenance.rerun import Source, Step
@@ -249,9 +249,9 @@ def _run(step: Step, words: list[str], folder: str, site: Site | None) -> Any:
     args = parser_of(command).parse_args(words[1:])
     args.command = command
     try:
-        hold_outputs(args, site)
+        hold_outputs(vars(args), site)
         with redirect_stdout(io.StringIO()):
-            code = importlib.import_module(f"chunkwise.commands.{command}").run(args)
+            code = run_command(command, vars(args))
     except ChunkwiseError as error:
         raise type(error)(f"{step.name} could not be run again: {error}") from None
     if code:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 
-from chunkwise.commands.outputs import Output
+from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments", "run"]
 

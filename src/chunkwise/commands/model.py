@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.outputs import Output
+from chunkwise.running.outputs import Output
 
 if TYPE_CHECKING:
     from chunkwise.models.library import Approved

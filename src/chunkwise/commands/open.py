@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from chunkwise.commands.outputs import Output
+from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments", "run"]
 

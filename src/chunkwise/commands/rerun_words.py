@@ -7,13 +7,13 @@ record may have been written by anybody: only parameters of a list become words,
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from chunkwise.errors import InputError
+from chunkwise.faces.parser import add_arguments
 
 if TYPE_CHECKING:
     from chunkwise.provenance.rerun import Step
@@ -49,7 +49,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
             f"The command '{command}' cannot be run again from a record; these can: {', '.join(PARAMETERS)}."
         )
     parser = _Parser(prog=f"chunkwise {command}", add_help=False, allow_abbrev=False)
-    importlib.import_module(f"chunkwise.commands.{command}").add_arguments(parser)
+    add_arguments(parser, command)
     return parser
 
 

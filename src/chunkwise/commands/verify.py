@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.outputs import Output
+from chunkwise.running.outputs import Output
 
 if TYPE_CHECKING:
     from chunkwise.provenance.claims import Claim, Statement

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
 from chunkwise.models.network import Reach
@@ -213,7 +214,7 @@ def projected_memory(
     return int(WORKER_BASE + network + reading + rescaling + unit * channels * item + shard * item * 4)
 
 
-def predict(work: Inference, executor: Executor, run: Run, workers: Workers) -> list[str]:
+def predict(work: Inference, job: Job) -> list[str]:
     """Predict every volume into the run's store, and write the levels below.
 
     Returns
@@ -228,22 +229,20 @@ def predict(work: Inference, executor: Executor, run: Run, workers: Workers) -> 
     ResumableError
         If the run stopped in the middle.
     """
-    notes = _write_statistics(work, work.session().measures, executor, run, workers)
+    notes = _write_statistics(work, work.session().measures, job)
     count = work.times * work.grid.n_units
     voxels = work.times * prod(work.grid.shape)
     map_pass(
-        executor,
-        run,
+        job,
         "predict",
         _predict_unit,
-        (work, run),
+        (work, job.run),
         count,
         voxels=voxels,
-        workers=workers,
         grid=work.grid,
         units=True,
     )
-    write_pyramid(work.output, executor, run, workers)
+    write_pyramid(work.output, job)
     if left_out := work.session().left_out:
         notes.append(
             f"the last steps of the model's description ({', '.join(left_out)}) need the whole result and are left to "
@@ -252,9 +251,7 @@ def predict(work: Inference, executor: Executor, run: Run, workers: Workers) -> 
     return notes
 
 
-def _write_statistics(
-    work: Inference, measures: tuple[Measure, ...], executor: Executor, run: Run, workers: Workers
-) -> list[str]:
+def _write_statistics(work: Inference, measures: tuple[Measure, ...], job: Job) -> list[str]:
     """Take the statistics that the model asks for, and put them where workers find them: a row a sample."""
     found: dict[str, list[list[float]]] = {}
     constant = 0
@@ -266,14 +263,14 @@ def _write_statistics(
             samples = Samples.of(channels, work.planes, tuple(min(1024, n) for n in work.grid.unit))
             quantiles = [Quantile(m.q, m.method) for m in wanted if m.kind == "quantile"]
             name_of_pass = f"statistics-{name}{'-all' if dataset else ''}"
-            measured = measure_samples(samples, quantiles, executor, run, workers, dataset, name_of_pass)
+            measured = measure_samples(samples, quantiles, job, dataset, name_of_pass)
             constant += sum(entry["std"] == 0 for entry in measured)
             per = len(measured) // len(channels)
             rows = [[measured[channel * per + sample] for channel in range(len(channels))] for sample in range(per)]
             for measure in wanted:
                 at = quantiles.index(Quantile(measure.q, measure.method)) if measure.kind == "quantile" else 0
                 found[_name(measure)] = [_value(measure, row, at) for row in rows]
-    put_object(run.folder, STATISTICS, json_bytes(found))
+    put_object(job.run.folder, STATISTICS, json_bytes(found))
     if not constant:
         return []
     return [f"{constant} of the images that the model was run on are constant, so that it saw nothing in them"]

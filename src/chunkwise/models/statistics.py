@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import Executor, Workers, reduce_pass
-from chunkwise.blocks.run import Run
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import reduce_pass
 from chunkwise.errors import InputError
 from chunkwise.models.rescale import Rescaled
 from chunkwise.ngff.volumes import VolumeSource
@@ -121,9 +121,7 @@ class _Summary:
 def measure_samples(
     samples: Samples,
     quantiles: Sequence[Quantile],
-    executor: Executor,
-    run: Run,
-    workers: Workers,
+    job: Job,
     together: bool = False,
     name: str = "statistics",
 ) -> list[dict[str, Any]]:
@@ -135,8 +133,8 @@ def measure_samples(
         What is measured.
     quantiles : sequence of Quantile
         Beside mean and standard deviation.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
+    job : Job
+        Where the work is done, and what is done already.
     together : bool
         Whether all samples of a channel are one, as for statistics of a data set.
     name : str
@@ -169,9 +167,7 @@ def measure_samples(
         )
         step = name if depth == 0 else f"{name}-{depth + 1}"
         finish = partial(_finish, dtype, quantiles, ranks, depth)
-        found = reduce_pass(
-            executor, run, step, _count_block, _add, work, groups, finish, voxels=voxels, workers=workers
-        )
+        found = reduce_pass(job, step, _count_block, _add, work, groups, finish, voxels=voxels)
         if depth == 0:
             known = [found[group]["rows"] for group in range(len(groups))]
         ranks = [found[group]["ranks"] for group in range(len(groups))]

@@ -15,11 +15,12 @@ import numpy as np
 
 from chunkwise.errors import InputError
 from chunkwise.ngff.model import Axis, Image, Level
+from chunkwise.ngff.volumes import Selection
 from chunkwise.storage.arrays import Box
 from chunkwise.storage.location import Location
 from chunkwise.storage.writer import ArrayLayout, StoredObject, json_bytes, put_object
 
-__all__ = ["OutputImage", "levels_like", "shard_of", "write_documents"]
+__all__ = ["OutputImage", "levels_like", "output_like", "shard_of", "write_documents"]
 
 #: Voxels of a shard: few files, and a worker can hold several in a gigabyte.
 SHARD_VOXELS = 2**24
@@ -242,6 +243,43 @@ class OutputImage:
             ome["omero"] = self.omero
         own = {} if self.about is None else {"chunkwise": self.about}
         return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome, **own}}
+
+
+def output_like(
+    selection: Selection, name: str, dtype: str, *, labels: bool = False, channels: int | None = None, **layout: Any
+) -> OutputImage:
+    """Lay out what is made of a selection: its axes, size and place.
+
+    Parameters
+    ----------
+    selection : Selection
+        What is read.
+    name : str
+        Of the multiscale.
+    dtype : str
+        Of the voxels that are written.
+    labels : bool
+        Whether it is a label image.
+    channels : int, optional
+        How many are written, where they are not those that are read; an axis is put in where the image has none.
+    **layout
+        Further fields of :class:`OutputImage`.
+    """
+    image = selection.image
+    axes, shape, scale = image.axes, selection.cut_shape, selection.level.scale
+    translation = selection.translation
+    if channels is not None:
+        if not any(axis.type == "channel" for axis in axes):
+            at = sum(axis.type == "time" for axis in axes)
+            axes = (*axes[:at], Axis("c", "channel"), *axes[at:])
+            shape, scale, translation = (
+                (*values[:at], one, *values[at:]) for values, one in ((shape, 1), (scale, 1.0), (translation, 0.0))
+            )
+        made = [axis.type == "channel" for axis in axes]
+        shape = tuple(channels if c else n for c, n in zip(made, shape, strict=True))
+        scale = tuple(1.0 if c else n for c, n in zip(made, scale, strict=True))
+        translation = tuple(0.0 if c else n for c, n in zip(made, translation, strict=True))
+    return OutputImage(name, axes, shape, dtype, scale, translation, labels, placed=image.placed, **layout)
 
 
 def levels_like(image: Image, level: Level, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

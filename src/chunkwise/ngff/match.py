@@ -88,7 +88,9 @@ def match_image(
         If no level fits, with both shapes and scales; or if it lies elsewhere, with both places.
     """
     cuts = [
-        Selection(image, level, cut) for level in image.levels if (cut := _cut(image, level, region, time)) is not None
+        Selection(image, level, cut, (cut.channel,))
+        for level in image.levels
+        if (cut := _cut(image, level, region, time)) is not None
     ]
     still = same_voxels and labels.source.volumes == 1
     alike = [cut for cut in cuts if _sizes(cut, still) == _sizes(labels, still)]

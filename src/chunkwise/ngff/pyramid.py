@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage, shard_of
 from chunkwise.storage.arrays import open_array
@@ -37,18 +38,16 @@ class _Work:
         return Grid.fit(shape, shard, shard)
 
 
-def write_pyramid(output: OutputImage, executor: Executor, run: Run, workers: Workers) -> None:
+def write_pyramid(output: OutputImage, job: Job) -> None:
     """Write every level below the full one into the run's store, as ``output.downsampling`` says."""
     for level in range(1, output.n_levels):
         # The array has to be readable while the store's own documents are still to come.
-        put_object(run.store, f"{level - 1}/zarr.json", json_bytes(output.layout(level - 1).document()))
-        work = _Work(run, output, level)
+        put_object(job.run.store, f"{level - 1}/zarr.json", json_bytes(output.layout(level - 1).document()))
+        work = _Work(job.run, output, level)
         count = output.n_volumes * work.grid.n_units
         voxels = output.n_volumes * prod(work.grid.shape)
         name = f"level-{level}"
-        map_pass(
-            executor, run, name, _write_unit, work, count, voxels=voxels, workers=workers, grid=work.grid, units=True
-        )
+        map_pass(job, name, _write_unit, work, count, voxels=voxels, grid=work.grid, units=True)
 
 
 def _write_unit(work: _Work, number: int) -> BlockResult:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,7 +13,10 @@ from chunkwise.ngff.model import Axis, Image, Level
 from chunkwise.storage.arrays import Box, open_array, unreadable_objects
 from chunkwise.storage.location import Location
 
-__all__ = ["Geometry", "Selection", "VolumeSource", "parse_region", "parse_time", "select"]
+__all__ = ["EVERY", "Geometry", "Selection", "VolumeSource", "parse_region", "parse_time", "select"]
+
+#: Every channel of an image.
+EVERY: Final[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,18 @@ class Selection:
     image: Image
     level: Level
     source: VolumeSource
+    """Of the first channel."""
+    channels: tuple[int, ...]
+
+    @property
+    def sources(self) -> tuple[VolumeSource, ...]:
+        """One a channel."""
+        return tuple(replace(self.source, channel=channel) for channel in self.channels)
+
+    @property
+    def channel_names(self) -> list[str]:
+        """Of the channels, as the image has them."""
+        return [self.image.channels[channel].name for channel in self.channels]
 
     @property
     def spatial_scale(self) -> tuple[float, ...]:
@@ -157,16 +173,16 @@ class Selection:
 
     @property
     def cut_shape(self) -> tuple[int, ...]:
-        """Of the cut, all axes of the image, the channel axis with length 1."""
+        """Of the cut, all axes of the image."""
         size = iter(self.source.shape)
-        sizes = {"t": self.source.volumes, "c": 1}
+        sizes = {"t": self.source.volumes, "c": len(self.channels)}
         return tuple(sizes[axis.name] if axis.name in sizes else next(size) for axis in self.image.axes)
 
 
 def select(
     image: Image,
     level: int | str = 0,
-    channel: str | None = None,
+    channel: str | Sequence[str] | None = None,
     time: str | None = None,
     region: str | None = None,
 ) -> Selection:
@@ -178,8 +194,8 @@ def select(
         An opened image or label image.
     level : int or str
         Index or path of the resolution; 0 is the full one.
-    channel : str, optional
-        Name or index; needed where the image has several.
+    channel : str or sequence of str, optional
+        Name or index; needed where the image has several. Of a sequence each, in that order; of :data:`EVERY` all.
     time : str, optional
         ``N`` or the half-open ``A:B``.
     region : str, optional
@@ -195,10 +211,17 @@ def select(
     first, last = parse_time(time, sizes.get("t", 1))
     spatial = image.spatial
     bounds = parse_region(region, spatial, tuple(sizes[axis] for axis in spatial))
+    if channel is EVERY:
+        channels = tuple(range(sizes.get("c", 1)))
+    else:
+        names = [channel] if channel is None or isinstance(channel, str) else channel
+        channels = tuple(_channel(image, name, sizes.get("c", 1)) for name in names)
+    if len(set(channels)) < len(channels):
+        raise InputError(f"--channel names the same channel of {image.location.address} more than once.")
     source = VolumeSource(
         array=image.location.child(chosen.path),
         axes=image.axis_names,
-        channel=_channel(image, channel, sizes.get("c", 1)),
+        channel=channels[0],
         origin=tuple(start for start, _ in bounds),
         shape=tuple(stop - start for start, stop in bounds),
         first_time=first,
@@ -206,7 +229,7 @@ def select(
         dtype=chosen.dtype,
     )
     open_array(source.array)  # an unknown codec is an error here, once, and not one of every block
-    return Selection(image, chosen, source)
+    return Selection(image, chosen, source, channels)
 
 
 def _level(image: Image, level: int | str) -> Level:

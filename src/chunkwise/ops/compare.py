@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.measure import BASE, Column
@@ -86,9 +87,7 @@ class _Work:
 
 def compare(
     compared: Compared,
-    executor: Executor,
-    run: Run,
-    workers: Workers,
+    job: Job,
     thresholds: Sequence[float],
     share: float = SHARE,
     write: Write | None = None,
@@ -100,8 +99,8 @@ def compare(
     ----------
     compared : Compared
         What to compare.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
+    job : Job
+        Where the work is done, and what is done already.
     thresholds : sequence of float
         Of the IoU, each from 0.5 up to but without 1.
     share : float
@@ -124,19 +123,17 @@ def compare(
         If the run stopped in the middle.
     """
     voxels = compared.truth.volumes * prod(compared.grid.shape)
-    work = _Work(run, compared)
+    work = _Work(job.run, compared)
     grid = compared.grid
-    found = map_pass(
-        executor, run, "compare", _compare_block, work, compared.n_blocks, voxels=voxels, workers=workers, grid=grid
-    )
+    found = map_pass(job, "compare", _compare_block, work, compared.n_blocks, voxels=voxels, grid=grid)
     count = grid.n_blocks
     tallies = []
     for volume in range(compared.truth.volumes):
         sides: dict[str, list[RowFile]] = {"predicted": [], "missed": []}
         for number in range(volume * count, (volume + 1) * count):
             for side, (rows, first) in found.get(number, {}).items():
-                sides[side].append(RowFile(run.path(_key(side, number)), rows, first))
-        merge = _Merge(run.path(f"scratch/merge/{volume}"), batch, share, write, compared.truth.first_time + volume)
+                sides[side].append(RowFile(job.run.path(_key(side, number)), rows, first))
+        merge = _Merge(job.run.path(f"scratch/merge/{volume}"), batch, share, write, compared.truth.first_time + volume)
         tallies.append(merge.run(sides["predicted"], sides["missed"], thresholds))
     return tallies
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.model import Channel
@@ -31,9 +32,7 @@ class _Work:
     output: OutputImage
 
 
-def fetch(
-    channels: tuple[VolumeSource, ...], grid: Grid, output: OutputImage, executor: Executor, run: Run, workers: Workers
-) -> None:
+def fetch(channels: tuple[VolumeSource, ...], grid: Grid, output: OutputImage, job: Job) -> None:
     """Copy a cut into the run's store, and write the levels below it.
 
     Parameters
@@ -44,8 +43,8 @@ def fetch(
         Of one volume; its units are whole shards of the output.
     output : OutputImage
         The store to write; as many volumes as time points times channels.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
+    job : Job
+        Where the work is done, and what is done already.
 
     Raises
     ------
@@ -54,11 +53,11 @@ def fetch(
     ResumableError
         If the run stopped in the middle.
     """
-    work = _Work(run, channels, grid, output)
+    work = _Work(job.run, channels, grid, output)
     count = output.n_volumes * grid.n_units
     voxels = output.n_volumes * prod(grid.shape)
-    map_pass(executor, run, "copy", _copy_unit, work, count, voxels=voxels, workers=workers, grid=grid, units=True)
-    write_pyramid(output, executor, run, workers)
+    map_pass(job, "copy", _copy_unit, work, count, voxels=voxels, grid=grid, units=True)
+    write_pyramid(output, job)
 
 
 def projected_memory(grid: Grid, dtype: str) -> int:

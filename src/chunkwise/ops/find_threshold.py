@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.blocks.passes import Executor, Workers, reduce_pass
-from chunkwise.blocks.run import Run
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import reduce_pass
 from chunkwise.errors import InputError
 from chunkwise.ops.exact_sum import ExactSum, exact_sum
 from chunkwise.ops.smooth import SmoothedVolumes
@@ -47,7 +47,7 @@ class _Pass:
     """Of each volume: the range of its bins, or the threshold being tried."""
 
 
-def find_thresholds(method: str, volumes: SmoothedVolumes, executor: Executor, run: Run, workers: Workers) -> list[Any]:
+def find_thresholds(method: str, volumes: SmoothedVolumes, job: Job) -> list[Any]:
     """Find the threshold of every volume by one method.
 
     Parameters
@@ -65,7 +65,7 @@ def find_thresholds(method: str, volumes: SmoothedVolumes, executor: Executor, r
     InputError
         If a volume has none.
     """
-    chain = _Chain(method, volumes, executor, run, workers)
+    chain = _Chain(method, volumes, job)
     dtype = np.dtype(volumes.source.dtype)
     if dtype.kind in "iu":
         if dtype.itemsize <= 2:
@@ -86,9 +86,7 @@ def find_thresholds(method: str, volumes: SmoothedVolumes, executor: Executor, r
 class _Chain:
     method: str
     volumes: SmoothedVolumes
-    executor: Executor
-    run: Run
-    workers: Workers
+    job: Job
 
     def reduce(
         self,
@@ -99,8 +97,7 @@ class _Chain:
         parameters: dict[int, Any] | None = None,
     ) -> list[Any]:
         values = reduce_pass(
-            self.executor,
-            self.run,
+            self.job,
             name,
             function,
             combine,
@@ -108,7 +105,6 @@ class _Chain:
             self.volumes.blocks_by_volume(),
             finish,
             voxels=self.volumes.voxels,
-            workers=self.workers,
             grid=self.volumes.grid,
         )
         return [values[volume] for volume in range(self.volumes.source.volumes)]

@@ -23,8 +23,9 @@ import numpy as np
 
 from chunkwise.blocks.boxes import inside
 from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.job import Job
 from chunkwise.blocks.merge import Components, face, touching_pairs
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
@@ -93,17 +94,15 @@ class Labelling:
         Whether the mask is ``<= threshold``.
     connectivity : int
         Of the objects.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
+    job : Job
+        Where the work is done, and what is done already.
     """
 
     volumes: MaskedVolumes
     thresholds: list[Any]
     dark: bool
     connectivity: int
-    executor: Executor
-    run: Run
-    workers: Workers
+    job: Job
     _holes_known: bool = field(default=False, init=False)
 
     def find_holes(self) -> None:
@@ -114,7 +113,7 @@ class Labelling:
         for number, (edge,) in self._tables(BACKGROUND, "edge"):
             outside[roots[offsets[number] + edge.astype(np.int64) - 1]] = True
         table = np.concatenate(([False], ~outside[roots]))
-        put_object(self.run.folder, f"scratch/{BACKGROUND}/table.npy", rows_bytes(table))
+        put_object(self.job.run.folder, f"scratch/{BACKGROUND}/table.npy", rows_bytes(table))
         self._holes_known = True
 
     def number_objects(self, min_size: int) -> list[int]:
@@ -123,7 +122,7 @@ class Labelling:
         for number, (sizes, firsts) in self._tables(OBJECTS, "sizes", "firsts"):
             components.describe(int(offsets[number]), sizes, firsts)
         by_volume = offsets[:: self.volumes.grid.n_blocks]
-        return components.number(by_volume, min_size, self.run.path(f"scratch/{OBJECTS}/table.npy"))
+        return components.number(by_volume, min_size, self.job.run.path(f"scratch/{OBJECTS}/table.npy"))
 
     def write(self, output: OutputImage, array: str = "0", name: str = "write") -> None:
         """Write the final labels.
@@ -143,7 +142,7 @@ class Labelling:
     def _work(self, phase: str) -> _Work:
         connectivity = self.connectivity if phase == OBJECTS else 1
         return _Work(
-            self.run, self.volumes, self.thresholds, self.dark, connectivity, phase, holes_known=self._holes_known
+            self.job.run, self.volumes, self.thresholds, self.dark, connectivity, phase, holes_known=self._holes_known
         )
 
     def _map(
@@ -151,14 +150,12 @@ class Labelling:
     ) -> dict[int, Any]:
         volumes, grid = self.volumes, self.volumes.grid
         return map_pass(
-            self.executor,
-            self.run,
+            self.job,
             name,
             function,
             work,
             volumes.source.volumes * grid.n_units if units else volumes.n_blocks,
             voxels=volumes.voxels,
-            workers=self.workers,
             grid=grid,
             units=units,
         )
@@ -169,12 +166,12 @@ class Labelling:
         found = self._map("label" if phase == OBJECTS else "holes", _label_block, self._work(phase))
         offsets = np.zeros(count + 1, np.int64)
         np.cumsum(np.fromiter((found[number] for number in range(count)), np.int64, count), out=offsets[1:])
-        put_object(self.run.folder, f"scratch/{phase}/offsets.npy", rows_bytes(offsets))
+        put_object(self.job.run.folder, f"scratch/{phase}/offsets.npy", rows_bytes(offsets))
         joined = self._map("join" if phase == OBJECTS else "join-holes", _join_block, self._work(phase))
-        components = Components(self.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
+        components = Components(self.job.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
 
         def load(number: int) -> Array:
-            (pairs,) = _load_small(self.run.path(_pairs_key(phase, number)))
+            (pairs,) = _load_small(self.job.run.path(_pairs_key(phase, number)))
             return pairs
 
         for _, pairs in _read_ahead(load, sorted(joined)):
@@ -185,7 +182,7 @@ class Labelling:
         """What every block's labelling left under some names, block by block."""
 
         def load(number: int) -> tuple[Array, ...]:
-            return _load_small(self.run.path(_block_key(phase, number)), *names)
+            return _load_small(self.job.run.path(_block_key(phase, number)), *names)
 
         return _read_ahead(load, range(self.volumes.n_blocks))
 

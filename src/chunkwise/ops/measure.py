@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops import second
@@ -107,19 +108,15 @@ class _Work:
     measured: Measured
 
 
-def measure(
-    measured: Measured, executor: Executor, run: Run, workers: Workers, memory: int = 2**30
-) -> Iterator[tuple[int, Array]]:
+def measure(measured: Measured, job: Job) -> Iterator[tuple[int, Array]]:
     """Measure every object of every volume.
 
     Parameters
     ----------
     measured : Measured
         What to measure.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
-    memory : int
-        Bytes that a worker may take; boxes of objects are held against it.
+    job : Job
+        Where the work is done, and what is done already.
 
     Yields
     ------
@@ -137,16 +134,14 @@ def measure(
         If the run stopped in the middle.
     """
     voxels = measured.labels.volumes * prod(measured.grid.shape)
-    work = _Work(run, measured)
+    work = _Work(job.run, measured)
     grid = measured.grid
-    found = map_pass(
-        executor, run, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, workers=workers, grid=grid
-    )
+    found = map_pass(job, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, grid=grid)
     count = grid.n_blocks
 
     def files(volume: int) -> list[RowFile]:
         numbers = range(volume * count, (volume + 1) * count)
-        return [RowFile(run.path(row_key(number)), *found[number]) for number in numbers if number in found]
+        return [RowFile(job.run.path(row_key(number)), *found[number]) for number in numbers if number in found]
 
     whole = by_object(measured.properties)
     if whole:
@@ -156,10 +151,7 @@ def measure(
             measured.grid,
             whole,
             measured.percentiles,
-            memory,
-            executor,
-            run,
-            workers,
+            job,
         )
         yield from boxes.measure(files)
         return

@@ -18,7 +18,8 @@ import numpy as np
 
 from chunkwise.blocks.boxes import groups_that_fit, inside
 from chunkwise.blocks.grid import Box, Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.moments import label_starts, merge_rows
@@ -78,10 +79,8 @@ class ByObject:
         To measure; see :func:`chunkwise.ops.columns.by_object`.
     percentiles : tuple of float
         Of the intensities.
-    memory : int
-        Bytes that a worker may take.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
+    job : Job
+        Where the work is done, and what is done already.
     """
 
     def __init__(
@@ -91,13 +90,10 @@ class ByObject:
         grid: Grid,
         properties: tuple[str, ...],
         percentiles: tuple[float, ...],
-        memory: int,
-        executor: Executor,
-        run: Run,
-        workers: Workers,
+        job: Job,
     ) -> None:
-        self._given = (labels, channels, grid, properties, percentiles, memory)
-        self._executor, self._run, self._workers = executor, run, workers
+        self._given = (labels, channels, grid, properties, percentiles)
+        self._job = job
 
     def measure(self, files: Callable[[int], list[RowFile]]) -> Iterator[tuple[int, Array]]:
         """Measure every object.
@@ -114,7 +110,8 @@ class ByObject:
             The merged rows in the order of the labels, with the fields of this pass; a volume comes in several
             batches, or in none.
         """
-        labels, channels, grid, properties, percentiles, memory = self._given
+        labels, channels, grid, properties, percentiles = self._given
+        run = self._job.run
         table_type = None
         filled = []
         for volume in range(labels.volumes):
@@ -122,27 +119,25 @@ class ByObject:
             if entries:
                 row_type = np.load(entries[0].path, mmap_mode="r").dtype
                 table_type = _joined(row_type, [("owner", "i8", (len(grid.shape),))])
-                _merge(self._run, volume, entries, table_type)
+                _merge(run, volume, entries, table_type)
                 filled.append(volume)
         if table_type is None:
             return
-        work = _Work(self._run, labels, channels, grid, properties, percentiles, memory, table_type)
+        work = _Work(run, labels, channels, grid, properties, percentiles, self._job.memory, table_type)
         count = grid.n_blocks
         found = map_pass(
-            self._executor,
-            self._run,
+            self._job,
             "objects",
             _measure_objects,
             work,
             labels.volumes * count,
             voxels=labels.volumes * prod(grid.shape),
-            workers=self._workers,
             grid=grid,
         )
         for volume in filled:
             numbers = range(volume * count, (volume + 1) * count)
-            parts = [RowFile(self._run.path(_objects_key(n)), *found[n]) for n in numbers if n in found]
-            table = np.memmap(self._run.path(_table_key(volume)), table_type, "r")
+            parts = [RowFile(run.path(_objects_key(n)), *found[n]) for n in numbers if n in found]
+            table = np.memmap(run.path(_table_key(volume)), table_type, "r")
             done = 0
             for more in sorted_batches(parts):
                 # Both have every object once, in the order of the labels.

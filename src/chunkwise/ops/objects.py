@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
-from chunkwise.blocks.passes import Executor, Workers
-from chunkwise.blocks.run import Run
+from chunkwise.blocks.job import Job
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops import flows, seeds, split_passes
@@ -125,10 +124,7 @@ def find_objects(
     grid: Grid,
     parameters: ObjectParameters,
     make_output: Callable[[str], OutputImage],
-    executor: Executor,
-    run: Run,
-    workers: Workers,
-    memory: int = 2**30,
+    job: Job,
 ) -> LabelResult:
     """Make objects of every volume's maps, into the run's store.
 
@@ -142,10 +138,8 @@ def find_objects(
         What an object is.
     make_output : callable
         ``make_output(dtype) -> OutputImage``; the dtype is known only when the objects are counted.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
-    memory : int
-        Bytes that a worker may take; larger components are not parted.
+    job : Job
+        Where the work is done, and what is done already.
 
     Raises
     ------
@@ -155,7 +149,7 @@ def find_objects(
     values = parameters.values
     volumes = MapVolumes(channels[METHODS[parameters.method].channels[0]], grid)
     thresholds = [values["threshold"]] * volumes.source.volumes
-    labelling = Labelling(volumes, thresholds, False, values["connectivity"], executor, run, workers)
+    labelling = Labelling(volumes, thresholds, False, values["connectivity"], job)
     if values["fill_holes"]:
         labelling.find_holes()
-    return write_labels(labelling, values["min_size"], divider_of(channels, parameters), make_output, memory)
+    return write_labels(labelling, values["min_size"], divider_of(channels, parameters), make_output)

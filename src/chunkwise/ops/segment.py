@@ -22,8 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.blocks.passes import Executor, Workers
-from chunkwise.blocks.run import Run
+from chunkwise.blocks.job import Job
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ops.find_threshold import find_thresholds
 from chunkwise.ops.gaussian import radius
@@ -78,10 +77,7 @@ def segment(
     volumes: SmoothedVolumes,
     parameters: SegmentParameters,
     make_output: Callable[[str], OutputImage],
-    executor: Executor,
-    run: Run,
-    workers: Workers,
-    memory: int = 2**30,
+    job: Job,
 ) -> SegmentResult:
     """Segment every volume of a cut into the run's store.
 
@@ -93,10 +89,8 @@ def segment(
         How.
     make_output : callable
         ``make_output(dtype) -> OutputImage``; the dtype is known only when the objects are counted.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
-    memory : int
-        Bytes that a worker may take; larger components are not split.
+    job : Job
+        Where the work is done, and what is done already.
 
     Raises
     ------
@@ -105,14 +99,14 @@ def segment(
     ResumableError
         If the run stopped in the middle.
     """
-    volumes = volumes.with_rims(executor, run, workers)
+    volumes = volumes.with_rims(job)
     if isinstance(parameters.threshold, str):
-        thresholds = find_thresholds(parameters.threshold, volumes, executor, run, workers)
+        thresholds = find_thresholds(parameters.threshold, volumes, job)
     else:
         thresholds = [parameters.threshold] * volumes.source.volumes
     dark = parameters.foreground == "dark"
-    labelling = Labelling(volumes, thresholds, dark, parameters.connectivity, executor, run, workers)
+    labelling = Labelling(volumes, thresholds, dark, parameters.connectivity, job)
     if parameters.fill_holes:
         labelling.find_holes()
-    made = write_labels(labelling, parameters.min_size, parameters.split, make_output, memory)
+    made = write_labels(labelling, parameters.min_size, parameters.split, make_output)
     return SegmentResult(**vars(made), thresholds=thresholds)

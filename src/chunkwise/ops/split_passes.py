@@ -23,7 +23,8 @@ import numpy as np
 
 from chunkwise.blocks.boxes import groups_that_fit, inside
 from chunkwise.blocks.grid import Box, Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
@@ -158,10 +159,8 @@ class Splitting:
         Of a volume; a unit is worked on at once.
     divider : Divider
         How a component is parted.
-    memory : int
-        Bytes that a worker may take.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
+    job : Job
+        Where the work is done, and what is done already.
     """
 
     def __init__(
@@ -171,11 +170,9 @@ class Splitting:
         connectivity: int,
         grid: Grid,
         divider: Divider,
-        memory: int,
-        executor: Executor,
-        run: Run,
-        workers: Workers,
+        job: Job,
     ) -> None:
+        run = job.run
         put_object(run.folder, f"{COMPONENTS}/zarr.json", json_bytes(components.layout(0).document()))
         source = VolumeSource(
             array=Location(run.path(COMPONENTS)),
@@ -187,8 +184,8 @@ class Splitting:
             volumes=components.n_volumes,
             dtype=components.dtype,
         )
-        self._work = _Work(run, source, grid, divider, connectivity, memory)
-        self._counts, self._executor, self._workers = counts, executor, workers
+        self._work = _Work(run, source, grid, divider, connectivity, job.memory)
+        self._counts, self._job = counts, job
 
     def number_parts(self, min_size: int) -> tuple[list[int], list[Unsplit], int]:
         """Split, drop parts and objects of fewer voxels, number the others by their first voxel in raster order.
@@ -222,16 +219,14 @@ class Splitting:
     def _map(self, name: str, function: Any, work: _Work) -> dict[int, Any]:
         grid, volumes = work.grid, work.components.volumes
         voxels = volumes * prod(grid.shape)
-        count, workers = volumes * grid.n_units, self._workers
+        count = volumes * grid.n_units
         return map_pass(
-            self._executor,
-            work.run,
+            self._job,
             name,
             function,
             work,
             count,
             voxels=voxels,
-            workers=workers,
             grid=grid,
             units=True,
         )

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
-from chunkwise.blocks.passes import BlockResult, Executor, Workers, map_pass, reduce_pass
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
@@ -141,9 +142,7 @@ def find_stars(
     grid: Grid,
     parameters: ObjectParameters,
     make_output: Callable[[str], OutputImage],
-    executor: Executor,
-    run: Run,
-    workers: Workers,
+    job: Job,
 ) -> StarResult:
     """Make objects of every image's polygons, into the run's store.
 
@@ -159,27 +158,24 @@ def find_stars(
         What an object is.
     make_output : callable
         ``make_output(dtype) -> OutputImage``; the dtype is known only when the objects are counted.
-    executor, run, workers
-        Where the work is done, what is done already, who takes in what was used.
+    job : Job
+        Where the work is done, and what is done already.
 
     Raises
     ------
     ResumableError
         If the run stopped in the middle.
     """
-    work = _Work(run, grid, Maps((channels["probability"],)), distances, parameters.values)
+    work = _Work(job.run, grid, Maps((channels["probability"],)), distances, parameters.values)
     pixels, count = work.volumes * prod(grid.shape), work.volumes * grid.n_blocks
 
     def pass_over(name: str, function: Any, context: _Work, units: bool = False) -> dict[int, Any]:
         number = work.volumes * grid.n_units if units else count
-        return map_pass(
-            executor, run, name, function, context, number, voxels=pixels, workers=workers, grid=grid, units=units
-        )
+        return map_pass(job, name, function, context, number, voxels=pixels, grid=grid, units=units)
 
     by_volume = [range(v * grid.n_blocks, (v + 1) * grid.n_blocks) for v in range(work.volumes)]
     found = reduce_pass(
-        executor,
-        run,
+        job,
         "radius",
         _radius_of_block,
         _larger,
@@ -187,7 +183,6 @@ def find_stars(
         by_volume,
         _as_found,
         voxels=pixels,
-        workers=workers,
         grid=grid,
     )
     work = replace(work, radius=tuple(found[volume]["reach"] for volume in range(work.volumes)))
@@ -199,7 +194,7 @@ def find_stars(
     counts = [_number(work, volume, sizes, parameters.values["min_size"]) for volume in range(work.volumes)]
     output = make_output(label_type(counts))
     pass_over("write", _write_unit, replace(work, output=output), units=True)
-    write_pyramid(output, executor, run, workers)
+    write_pyramid(output, job)
     left_out = [found[volume]["left_out"] for volume in range(work.volumes)]
     return StarResult(output, counts, left_out=left_out, rounds=work.round)
 

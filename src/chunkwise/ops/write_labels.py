@@ -31,7 +31,6 @@ def write_labels(
     min_size: int,
     divider: Divider | None,
     make_output: Callable[[str], OutputImage],
-    memory: int,
 ) -> LabelResult:
     """Label, part, number and write.
 
@@ -45,28 +44,26 @@ def write_labels(
         How components are parted; without it they stay what they are.
     make_output : callable
         ``make_output(dtype) -> OutputImage``; the dtype is known only when the objects are counted.
-    memory : int
-        Bytes that a worker may take; larger components are not parted.
 
     Raises
     ------
     ResumableError
         If the run stopped in the middle.
     """
-    executor, run, workers = labelling.executor, labelling.run, labelling.workers
+    job = labelling.job
     counts = labelling.number_objects(min_size)
     output = make_output(label_type(counts))
     if divider is None:
         labelling.write(output)
-        write_pyramid(output, executor, run, workers)
+        write_pyramid(output, job)
         return LabelResult(output, counts)
     labelling.write(output, COMPONENTS, "components")
     grid = labelling.volumes.grid
-    splitting = Splitting(output, counts, labelling.connectivity, grid, divider, memory, executor, run, workers)
+    splitting = Splitting(output, counts, labelling.connectivity, grid, divider, job)
     counts, unsplit, n_unsplit = splitting.number_parts(min_size)
     output = make_output(label_type(counts))
     splitting.write(output)
-    write_pyramid(output, executor, run, workers)
+    write_pyramid(output, job)
     return LabelResult(output, counts, unsplit, n_unsplit)
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from chunkwise.blocks.job import Workers
 from chunkwise.blocks.journal import last_time
-from chunkwise.blocks.passes import Workers
 from chunkwise.blocks.run import BEGUN, PLAN, RECORD, Plan, Run
 from chunkwise.cluster.accounting import account_left, driver_of
 from chunkwise.errors import ChunkwiseError, InputError, ResumableError

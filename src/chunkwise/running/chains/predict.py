@@ -1,42 +1,31 @@
-"""Run a bioimage.io model on an image of any size, with the result of the whole image.
-
-The model's own description says which axes and channels it takes, how the image is normalised, and what the
-result is called. Statistics are those of the whole image; tiles overlap by what the network looks around
-itself. The result is an image (OME-Zarr 0.5) with the model's maps as channels; 'chunkwise objects' makes
-labels of it.
-
-  chunkwise predict cells.ome.zarr --model nuclei --output maps.ome.zarr --channel DAPI
-
-A model of two dimensions is run on every plane of a volume, each normalised by itself. A run that was stopped
-goes on where it stopped when the same command is given again. 'chunkwise model list' names the models.
-"""
+"""From a request to the maps of a bioimage.io model."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chunkwise.commands.options import (
-    add_image,
-    add_level,
-    add_region,
-    add_resources,
-    add_store_output,
-    add_time,
-    parameters_of,
-)
+import numpy as np
+
+from chunkwise.cluster.resources import find_resources
 from chunkwise.errors import InputError
+from chunkwise.models.library import Approved, find_model
+from chunkwise.models.package import Package, read_package
+from chunkwise.models.predict import Inference, predict, projected_memory, tile_axes
+from chunkwise.models.rescale import Rescaled
+from chunkwise.models.session import choose_format
+from chunkwise.ngff.layout import output_like, shard_of
+from chunkwise.ngff.model import Axis, Channel, Image
+from chunkwise.ngff.units import conversion, standard_unit
+from chunkwise.ngff.volumes import EVERY, Selection, select
+from chunkwise.ops.fetch import omero_of
+from chunkwise.running.life import check_files
+from chunkwise.running.request import Request, Result
+from chunkwise.running.stores import StoreRun, fit_blocks
 
-if TYPE_CHECKING:  # bioimageio.core and the like are imported when the command runs
-    from chunkwise.models.library import Approved
-    from chunkwise.models.package import Package
-    from chunkwise.ngff.model import Axis, Image
-    from chunkwise.ngff.volumes import Selection
-
-__all__ = ["add_arguments", "run"]
+__all__ = ["run"]
 
 #: Voxels of the middle of a tile, along each axis, unless --block says otherwise or memory is short.
 TILE = {2: 1024, 3: 96}
@@ -50,128 +39,62 @@ MOST_RESCALED = 16
 MAPS = 4
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this command."""
-    add_image(parser)
-    group = parser.add_argument_group("the model")
-    group.add_argument(
-        "--model", required=True, metavar="ID", help="its name in the site's library, or one that comes with chunkwise"
-    )
-    group.add_argument(
-        "--channel",
-        action="append",
-        metavar="NAME|N",
-        help="channel of the image, by name or number; once for each channel that the model takes, in its order "
-        "(default: all, where the image has as many as the model takes)",
-    )
-    group.add_argument(
-        "--map",
-        action="append",
-        metavar="NAME",
-        help="output of the model to keep, by its name in the description; may be given several times (default: all)",
-    )
-    group.add_argument(
-        "--dtype",
-        choices=("float32", "float16", "uint8"),
-        default="float32",
-        help="of the result; uint8 maps 0 to 1 onto 0 to 255, for probabilities (default: float32)",
-    )
-    group.add_argument(
-        "--rescale",
-        action="store_true",
-        help="show the model voxels of the size that it was made for, interpolated from the image's, and bring its "
-        "maps back to the image's voxels (default: voxels as they are, and a note where they are far from that size)",
-    )
-    group = parser.add_argument_group("which part of the image")
-    add_level(group)
-    add_time(group)
-    add_region(group)
-    add_store_output(parser, "image of maps", into_source=False)
-    add_resources(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Predict; see the module's text."""
-    from chunkwise.blocks.grid import Grid
-    from chunkwise.blocks.passes import Workers
-    from chunkwise.cluster.resources import find_resources, fit_grid
-    from chunkwise.cluster.start import open_executor
-    from chunkwise.commands.stores import StoreWriter, check_block, check_chunks, check_small_outputs
-    from chunkwise.models.library import find_model
-    from chunkwise.models.package import read_package
-    from chunkwise.models.predict import Inference, predict, projected_memory, tile_axes
-    from chunkwise.models.rescale import Rescaled
-    from chunkwise.models.session import choose_format
-    from chunkwise.ngff.layout import OutputImage
-    from chunkwise.ngff.model import Channel
-    from chunkwise.ngff.volumes import select
-    from chunkwise.ops.fetch import omero_of
-    from chunkwise.reference import open_image_input
-    from chunkwise.site import load_site
-
-    site = load_site()
-    opened = open_image_input(args.image, site)
-    model = find_model(args.model, site)
+def run(request: Request) -> Result:
+    """Predict; see :func:`chunkwise.running.run.run`."""
+    values, site = request.values, request.site
+    opened = request.open("image")
+    model = find_model(values["model"], site)
     package = read_package(model.path)
     weights = choose_format(package, site is not None and site.models.code)
-    # The selection is of one channel; the others are beside it.
-    selection = select(opened.image, args.level, "0", args.time, args.region)
-    source = selection.source
-    channels = _channels(opened.image, package, args.channel)
+    whole = select(opened.image, values["level"], EVERY, values["time"], values["region"])
+    channels = _channels(opened.image, package, values["channel"])
+    selection = replace(whole, channels=tuple(c for group in channels for c in group))
+    source, dtype = selection.source, values["dtype"]
     _check_axes(selection, package)
-    kept = _outputs(package, args.map)
-    check_small_outputs(args, "reference", "crate", "record")
-    factors = _factors(selection, package) if args.rescale else None
+    kept = _outputs(package, values["map"])
+    check_files(request.to)
+    factors = _factors(selection, package) if values["rescale"] else None
     if factors is None:
         _compare_pixels(selection, package)
     names = [name for index in kept for name in _map_names(package, index, len(kept) > 1)]
-    shard_asked = args.shard or _shard(source.shape, len(names))
-    shard = shard_asked or _usual_shard(source.shape)
-    slots = find_resources(None, None, None, site, gpu=True)
-    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes * WORK, site, gpu=True)
-    check_chunks(selection, resources)
+    shard_asked = request.to.shard or _shard(source.shape, len(names))
+    shard = shard_of(source.shape, shard_asked)[1]
     flat = len(source.shape) - len(package.spatial)
-    check_block(args.block, opened.image.spatial)
     usual = (*shard[:flat], *(min(TILE[len(package.spatial)], s) for s in shard[flat:]))
-    grid = fit_grid(
-        lambda grid: projected_memory(package, model.reach, grid, 1, len(names), args.dtype, source.dtype, factors),
-        Grid.fit(source.shape, shard, args.block or usual),
-        shard,
-        resources,
-        fixed=args.block is not None,
+    slots = find_resources(None, None, None, site, gpu=True)
+    # One channel's worth of work: the network's is the same, however many it reads.
+    grid, resources = fit_blocks(
+        request,
+        replace(selection, channels=selection.channels[:1]),
+        lambda grid: projected_memory(package, model.reach, grid, 1, len(names), dtype, source.dtype, factors),
+        shard=shard,
+        usual=usual,
+        work=WORK,
+        gpu=True,
     )
     count = source.volumes * grid.n_units
     threads = max(1, slots.workers // min(resources.workers, count)) if resources.cluster.kind == "local" else 1
-    axes, position = _with_channels(opened.image.axes)
-    about = {"model": {"id": model.id, "sha256": model.sha256}}
+    about: dict[str, Any] = {"model": {"id": model.id, "sha256": model.sha256}}
     if model.objects is not None:
         about["objects"] = model.objects
-    recorded = parameters_of(args) | {
-        "channel": [opened.image.channels[c].name for group in channels for c in group],
-        "map": [package.outputs[index].id for index in kept],
-        "model": model.id,
-        "model_sha256": model.sha256,
-        "block": list(grid.block),
-        "shard": list(shard),
-    }
-    del recorded["into_source"]
-    size = source.volumes * prod(source.shape) * len(names) * {"float32": 4, "float16": 2, "uint8": 1}[args.dtype]
-    read = tuple(replace(source, channel=c) for group in channels for c in group)
-    writer = StoreWriter("predict", args, site, opened, selection, recorded, grid, "maps", size, False, read)
-    output = OutputImage(
-        name=writer.name,
-        axes=axes,
-        shape=_put(selection.cut_shape, opened.image.axes, position, len(names)),
-        dtype=args.dtype,
-        scale=_put(selection.level.scale, opened.image.axes, position, 1.0),
-        translation=_put(selection.translation, opened.image.axes, position, 0.0),
-        labels=False,
+    recorded = request.recorded(
+        channel=selection.channel_names,
+        map=[package.outputs[index].id for index in kept],
+        model=model.id,
+        model_sha256=model.sha256,
+    )
+    size = source.volumes * prod(source.shape) * len(names) * np.dtype(dtype).itemsize
+    store = StoreRun(request, opened, selection, grid, recorded, size=size, labels=False, shard=shard)
+    output = output_like(
+        selection,
+        "maps",
+        dtype,
+        channels=len(names),
         shard=shard_asked,
-        omero=omero_of(tuple(Channel(index, name) for index, name in enumerate(names)), args.dtype),
-        pyramid=not args.no_pyramid,
+        pyramid=request.to.pyramid,
+        omero=omero_of(tuple(Channel(index, name) for index, name in enumerate(names)), dtype),
         downsampling="mean",
         about=about,
-        placed=opened.image.placed,
     )
     work = Inference(
         path=model.path,
@@ -193,26 +116,21 @@ def run(args: argparse.Namespace) -> int:
         factors=factors,
     )
     work.try_out()
-    workers = Workers()
-    with writer.writing(workers) as under_way, open_executor(resources, count, under_way.folder, workers) as executor:
-        notes = predict(work, executor, under_way, workers)
+    with store.working(resources, count) as job:
+        notes = predict(work, job)
         work.check_model()
-        writer.complete(output)
+        store.complete(output)
     notes += _bounds(model)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    writer.recorder.result("model", _about(model, weights, work))
-    writer.recorder.result("notes", notes)
-    writer.report(output, workers)
-    listed = ", ".join(names)
-    print(f"{len(names)} map{'s' if len(names) > 1 else ''} ({listed}) of {model.id} in {writer.location.address}")
-    return 0
+    store.recorder.result("model", _about(model, weights, work))
+    store.recorder.result("notes", notes)
+    maps = f"{len(names)} map{'s' if len(names) > 1 else ''} ({', '.join(names)})"
+    return store.finish(output, [f"{maps} of {model.id} in {store.location.address}"])
 
 
 def _channels(image: Image, package: Package, asked: list[str] | None) -> list[tuple[int, ...]]:
     """Which channels of the image each input of the model takes."""
-    from chunkwise.ngff.match import select_channels
-
     needed = [len(tensor.channels) for tensor in package.inputs]
     total = sum(needed)
     wanted = ", ".join(
@@ -235,7 +153,7 @@ def _channels(image: Image, package: Package, asked: list[str] | None) -> list[t
                 f"{len(asked)} time{'s' if len(asked) > 1 else ''}."
             )
         # The same channel may be asked for twice here: a model may want a stain where there is only one.
-        found = tuple(select_channels(image, [name])[0] for name in asked)
+        found = tuple(select(image, 0, name).channels[0] for name in asked)
     groups, at = [], 0
     for count in needed:
         groups.append(found[at : at + count])
@@ -274,16 +192,8 @@ def _map_names(package: Package, index: int, several: bool) -> list[str]:
     return [tensor.id if plain else f"{tensor.id}: {name}" if several else name for name in tensor.channels]
 
 
-def _usual_shard(shape: tuple[int, ...]) -> tuple[int, ...]:
-    from chunkwise.ngff.layout import shard_of
-
-    return shard_of(shape)[1]
-
-
 def _shard(shape: tuple[int, ...], maps: int) -> tuple[int, ...] | None:
     """Smaller shards where there are many maps, whose shards one worker holds together; None for the usual ones."""
-    from chunkwise.ngff.layout import shard_of
-
     chunk, shard = shard_of(shape)
     usual = shard
     while prod(usual) * maps > MAPS * prod(shard) and shard != chunk:
@@ -292,23 +202,6 @@ def _shard(shape: tuple[int, ...], maps: int) -> tuple[int, ...] | None:
             break
         usual = tuple(n // 2 if axis == longest else n for axis, n in enumerate(usual))
     return None if usual == shard else usual
-
-
-def _with_channels(axes: tuple[Axis, ...]) -> tuple[tuple[Axis, ...], int | None]:
-    """The axes of the result, and where an axis for the maps was put in; None where the image has one."""
-    from chunkwise.ngff.model import Axis
-
-    if any(axis.type == "channel" for axis in axes):
-        return axes, None
-    position = sum(axis.type == "time" for axis in axes)
-    return (*axes[:position], Axis("c", "channel"), *axes[position:]), position
-
-
-def _put(values: tuple[Any, ...], axes: tuple[Axis, ...], position: int | None, value: Any) -> tuple[Any, ...]:
-    """Values along the axes of the image as those along the axes of the result."""
-    if position is None:
-        return tuple(value if axis.type == "channel" else v for axis, v in zip(axes, values, strict=True))
-    return (*values[:position], value, *values[position:])
 
 
 def _compare_pixels(selection: Selection, package: Package) -> None:
@@ -376,8 +269,6 @@ def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None
 
 def _in_units_of(axis: Axis, unit: str) -> float | None:
     """How many of an axis's unit one of a model's is; None where either is none of length."""
-    from chunkwise.ngff.units import conversion, standard_unit
-
     known = standard_unit(unit, "space")
     return conversion(known, axis.unit) if known is not None and axis.unit is not None else None
 
@@ -391,7 +282,7 @@ def _bounds(model: Approved) -> list[str]:
     ]
 
 
-def _about(model: Approved, weights: str, work: Any) -> dict[str, Any]:
+def _about(model: Approved, weights: str, work: Inference) -> dict[str, Any]:
     """What the record says of the model."""
     return {
         "id": model.id,

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
-from math import inf
 from typing import Any
 
 from chunkwise.errors import InputError
 from chunkwise.ngff.volumes import Selection, VolumeSource, select
 from chunkwise.ngff.zarr_json import read_node
+from chunkwise.operations.objects import SETTINGS
 from chunkwise.ops.objects import METHODS, ObjectParameters
 from chunkwise.reference import OpenedInput
+from chunkwise.running.labels import check_connectivity
 
 __all__ = ["Told", "channels_of", "choose", "rays_from", "told_by_model"]
 
 Told = dict[str, Any]
-
-
-def _number(low: float, high: float = inf, whole: bool = False) -> tuple[Callable[[Any], bool], str]:
-    kind: Any = int if whole else (int, float)
-    bounds = f"{low:g} or more" if high == inf else f"between {low:g} and {high:g}"
-    if low == -inf:
-        bounds = "finite"
-    return (
-        lambda value: (
-            isinstance(value, kind) and not isinstance(value, bool) and abs(value) != inf and low <= value <= high
-        ),
-        f"a {'whole ' if whole else ''}number, {bounds}",
-    )
-
-
-#: What each parameter may be, and how that is said.
-ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "threshold": _number(-inf),
-    "seed_threshold": _number(-inf),
-    "min_distance": _number(1, 1000, whole=True),
-    "min_size": _number(0, 2**62, whole=True),
-    "flow_scale": _number(1e-6, 1e6),
-    "steps": _number(1, 10000, whole=True),
-    "sink_distance": _number(1, 1000, whole=True),
-    "nms_threshold": _number(0, 1),
-    "max_radius": _number(1, 4096, whole=True),
-    "grid": _number(1, 64, whole=True),
-    "fill_holes": (lambda value: isinstance(value, bool), "true or false"),
-    "connectivity": _number(1, 3, whole=True),
-}
 
 
 def told_by_model(opened: OpenedInput) -> Told:
@@ -56,13 +26,13 @@ def told_by_model(opened: OpenedInput) -> Told:
     return told if isinstance(told, dict) else {}
 
 
-def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple[ObjectParameters, Told]:
+def choose(asked: Mapping[str, Any], told: Told, where: str, ndim: int) -> tuple[ObjectParameters, Told]:
     """Decide method and parameters: an option counts more than the model, the model more than the defaults.
 
     Parameters
     ----------
-    args : argparse.Namespace
-        Of the command.
+    asked : mapping
+        Values of the operation.
     told : dict
         Of :func:`told_by_model`.
     where : str
@@ -85,7 +55,7 @@ def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple
     said = told.get("objects") or {}
     if not isinstance(said, dict):
         raise InputError(f"What {where} gives as 'objects' is not a table of settings; give --method.")
-    method = said.get("method") if args.method == "auto" else args.method
+    method = said.get("method") if asked["method"] == "auto" else asked["method"]
     if method is None:
         raise InputError(
             f"{where} does not say how its maps become objects; give --method, one of {', '.join(METHODS)}."
@@ -101,23 +71,19 @@ def choose(args: argparse.Namespace, told: Told, where: str, ndim: int) -> tuple
     for name, value in _table(of_model, "parameters", where).items():
         if name not in values:
             raise InputError(f"{where} gives '{name}', which is not a parameter of the method {method}; give --method.")
-        values[name] = _allowed(value, name, f"The value {value!r} that {where} gives as {name}")
-    for name in ALLOWED:
-        value = getattr(args, name)
+        values[name] = SETTINGS[name].accept(value, f"The value {value!r} that {where} gives as {name}")
+    for name in SETTINGS:
+        value = asked[name]
         if value is None or value is False:
             continue
         option = f"--{name.replace('_', '-')}"
         if name not in values:
             others = ", ".join(f"--{other.replace('_', '-')}" for other in values)
             raise InputError(f"{option} is not an option of the method {method}, which has {others}.")
-        values[name] = _allowed(value, name, f"{option} {value}")
-    if "connectivity" in values and values["connectivity"] is None:
-        values["connectivity"] = ndim
-    if values.get("connectivity", 1) > ndim:
-        raise InputError(
-            f"--connectivity {values['connectivity']} has to lie between 1 and {ndim}, the number of axes."
-        )
-    return ObjectParameters(method, values), _table(of_model, "channels", where) | _asked(args.channels, method)
+        values[name] = value
+    if "connectivity" in values:
+        values["connectivity"] = check_connectivity(values["connectivity"], ndim)
+    return ObjectParameters(method, values), _table(of_model, "channels", where) | _asked(asked["channels"], method)
 
 
 def _table(said: Told, name: str, where: str) -> Told:
@@ -125,15 +91,6 @@ def _table(said: Told, name: str, where: str) -> Told:
     if not isinstance(found, dict):
         raise InputError(f"What {where} gives as '{name}' of 'objects' is not a table of settings; give --method.")
     return found
-
-
-def _allowed(value: Any, name: str, words: str) -> Any:
-    test, meaning = ALLOWED[name]
-    if isinstance(value, float) and value.is_integer() and "whole" in meaning:
-        value = int(value)
-    if not test(value):
-        raise InputError(f"{words} has to be {meaning}.")
-    return value
 
 
 def _asked(text: str | None, method: str) -> Told:
@@ -149,7 +106,7 @@ def _asked(text: str | None, method: str) -> Told:
 
 
 def channels_of(
-    opened: OpenedInput, parameters: ObjectParameters, said: Told, args: argparse.Namespace
+    opened: OpenedInput, parameters: ObjectParameters, said: Told, asked: Mapping[str, Any]
 ) -> tuple[dict[str, VolumeSource], Selection]:
     """Find the maps among the channels; gives them by name, and the selection that the first one was found with.
 
@@ -167,7 +124,7 @@ def channels_of(
         if isinstance(channel, bool) or not isinstance(channel, int | str):
             raise InputError(f"{image.location.address} gives {channel!r} as the channel of '{name}'; give --channels.")
         try:
-            found[name] = select(image, args.level, str(channel), args.time, args.region)
+            found[name] = select(image, asked["level"], str(channel), asked["time"], asked["region"])
         except InputError as error:
             if "has no channel" not in str(error) or name in said:
                 raise

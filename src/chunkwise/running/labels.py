@@ -8,18 +8,19 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.cluster.resources import Resources, fit_grid
-from chunkwise.commands.stores import StoreWriter, check_block, check_chunks
+from chunkwise.cluster.resources import Resources, find_resources, fit_grid
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import Selection
 from chunkwise.provenance.record import Recorder
+from chunkwise.running.request import Request
+from chunkwise.running.stores import StoreRun, check_block, check_chunks
 
 if TYPE_CHECKING:  # SciPy is imported there
     from chunkwise.ops.write_labels import LabelResult
 
-__all__ = ["check_labels", "reading_grid", "report_remarks", "report_unsplit"]
+__all__ = ["check_connectivity", "check_labels", "counted", "reading_grid", "report_remarks", "report_unsplit"]
 
 
 def check_labels(image: Image, advice: str) -> None:
@@ -50,27 +51,29 @@ def check_labels(image: Image, advice: str) -> None:
 
 
 def reading_grid(
-    asked: tuple[int, ...] | None, selection: Selection, projected: Callable[[Grid], int], resources: Resources
-) -> Grid:
+    request: Request, selection: Selection, projected: Callable[[Grid], int], voxels: int
+) -> tuple[Grid, Resources]:
     """Choose blocks of whole chunks, about a shard of them, that fit into a worker's memory.
 
     Parameters
     ----------
-    asked : tuple of int, optional
-        The block that a person wants.
+    request : Request
+        With the block, the workers and the memory that were asked for.
     selection : Selection
         Of the labels.
     projected : callable
         Bytes that a worker needs at most, for a grid.
-    resources : Resources
-        With the memory of a worker.
+    voxels : int
+        How much there is to do.
 
     Raises
     ------
     InputError
         If the block has another number of axes, or does not fit.
     """
-    shape = selection.source.shape
+    spread, shape = request.spread, selection.source.shape
+    resources = find_resources(spread.workers, spread.memory, voxels, request.site)
+    asked = spread.block
     check_block(asked, selection.image.spatial)
     check_chunks(selection, resources)
     _, shard = shard_of(shape)
@@ -81,7 +84,8 @@ def reading_grid(
         whole = tuple(min(n, max(1, s // c) * c) for s, c, n in zip(shard, chunks, shape, strict=True))
         block = whole if prod(whole) <= 2 * SHARD_VOXELS else shard
     single = (1,) * len(shape)  # no shards are written, so a unit is a block
-    return fit_grid(projected, Grid.fit(shape, single, block), single, resources, fixed=asked is not None)
+    grid = fit_grid(projected, Grid.fit(shape, single, block), single, resources, fixed=asked is not None)
+    return grid, resources
 
 
 def report_remarks(recorder: Recorder, remarks: tuple[str, ...]) -> None:
@@ -92,7 +96,7 @@ def report_remarks(recorder: Recorder, remarks: tuple[str, ...]) -> None:
         print(f"warning: {remark}", file=sys.stderr)
 
 
-def report_unsplit(writer: StoreWriter, result: LabelResult, first_time: int, axes: str) -> None:
+def report_unsplit(work: StoreRun, result: LabelResult, first_time: int, axes: str) -> None:
     """Name the objects that were too large to be split, in the record and on standard error."""
     named: list[dict[str, Any]] = [
         {
@@ -103,7 +107,7 @@ def report_unsplit(writer: StoreWriter, result: LabelResult, first_time: int, ax
         }
         for entry in result.unsplit
     ]
-    writer.recorder.result("unsplit", {"count": result.n_unsplit, "first": named})
+    work.recorder.result("unsplit", {"count": result.n_unsplit, "first": named})
     if named:
         one = named[0]
         box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
@@ -114,3 +118,16 @@ def report_unsplit(writer: StoreWriter, result: LabelResult, first_time: int, ax
             "more; a higher threshold may keep objects apart.",
             file=sys.stderr,
         )
+
+
+def counted(objects: int) -> str:
+    """Say how many objects there are."""
+    return f"{objects} object{'s' if objects != 1 else ''}"
+
+
+def check_connectivity(asked: int | None, ndim: int) -> int:
+    """Give the connectivity, which is the number of axes unless something else is asked for."""
+    connectivity = ndim if asked is None else asked
+    if not 1 <= connectivity <= ndim:
+        raise InputError(f"--connectivity {connectivity} has to lie between 1 and {ndim}, the number of axes.")
+    return connectivity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import secrets
@@ -13,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from chunkwise.blocks.run import Run
 from chunkwise.cluster.resources import size_words
-from chunkwise.commands.outputs import beside
 from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.reference import OpenedInput
+from chunkwise.running.outputs import beside
+from chunkwise.running.request import Destination
 from chunkwise.site import Site
 from chunkwise.storage.location import ZIP_NAMES, Location, resolve
 from chunkwise.storage.lock import held
@@ -45,10 +45,10 @@ COUNTING = 600.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where a store goes."""
+    """Where a result goes."""
 
-    location: Location
-    """Its final place, under the policy."""
+    location: Location | None
+    """The final place of a store, under the policy; None of a single file."""
     partial: str | Location
     """Where it grows: a folder on the same file system, or its own place on S3."""
     run_dir: str
@@ -207,15 +207,13 @@ def check_size(site: Site | None, size: int) -> None:
         )
 
 
-def find_place(
-    args: argparse.Namespace, site: Site | None, opened: OpenedInput, plan: str, size: int, labels: bool
-) -> Place:
+def find_place(to: Destination, site: Site | None, opened: OpenedInput, plan: str, size: int, labels: bool) -> Place:
     """Say where the store goes, under the policy.
 
     Parameters
     ----------
-    args : argparse.Namespace
-        With the options of ``commands.options.add_store_output``.
+    to : Destination
+        As asked for.
     site : Site or None
         The administrator's file.
     opened : OpenedInput
@@ -235,19 +233,19 @@ def find_place(
         If the site does not allow it.
     """
     check_size(site, size)
-    zipped = _is_zipped(args)
-    if zipped and (args.into_source or args.to_workspace):
+    zipped = _is_zipped(to)
+    if zipped and (to.into_source or to.to_workspace):
         raise InputError("A zip file is written with --output only; give it a name there.")
-    if args.into_source:
-        return _into_source(args, site, opened)
-    if args.to_workspace:
-        return _to_workspace(args, site, opened, plan, size // LABELS_SHRINK if labels else size)
-    location = resolve(args.output, site, write=True)
+    if to.into_source:
+        return _into_source(to, to.into_source, site, opened)
+    if to.to_workspace:
+        return _to_workspace(to, to.to_workspace, site, opened, plan, size // LABELS_SHRINK if labels else size)
+    location = resolve(to.output or "", site, write=True)
     if location.is_url:
         if zipped:
             raise InputError(f"{location.address} is a URL, and a zip file is written to a folder here; give a path.")
         _check_outside(location, opened)
-        return _on_s3(args, site, location)
+        return _on_s3(to, site, location)
     address = location.address
     folder = os.path.dirname(address)
     if not os.path.isdir(folder):
@@ -255,7 +253,7 @@ def find_place(
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"The folder {folder} cannot be written to; choose another place for --output.")
     _check_free(location, opened)
-    run_dir = args.run_dir or beside(address, ".run", site)
+    run_dir = to.run_dir or beside(address, ".run", site)
     return Place(location, _growing(address, site), run_dir, zipped=zipped)
 
 
@@ -266,15 +264,14 @@ def _growing(address: str, site: Site | None) -> str:
     return partial
 
 
-def _is_zipped(args: argparse.Namespace) -> bool:
+def _is_zipped(to: Destination) -> bool:
     """Whether a zip file is asked for, by the name of the output or of the format."""
-    form = getattr(args, "format", None)
-    name = args.output or args.to_workspace or args.into_source or ""
-    return form == "ozx" or (form is None and name.lower().endswith(ZIP_NAMES))
+    name = to.output or to.to_workspace or to.into_source or ""
+    return to.format == "ozx" or (to.format is None and name.lower().endswith(ZIP_NAMES))
 
 
-def _into_source(args: argparse.Namespace, site: Site | None, opened: OpenedInput) -> Place:
-    source, name = opened.image.location, args.into_source
+def _into_source(to: Destination, name: str, site: Site | None, opened: OpenedInput) -> Place:
+    source = opened.image.location
     check_name("--into-source", name)
     if source.archive is not None:
         raise InputError(f"{source.archive} is a zip file, into which nothing is written; use --output.")
@@ -284,30 +281,30 @@ def _into_source(args: argparse.Namespace, site: Site | None, opened: OpenedInpu
         )
     top = resolve(source.address, site, write=True)
     if top.is_url:
-        return _on_s3(args, site, resolve(f"{top.address}/labels/{name}", site, write=True))
+        return _on_s3(to, site, resolve(f"{top.address}/labels/{name}", site, write=True))
     if not os.access(top.address, os.W_OK):
         raise InputError(f"{top.address} cannot be written to; use --output for a store of its own.")
     location = resolve(f"{top.address}/labels/{name}", site, write=True)
     if location.address != f"{top.address}/labels/{name}":
         raise PolicyError(f"The labels of {top.address} are a symbolic link; use --output for a store of its own.")
     near = f"{top.address}.labels-{name}"
-    return Place(location, _growing(near, site), args.run_dir or beside(near, ".run", site))
+    return Place(location, _growing(near, site), to.run_dir or beside(near, ".run", site))
 
 
-def _on_s3(args: argparse.Namespace, site: Site | None, location: Location) -> Place:
+def _on_s3(to: Destination, site: Site | None, location: Location) -> Place:
     """Place a store among the objects of a bucket; the run's own files stay on a file system, and so does its lock."""
-    run_dir = args.run_dir or beside(os.path.join(os.getcwd(), location.name), ".run", site)
+    run_dir = to.run_dir or beside(os.path.join(os.getcwd(), location.name), ".run", site)
     beside(run_dir, ".lock", site)
     return Place(location, location, run_dir)
 
 
-def _to_workspace(args: argparse.Namespace, site: Site | None, opened: OpenedInput, plan: str, needed: int) -> Place:
-    check_name("--to-workspace", args.to_workspace)
+def _to_workspace(to: Destination, name: str, site: Site | None, opened: OpenedInput, plan: str, needed: int) -> Place:
+    check_name("--to-workspace", name)
     if site is None or site.workspace is None:
         raise InputError(
             "--to-workspace needs a site file that names a workspace; use --output, or ask your administrator for one."
         )
-    if args.run_dir:
+    if to.run_dir:
         raise InputError(
             "--run-dir cannot be given with --to-workspace, which keeps unfinished runs itself, so that another job "
             "can go on with them."
@@ -318,14 +315,14 @@ def _to_workspace(args: argparse.Namespace, site: Site | None, opened: OpenedInp
     if workspace.layout == "user/job":
         parts.append(job_folder(os.environ, plan))
     inner = "/".join(parts)
-    location = resolve(f"{workspace.root}:{'/'.join([*parts, args.to_workspace])}", site, write=True)
+    location = resolve(f"{workspace.root}:{'/'.join([*parts, name])}", site, write=True)
     root = location.top or ""
-    if location.address != os.path.join(root, inner, args.to_workspace):
+    if location.address != os.path.join(root, inner, name):
         raise PolicyError(f"{location.address} is reached by a symbolic link; ask your administrator to remove it.")
     _check_free(location, opened)
     rights = Rights.of(workspace)
     # Jobs of one plan that make different results run side by side; a job that is run again keeps its name.
-    key = hashlib.sha256(f"{plan} {args.to_workspace}".encode()).hexdigest()
+    key = hashlib.sha256(f"{plan} {name}".encode()).hexdigest()
     folder = os.path.join(root, RUNS, user_folder(site.person) if known else "all", key)
     run = WorkspaceRun(root, inner, folder, rights, site.person.user, workspace.quota, needed)
     run.check_quota()

@@ -6,8 +6,8 @@ to the policy in one place, and the command is given the place that was allowed,
 
 from __future__ import annotations
 
-import argparse
 import os
+from typing import Any
 
 from chunkwise.errors import PolicyError
 from chunkwise.site import Site
@@ -29,18 +29,18 @@ class StoreOutput(Output):
     __slots__ = ()
 
 
-def outputs_of(args: argparse.Namespace) -> dict[str, Output]:
-    """What the command line names to be written, by the options' names."""
-    return {name: value for name, value in vars(args).items() if isinstance(value, Output)}
+def outputs_of(options: dict[str, Any]) -> dict[str, Output]:
+    """What is named to be written, by the options' names."""
+    return {name: value for name, value in options.items() if isinstance(value, Output)}
 
 
-def hold_outputs(args: argparse.Namespace, site: Site | None) -> None:
-    """Hold every output that the command line names to the policy, and put where it really is in its place.
+def hold_outputs(options: dict[str, Any], site: Site | None) -> None:
+    """Hold every output that is named to the policy, and put where it really is in its place.
 
     Parameters
     ----------
-    args : argparse.Namespace
-        As the parser gives it; outputs are changed.
+    options : dict
+        Values by the options' names; outputs are changed.
     site : Site or None
         The administrator's file; without one every place is as it was typed.
 
@@ -51,12 +51,12 @@ def hold_outputs(args: argparse.Namespace, site: Site | None) -> None:
     InputError
         If an output is no place at all.
     """
-    for name, value in outputs_of(args).items():
+    for name, value in outputs_of(options).items():
         if not isinstance(value, StoreOutput):
             check_on_this_machine(value)
         if site is None:
             continue
-        setattr(args, name, type(value)(resolve(value, site, write=True).address))
+        options[name] = type(value)(resolve(value, site, write=True).address)
 
 
 def beside(place: str, ending: str, site: Site | None) -> str:

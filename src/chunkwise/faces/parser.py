@@ -1,0 +1,267 @@
+"""Declarations as options of the command line, and back: from what was typed to a request."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any
+
+from chunkwise.errors import InputError
+from chunkwise.operations import load_family, operations_of
+from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
+from chunkwise.running.outputs import Output, StoreOutput
+from chunkwise.running.request import Destination, Spread
+from chunkwise.running.run import run
+
+__all__ = ["add_arguments", "description_of", "run_command"]
+
+REPORTS = {
+    "reference": ("OUT.json", "write a reference to the result"),
+    "crate": ("CRATE.zip", "write an RO-Crate that says what was done"),
+    "record": ("RECORD.json", "write the run record"),
+}
+
+
+def description_of(name: str) -> str:
+    """What a command says of itself, with its methods."""
+    family, operations = load_family(name), operations_of(name)
+    if len(operations) == 1:
+        return family.about
+    methods = "\n".join(f"  {one.name:<10} {one.does}" for one in operations.values())
+    return f"{family.about}\nmethods:\n{methods}\n"
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the options of a family.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of the command.
+    name : str
+        Of the family.
+    """
+    family, operations = load_family(name), operations_of(name)
+    first = next(iter(operations.values()))
+    for role, taken in first.takes.items():
+        _add_role(parser, role, taken)
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    if len(operations) > 1:
+        title = family.title.lower()
+        groups[title] = parser.add_argument_group(title)
+        groups[title].add_argument(
+            "--method", required=True, choices=tuple(operations), help="what is done, of the methods named above"
+        )
+    for option, (parameter, methods) in options_of(operations).items():
+        title = parameter.group or family.title.lower()
+        group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
+        only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
+        _add_parameter(group, option, parameter, only, several=len(operations) > 1)
+    _add_destination(parser, first)
+    add_resources(parser)
+
+
+def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
+    """The options of a family, each with the methods that have it."""
+    found: dict[str, tuple[Parameter, list[str]]] = {}
+    for operation in operations.values():
+        for name, parameter in operation.options.items():
+            known, methods = found.setdefault(name, (parameter, []))
+            if known != parameter:
+                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
+            methods.append(operation.name)
+    return found
+
+
+def _add_role(parser: argparse.ArgumentParser, name: str, role: Role) -> None:
+    what = role.help or "path or URL of an OME-Zarr, or a reference JSON"
+    if role.option:
+        parser.add_argument(f"--{name}", required=not role.optional, metavar=role.metavar or name.upper(), help=what)
+    else:
+        parser.add_argument(name, metavar=role.metavar or name.upper(), help=what)
+
+
+def _add_parameter(group: Any, name: str, parameter: Parameter, only: str, several: bool) -> None:
+    option = f"--{name.replace('_', '-')}"
+    words = only + parameter.help
+    if parameter.type is bool:
+        default = f" (default: {parameter.default_words})" if parameter.default_words else ""
+        group.add_argument(option, action="store_true", default=None, help=words + default)
+        return
+    default = parameter.default_words or ("" if parameter.default is None else str(parameter.default))
+    how: dict[str, Any] = {"type": _reader(parameter), "help": words + (f" (default: {default})" if default else "")}
+    if parameter.choices and parameter.type is str:
+        how["choices"] = parameter.choices
+    else:
+        how["metavar"] = parameter.metavar or ("|".join((*parameter.choices, "NUMBER")) if parameter.choices else "N")
+    if parameter.several:
+        how |= {"nargs": "+"} if parameter.together else {"action": "append"}
+    group.add_argument(option, required=parameter.required and not several, **how)
+
+
+def _reader(parameter: Parameter) -> Callable[[str], Any]:
+    """How the text of an option becomes a value; its range is looked at later, where all values are."""
+    kind: Callable[[str], Any] = parameter.type
+    if not parameter.choices or parameter.type is str:
+        return kind
+
+    def read(text: str) -> Any:
+        if text in parameter.choices:
+            return text
+        try:
+            value = float(text)
+        except ValueError:
+            known = ", ".join(parameter.choices)
+            raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor one of {known}") from None
+        if not isfinite(value):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a finite number")
+        return int(value) if value.is_integer() else value
+
+    return read
+
+
+def _add_destination(parser: argparse.ArgumentParser, operation: Operation) -> None:
+    group, made = parser.add_argument_group("where the result goes"), operation.gives
+    store, formats = not isinstance(made, Table), getattr(made, "formats", None)
+    if store:
+        where = group.add_mutually_exclusive_group(required=True)
+        what = made.label or ("label image" if isinstance(made, Labels) else "image")
+        words = f"the {what} to write; it must not exist yet"
+        where.add_argument("--output", type=StoreOutput, metavar=made.metavar or "OUT.ome.zarr", help=words)
+        where.add_argument("--to-workspace", metavar="NAME", help="write into the site's workspace under this name")
+        if isinstance(made, Labels):
+            where.add_argument(
+                "--into-source",
+                metavar="NAME",
+                help="write labels/NAME into the source itself, where the site allows it to be written",
+            )
+    else:
+        words = f"{made.help}; it must not exist yet"
+        group.add_argument("--output", type=Output, required=True, metavar=made.metavar, help=words)
+    if formats:
+        words = made.help if store else "of the table (default: by its name, else tsv)"
+        group.add_argument("--format", choices=tuple(formats), help=words)
+    for name, file in operation.files.items():
+        group.add_argument(f"--{name}", type=Output, metavar=file.metavar, help=file.help)
+    for name, (metavar, words) in REPORTS.items():
+        group.add_argument(f"--{name}", type=Output, metavar=metavar, help=words)
+    group.add_argument(
+        "--run-dir",
+        type=Output,
+        metavar="DIR",
+        help="where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run"
+        + ("; in the workspace always beside the results)" if store else ")"),
+    )
+    if store:
+        group.add_argument(
+            "--shard",
+            type=parse_sizes,
+            metavar="z,y,x",
+            help="voxels of one file of the result; changes its files, not its voxels (default: from shape and type)",
+        )
+    if store and not formats:
+        group.add_argument(
+            "--no-pyramid",
+            action="store_true",
+            help="write the full resolution only; viewers then load all of it at once (default: smaller levels, too)",
+        )
+
+
+def add_resources(parser: argparse.ArgumentParser) -> None:
+    """Add what decides how the work is spread; none of it changes the result."""
+    group = parser.add_argument_group("how the work is spread (none of it changes the result)")
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="number of worker processes (default: GALAXY_SLOTS, SLURM_CPUS_PER_TASK, or the cores there are)",
+    )
+    group.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="BYTES",
+        help="memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, else 1GiB)",
+    )
+    group.add_argument(
+        "--block",
+        type=parse_sizes,
+        metavar="z,y,x",
+        help="voxels computed at once (default: whole shards, or what fits the memory)",
+    )
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """Read ``z,y,x`` as sizes of 1 or more."""
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of sizes such as 64,256,256")
+    return sizes
+
+
+def _bytes(text: str) -> int:
+    from chunkwise.cluster.resources import parse_bytes
+
+    try:
+        return parse_bytes(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+_bytes.__name__ = "memory"
+
+
+def run_command(name: str, options: Mapping[str, Any]) -> int:
+    """Run a family with what was typed; prints what came of it.
+
+    Parameters
+    ----------
+    name : str
+        Of the family.
+    options : mapping
+        By the names of the options, outputs held to the policy.
+
+    Raises
+    ------
+    InputError
+        If an option is given that the chosen method does not have, or lacks one.
+    """
+    from chunkwise.site import load_site
+
+    operations = operations_of(name)
+    operation = operations[options["method"]] if len(operations) > 1 else next(iter(operations.values()))
+    given = {key: value for key, value in options.items() if value is not None}
+    for option, (_, methods) in options_of(operations).items():
+        if option in given and operation.name not in methods:
+            others = ", ".join(f"--{other.replace('_', '-')}" for other in operation.parameters)
+            raise InputError(
+                f"--{option.replace('_', '-')} is not an option of the method {operation.name}, which has {others}."
+            )
+    for option, parameter in operation.options.items():
+        if parameter.required and option not in given:
+            raise InputError(f"The method {operation.name} needs --{option.replace('_', '-')}.")
+    result = run(
+        operation,
+        {role: given[role] for role in operation.takes if role in given},
+        {option: given[option] for option in operation.options if option in given},
+        destination_of(operation, given),
+        Spread(given.get("workers"), given.get("memory"), given.get("block")),
+        load_site(),
+    )
+    for line in result.lines:
+        print(line)
+    return 0
+
+
+def destination_of(operation: Operation, given: Mapping[str, Any]) -> Destination:
+    """What the options say of where the result goes."""
+    names = ("output", "to_workspace", "into_source", "format", "run_dir", "shard")
+    files = {name: given[name] for name in (*operation.files, *REPORTS) if name in given}
+    return Destination(
+        **{name: given[name] for name in names if name in given},
+        files=files,
+        pyramid=not given.get("no_pyramid", False),
+    )

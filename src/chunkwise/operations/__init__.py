@@ -1,0 +1,62 @@
+"""The breadth: one declaration a file, found by its name; a folder is a family, which is one command.
+
+``operations/filter/median.py`` declares ``median`` of the family ``filter``. Other packages bring more by the
+entry-point group ``chunkwise.operations``; they are loaded only when they are named.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from functools import cache
+
+from chunkwise.errors import InputError
+from chunkwise.operations.model import Family, Operation
+
+__all__ = ["families", "find", "load_family", "operations_of"]
+
+_HERE = os.path.dirname(__file__)
+
+
+@cache
+def families() -> tuple[str, ...]:
+    """Names of all families that come with chunkwise."""
+    found = (os.path.splitext(entry.name)[0] for entry in os.scandir(_HERE) if entry.name[0] not in "._")
+    return tuple(sorted(set(found) - {"model"}))
+
+
+@cache
+def load_family(name: str) -> Family:
+    """Import what a family says of itself."""
+    family: Family = importlib.import_module(f"chunkwise.operations.{name}").FAMILY
+    return family
+
+
+@cache
+def operations_of(family: str) -> dict[str, Operation]:
+    """Import the operations of a family, by their names; a family that is one file has one."""
+    whole = importlib.import_module(f"chunkwise.operations.{family}")
+    folder = os.path.join(_HERE, family)
+    if not os.path.isdir(folder):
+        return {whole.OPERATION.name: whole.OPERATION}
+    names = sorted(os.path.splitext(file)[0] for file in os.listdir(folder) if file.endswith(".py") and file[0] != "_")
+    modules = [importlib.import_module(f"chunkwise.operations.{family}.{name}") for name in names]
+    return {module.OPERATION.name: module.OPERATION for module in modules}
+
+
+def find(family: str, method: str | None = None) -> Operation:
+    """Give one operation; its method need not be named where the family has one only.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if family not in families():
+        raise InputError(f"There is no operation '{family}'; there are {', '.join(families())}.")
+    known = operations_of(family)
+    name = next(iter(known)) if method is None and len(known) == 1 else method
+    if name not in known:
+        asked = "needs a method" if name is None else f"has no method '{name}'"
+        raise InputError(f"'{family}' {asked}; it has {', '.join(known)}.")
+    return known[name]

@@ -1,0 +1,87 @@
+"""Two label images held against each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from chunkwise.operations._part import LEVEL, REGION, SAME_VOXELS, TIME
+from chunkwise.operations.model import Family, File, Labels, Operation, Parameter, Table
+
+__all__ = ["FAMILY", "OPERATION"]
+
+_GROUP: Final = "what is counted"
+_PART: Final = "which part of both images"
+
+FAMILY = Family(
+    name="compare",
+    title="Compare label images",
+    summary="compare two label images: objects found, missed, split and merged",
+    about="""\
+Compare two label images: which objects were found, missed, split and merged.
+
+TRUTH is the label image to compare with, such as outlines that people drew; PREDICTED is the one to judge. Both are
+read where they lie, block by block, and the numbers are those of the whole images. Ids do not matter. A predicted
+object matches a true one if their intersection over union (IoU) is greater than the threshold. Every time point
+is compared by itself; the counts of all are pooled too.
+
+  chunkwise compare truth.ome.zarr nuclei.ome.zarr --output comparison.json --table matches.tsv --html report.html
+
+A run that was stopped goes on where it stopped when the same command is given again.
+""",
+    edam="operation_3443",
+)
+
+OPERATION = Operation(
+    name="compare",
+    family="compare",
+    title="Comparison",
+    does="compares two label images",
+    takes={
+        "truth": Labels(help="the label image to compare with: path, URL or reference"),
+        "predicted": Labels(help="the label image to judge: path, URL or reference"),
+    },
+    gives=Table(metavar="COMPARISON.json", help="all counts and scores", formats={}),
+    parameters={
+        "threshold": Parameter(
+            float,
+            None,
+            "Thresholds of the IoU",
+            "IoU that a match has to exceed, each from 0.5 up to but without 1",
+            metavar="IOU",
+            several=True,
+            together=True,
+            default_words="0.5 0.55 ... 0.95",
+            group=_GROUP,
+        ),
+        "share": Parameter(
+            float,
+            0.1,
+            "Share",
+            "an object is split, or merged, where two others cover at least this part of it each",
+            metavar="PART",
+            group=_GROUP,
+        ),
+    },
+    part={
+        "level": replace(LEVEL, group=_PART),
+        "time": replace(TIME, group=_PART),
+        "region": replace(
+            REGION,
+            help="cut both images first; in voxels of the level, ends not included (for 2-D images: y0:y1,x0:x1)",
+            group=_PART,
+        ),
+        "same_voxels": replace(SAME_VOXELS, group=_PART),
+    },
+    files={
+        "table": File(
+            metavar="MATCHES.tsv|.parquet", help="one row an object: its best match, and the IoU", ending=".tsv"
+        ),
+        "html": File(metavar="REPORT.html", help="a page to read", ending=".html"),
+        "pictures": File(
+            metavar="DIR",
+            help="write the page's picture as a PNG file into this folder (without it, it is inside the page)",
+        ),
+    },
+    chain="chunkwise.running.chains.compare:run",
+)

@@ -1,0 +1,34 @@
+"""The maximum of every neighbourhood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chunkwise.operations._part import PART
+from chunkwise.operations.filter._size import SIZE, reach
+from chunkwise.operations.model import Example, Image, Operation
+
+
+def maximum(image: Any, *, size: int) -> Any:
+    """Take the maximum of a box around every voxel."""
+    from scipy.ndimage import maximum_filter
+
+    return maximum_filter(image, size)
+
+
+OPERATION = Operation(
+    name="maximum",
+    family="filter",
+    title="Maximum filter",
+    does="replaces every voxel by the largest of its neighbourhood, which widens what is bright",
+    part=PART,
+    parameters={"size": SIZE},
+    takes={"image": Image("iuf")},
+    gives=Image(dtype="same", downsampling="mean"),
+    kernel=maximum,
+    reach=reach,
+    working_set=1.0,
+    equals="scipy.ndimage.maximum_filter(image, size)",
+    exact={"iuf": "bit"},
+    examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
+)

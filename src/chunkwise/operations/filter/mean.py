@@ -1,0 +1,34 @@
+"""The mean of every neighbourhood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chunkwise.operations._part import PART
+from chunkwise.operations.filter._size import SIZE, reach
+from chunkwise.operations.model import Example, Image, Operation
+
+
+def mean(image: Any, *, size: int) -> Any:
+    """Take the mean of a box around every voxel."""
+    from scipy.ndimage import uniform_filter
+
+    return uniform_filter(image, size)
+
+
+OPERATION = Operation(
+    name="mean",
+    family="filter",
+    title="Mean filter",
+    does="replaces every voxel by the mean of its neighbourhood, which takes noise away",
+    part=PART,
+    parameters={"size": SIZE},
+    takes={"image": Image("iuf")},
+    gives=Image(dtype="same", downsampling="mean"),
+    kernel=mean,
+    reach=reach,
+    working_set=1.0,
+    equals="scipy.ndimage.uniform_filter(image, size)",
+    exact={"iu": "bit", "f": "rtol"},
+    examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
+)

@@ -1,0 +1,96 @@
+"""The objects of a label image, one row an object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from chunkwise.operations._part import CHANNELS, LEVEL, REGION, SAME_VOXELS, TIME
+from chunkwise.operations.model import Family, File, Image, Labels, Operation, Parameter, Table
+
+__all__ = ["FAMILY", "OPERATION"]
+
+_GROUP: Final = "what is measured"
+_PART: Final = "which part"
+
+FAMILY = Family(
+    name="measure",
+    title="Measure objects",
+    summary="measure the objects of a label image, one row an object",
+    about="""\
+Measure the objects of a label image: size, place and intensities, one row an object.
+
+The labels are read where they lie, block by block, and the table is the same as from the whole image.
+With an image, its intensities are measured too, in the level that has the shape, scale and place of the labels.
+A mask (bool voxels) is one object.
+Every time point has its own rows. Names of columns are those of scikit-image's regionprops_table.
+
+  chunkwise measure --labels labels.ome.zarr --image nuclei.ome.zarr --output objects.tsv
+
+A run that was stopped goes on where it stopped when the same command is given again.
+""",
+    edam="operation_3443",
+)
+
+OPERATION = Operation(
+    name="measure",
+    family="measure",
+    title="Measurement",
+    does="measures the objects of a label image",
+    takes={
+        "labels": Labels(option=True, help="the label image: path or URL of an OME-Zarr, or a reference"),
+        "image": Image(
+            option=True, optional=True, help="the image whose intensities are measured: path, URL or reference"
+        ),
+    },
+    gives=Table(metavar="OBJECTS.tsv|.parquet", help="the table to write"),
+    parameters={
+        "properties": Parameter(
+            str,
+            None,
+            "Properties",
+            "what to measure: names of docs/columns.md, such as num_pixels or solidity, or the groups default, all, "
+            "shape, intensity",
+            metavar="NAME",
+            several=True,
+            together=True,
+            default_words="default, which is size, place, and with an image the usual intensities",
+            group=_GROUP,
+        ),
+        "percentiles": Parameter(
+            str,
+            None,
+            "Percentiles",
+            "which percentiles intensity_percentile measures, from 0 to 100",
+            metavar="P,P",
+            pattern="[0-9.]+(,[0-9.]+)*",
+            like="numbers from 0 to 100, parted by commas, such as 5,50,95",
+            default_words="5,25,75,95",
+            group=_GROUP,
+        ),
+    },
+    part={
+        "level": replace(LEVEL, help="resolution of the labels; 0 is the full one", group=_PART),
+        "channel": replace(
+            CHANNELS, help="channel of the image, by name or number; may be given several times", group=_PART
+        ),
+        "time": replace(
+            TIME,
+            help="time points to measure; where the labels were made of some of the image's, which ones",
+            group=_PART,
+        ),
+        "region": replace(
+            REGION,
+            help="where the labels were made of a region of the image, that region, in voxels of the image's level",
+            group=_PART,
+        ),
+        "same_voxels": replace(SAME_VOXELS, group=_PART),
+    },
+    files={
+        "dictionary": File(
+            metavar="COLUMNS.tsv", help="write name, unit and description of the table's columns", ending=".tsv"
+        )
+    },
+    chain="chunkwise.running.chains.measure:run",
+    equals="skimage.measure.regionprops_table(labels, image, properties=properties)",
+)

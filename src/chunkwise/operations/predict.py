@@ -1,0 +1,89 @@
+"""A bioimage.io model on an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from chunkwise.operations._part import CHANNELS, LEVEL, REGION, TIME
+from chunkwise.operations.model import Family, Image, Operation, Parameter
+
+__all__ = ["FAMILY", "OPERATION"]
+
+_GROUP: Final = "the model"
+
+FAMILY = Family(
+    name="predict",
+    title="Run a model",
+    summary="run a bioimage.io model, tile by tile, with the result of the whole image",
+    about="""\
+Run a bioimage.io model on an image of any size, with the result of the whole image.
+
+The model's own description says which axes and channels it takes, how the image is normalised, and what the
+result is called. Statistics are those of the whole image; tiles overlap by what the network looks around
+itself. The result is an image (OME-Zarr 0.5) with the model's maps as channels; 'chunkwise objects' makes
+labels of it.
+
+  chunkwise predict cells.ome.zarr --model nuclei --output maps.ome.zarr --channel DAPI
+
+A model of two dimensions is run on every plane of a volume, each normalised by itself. A run that was stopped
+goes on where it stopped when the same command is given again. 'chunkwise model list' names the models.
+""",
+    edam="operation_3443",
+)
+
+OPERATION = Operation(
+    name="predict",
+    family="predict",
+    title="Prediction",
+    does="runs a bioimage.io model",
+    takes={"image": Image("iuf")},
+    gives=Image(label="image of maps"),
+    parameters={
+        "model": Parameter(
+            str,
+            None,
+            "Model",
+            "its name in the site's library, or one that comes with chunkwise",
+            metavar="ID",
+            required=True,
+            group=_GROUP,
+        ),
+        "channel": replace(
+            CHANNELS,
+            help="channel of the image, by name or number; once for each channel that the model takes, in its order",
+            default_words="all, where the image has as many as the model takes",
+            group=_GROUP,
+        ),
+        "map": Parameter(
+            str,
+            None,
+            "Maps",
+            "output of the model to keep, by its name in the description; may be given several times",
+            metavar="NAME",
+            several=True,
+            default_words="all",
+            group=_GROUP,
+        ),
+        "dtype": Parameter(
+            str,
+            "float32",
+            "Type of the maps",
+            "of the result; uint8 maps 0 to 1 onto 0 to 255, for probabilities",
+            choices=("float32", "float16", "uint8"),
+            group=_GROUP,
+        ),
+        "rescale": Parameter(
+            bool,
+            False,
+            "Rescale to the model's voxels",
+            "show the model voxels of the size that it was made for, interpolated from the image's, and bring its maps "
+            "back to the image's voxels",
+            default_words="voxels as they are, and a note where they are far from that size",
+            group=_GROUP,
+        ),
+    },
+    part={"level": LEVEL, "time": TIME, "region": REGION},
+    chain="chunkwise.running.chains.predict:run",
+    exact={"iuf": "model"},
+)

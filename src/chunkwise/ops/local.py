@@ -1,0 +1,222 @@
+"""The one chain of a declared kernel: block and halo in, block out; statistics first where it needs some; pyramid."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.boxes import inside
+from chunkwise.blocks.grid import Box, Grid
+from chunkwise.blocks.job import Job
+from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
+from chunkwise.blocks.run import Run
+from chunkwise.errors import InputError
+from chunkwise.ngff.layout import OutputImage
+from chunkwise.ngff.pyramid import write_pyramid
+from chunkwise.ops.exact_sum import exact_sum
+from chunkwise.ops.volumes import WORTH_RIMS, HaloedVolumes
+from chunkwise.storage.writer import write_box
+
+__all__ = ["LocalVolumes", "apply_kernel", "apply_locally", "projected_memory"]
+
+Array = np.ndarray[Any, Any]
+Kernel = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class LocalVolumes(HaloedVolumes):
+    """The volumes of a cut, all channels of a time point one after the other, and what is done to each."""
+
+    channels: tuple[int, ...]
+    kernel: Kernel
+    values: Mapping[str, Any]
+    """Arguments of the kernel."""
+    far: tuple[int, ...]
+    planes: bool
+    dtype: str
+    """Of the result."""
+    needs: Mapping[str, str]
+    """Arguments of the kernel that are statistics of the volume."""
+    found: tuple[Mapping[str, Any], ...] = ()
+    """These statistics, of each volume."""
+
+    @property
+    def n_volumes(self) -> int:
+        """Time points times channels."""
+        return self.source.volumes * len(self.channels)
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Thickness of the halo along each axis; a plane alone has no neighbours."""
+        return tuple(0 if self.planes and axis < len(self.far) - 2 else far for axis, far in enumerate(self.far))
+
+    def read_box(self, volume: int, box: Box) -> Array:
+        """Read a box of a channel."""
+        time, channel = divmod(volume, len(self.channels))
+        return replace(self.source, channel=self.channels[channel]).read(time, box)
+
+    def compute(self, number: int) -> Array:
+        """Read a block with its halo, and do what is to be done.
+
+        Raises
+        ------
+        InputError
+            If the kernel gives something else than it was declared to.
+        """
+        voxels, inner = self.with_halo(number)
+        volume, block = self.place(number)
+        known = self.found[volume] if self.found else {}
+        box = ",".join(f"{part.start}:{part.stop}" for part in self.grid.block_box(block))
+        return apply_kernel(self.kernel, voxels, {**self.values, **known}, self.planes, self.dtype, box)[inner]
+
+
+def apply_kernel(kernel: Kernel, voxels: Array, values: Mapping[str, Any], planes: bool, dtype: str, box: str) -> Array:
+    """Call a kernel, on each plane alone where that is asked for, and hold it to what was declared.
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(voxels, **values)``.
+    voxels : ndarray
+        2-D or 3-D.
+    values : mapping
+        Its arguments.
+    planes : bool
+        Whether each plane is done alone.
+    dtype : str
+        That it has to return.
+    box : str
+        What the block is called in an error.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape, and of ``dtype``.
+
+    Raises
+    ------
+    InputError
+        If the kernel fails, or gives another shape or type.
+    """
+    parts = list(voxels) if planes and voxels.ndim == 3 else [voxels]
+    made = []
+    for part in parts:
+        try:
+            found = np.asarray(kernel(part, **values))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"The operation failed in the block {box}: {type(error).__name__}: {said}") from error
+        if found.shape != part.shape or found.dtype != np.dtype(dtype):
+            raise InputError(
+                f"The operation was declared to give {dtype} voxels of the shape {part.shape} in the block {box}, and "
+                f"gave {found.dtype} voxels of the shape {found.shape}."
+            )
+        made.append(found)
+    return made[0] if len(made) == 1 and parts[0] is voxels else np.stack(made)
+
+
+def projected_memory(
+    grid: Grid, reach: tuple[int, ...], item_in: int, item_out: int, working_set: float, base: int
+) -> int:
+    """Bytes that a worker needs at most.
+
+    While a block is computed: its voxels with their halo, as they are read and put together, the working set of the
+    kernel, its result; the unit that is written, and its encoded form.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the blocks.
+    reach : tuple of int
+        Of the kernel.
+    item_in, item_out : int
+        Bytes of a voxel that is read, and of one that is written.
+    working_set : float
+        What the kernel holds, in bytes of its input.
+    base : int
+        What a worker takes before it reads a voxel.
+    """
+    outer = prod(min(n, b + 2 * r) for n, b, r in zip(grid.shape, grid.block, reach, strict=True))
+    return int(base + outer * item_in * (2 + working_set) + outer * item_out + 2 * prod(grid.unit) * item_out)
+
+
+@dataclass(frozen=True)
+class _Work:
+    volumes: LocalVolumes
+    output: OutputImage
+    run: Run
+
+
+def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> None:
+    """Apply a kernel to every volume, into the run's store, and write the levels below.
+
+    Parameters
+    ----------
+    volumes : LocalVolumes
+        What is read, and what is done to it.
+    output : OutputImage
+        The store to write; as many volumes as there are.
+    job : Job
+        Where the work is done, and what is done already.
+
+    Raises
+    ------
+    InputError
+        If voxels cannot be read, or the kernel gives something else than it was declared to.
+    ResumableError
+        If the run stopped in the middle.
+    """
+    if any(volumes.reach):
+        # A statistic is a pass of its own; without one, the rims are the only thing that is read twice.
+        volumes = volumes.with_rims(job, WORTH_RIMS if volumes.needs else WORTH_RIMS + 1)
+    if volumes.needs:
+        volumes = replace(volumes, found=_statistics(volumes, job))
+    work, grid = _Work(volumes, output, job.run), volumes.grid
+    count = volumes.n_volumes * grid.n_units
+    map_pass(job, "write", _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
+    write_pyramid(output, job)
+
+
+def _statistics(volumes: LocalVolumes, job: Job) -> tuple[Mapping[str, Any], ...]:
+    """What the kernel needs to know of each whole volume, by the names of its arguments."""
+    wanted = set(volumes.needs.values())
+
+    def finish(_: int, summary: dict[str, Any]) -> dict[str, Any]:
+        values = {name: (value.mean() if name == "mean" else value.item()) for name, value in summary.items()}
+        return {argument: values[name] for argument, name in volumes.needs.items()}
+
+    work, groups = (volumes, wanted), volumes.blocks_by_volume()
+    found = reduce_pass(
+        job, "statistics", _summarise, _combine, work, groups, finish, voxels=volumes.voxels, grid=volumes.grid
+    )
+    return tuple(found[volume] for volume in range(volumes.n_volumes))
+
+
+def _summarise(work: tuple[LocalVolumes, set[str]], number: int) -> dict[str, Any]:
+    volumes, wanted = work
+    volume, block = volumes.place(number)
+    voxels = volumes.read_box(volume, volumes.grid.block_box(block))
+    ways: dict[str, Callable[[Array], Any]] = {"minimum": np.min, "maximum": np.max, "mean": exact_sum}
+    return {name: ways[name](voxels) for name in sorted(wanted)}
+
+
+def _combine(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    ways: dict[str, Callable[[Any, Any], Any]] = {"minimum": np.minimum, "maximum": np.maximum, "mean": operator.add}
+    return {name: ways[name](value, other[name]) for name, value in one.items()}
+
+
+def _write_unit(work: _Work, number: int) -> BlockResult:
+    volumes, grid = work.volumes, work.volumes.grid
+    volume, unit = divmod(number, grid.n_units)
+    box = grid.unit_box(unit)
+    layout = work.output.layout(0)
+    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    for block in grid.blocks_of_unit(unit):
+        data[inside(grid.block_box(block), box)] = volumes.compute(volume * grid.n_blocks + block)
+    full, shaped = work.output.place(volume, box, data)
+    return BlockResult(tuple(write_box(work.run.store, "0", layout, full, shaped)))

@@ -1,0 +1,1 @@
+"""How each kind of operation goes from a request to a result."""

@@ -1,0 +1,125 @@
+"""From a request to a piece of an image: an OME-Zarr, one in a zip file, or an OME-TIFF."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from chunkwise.cluster.resources import find_resources
+from chunkwise.errors import InputError
+from chunkwise.ngff.layout import output_like
+from chunkwise.ngff.volumes import EVERY, Selection, select
+from chunkwise.ops.fetch import fetch, omero_of, projected_memory
+from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
+from chunkwise.provenance.files import describe_file
+from chunkwise.provenance.record import Recorder
+from chunkwise.reference import OpenedInput
+from chunkwise.running.inputs import Input, Inputs
+from chunkwise.running.life import check_files, earlier_records, write_reports
+from chunkwise.running.places import check_size
+from chunkwise.running.request import Destination, Request, Result
+from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.storage.location import ZIP_NAMES
+from chunkwise.storage.outputs import check_output_file
+
+__all__ = ["run"]
+
+
+def run(request: Request) -> Result:
+    """Fetch a piece; see :func:`chunkwise.running.run.run`."""
+    values = request.values
+    opened = request.open("image")
+    selection = select(opened.image, values["level"], values["channel"] or EVERY, values["time"], values["region"])
+    check_files(request.to)
+    form = _format_of(request.to)
+    sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(opened.image.axes, selection.cut_shape, strict=True))
+    make = _to_tiff if form == "tiff" else _to_zarr
+    return make(request, opened, selection, form, f"{sizes} voxels of {selection.level.dtype} in ")
+
+
+def _format_of(to: Destination) -> str:
+    name = (to.output or "").lower()
+    if to.format or name.endswith(ZIP_NAMES):
+        return to.format or "ozx"
+    return "tiff" if name.endswith((".tif", ".tiff")) else "zarr"
+
+
+def _bytes_of(selection: Selection) -> int:
+    return prod(selection.cut_shape) * np.dtype(selection.source.dtype).itemsize
+
+
+def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: str, line: str) -> Result:
+    image, read = opened.image, selection
+    labels = image.kind == "labels"
+    if labels:  # which have to be integers
+        selection = replace(selection, source=selection.source.as_numbers)
+    dtype = selection.source.dtype
+    grid, resources = fit_blocks(request, read, lambda grid: projected_memory(grid, dtype))
+    recorded = request.recorded(channel=selection.channel_names, format=form)
+    work = StoreRun(
+        request,
+        opened,
+        selection,
+        grid,
+        recorded,
+        size=_bytes_of(selection),
+        labels=labels,
+    )
+    output = output_like(
+        selection,
+        image.name or "image",
+        dtype,
+        labels=labels,
+        shard=request.to.shard,
+        pyramid=request.to.pyramid,
+        omero=None if labels else omero_of(tuple(image.channels[c] for c in selection.channels), dtype),
+        downsampling="nearest" if labels else "mean",
+    )
+    with work.working(resources, output.n_volumes * grid.n_units) as job:
+        fetch(selection.sources, grid, output, job)
+        work.complete(output)
+    return work.finish(output, [f"{line}{work.location.address}"])
+
+
+def _to_tiff(request: Request, opened: OpenedInput, selection: Selection, form: str, line: str) -> Result:
+    to, spread, image = request.to, request.spread, opened.image
+    if to.to_workspace or to.output is None:
+        raise InputError("--to-workspace takes OME-Zarr only; give the OME-TIFF a name with --output.")
+    dtype = tiff_type(selection.source.dtype)
+    check_size(request.site, _bytes_of(selection))
+    check_output_file(to.output)
+    output = os.path.abspath(to.output)
+    # An OME-TIFF is one file, which this process writes.
+    voxels = prod(selection.cut_shape)
+    resources = find_resources(spread.workers, spread.memory, voxels, request.site, here=True)
+    recorder = Recorder("fetch", request.recorded(channel=selection.channel_names, format=form))
+    inputs = Inputs(recorder, [Input("image", opened, selection.level.path, selection.sources)])
+    spatial = tuple(n for n, axis in zip(selection.level.chunks, image.axes, strict=True) if axis.type == "space")
+    cut = TiffCut(
+        name=image.name or "image",
+        channels=selection.sources,
+        channel_names=tuple(selection.channel_names),
+        axes=image.axes,
+        scale=selection.level.scale,
+        translation=selection.translation,
+        chunks=spatial,
+    )
+    with inputs.held():
+        write_ome_tiff(output, cut, resources.memory_per_worker // 8, resources.workers, inputs.check)
+    description = {
+        "shape": list(cut.shape),
+        "dtype": dtype,
+        "axes": [{"name": axis.name, "type": axis.type, "unit": axis.unit} for axis in image.axes],
+        "scale": list(cut.scale),
+        "translation": list(cut.translation),
+        "channels": list(cut.channel_names),
+    }
+    recorder.output(
+        "output", image.kind, output, media_type="image/tiff", description=description, **describe_file(output)
+    )
+    record = recorder.finish()
+    write_reports(to, record, earlier_records(opened.records), image.kind, {})
+    return Result(record, (f"{line}{output}",))

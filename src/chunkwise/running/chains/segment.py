@@ -1,0 +1,94 @@
+"""From a request to objects by smoothing, threshold and connected components."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.errors import InputError
+from chunkwise.ngff.units import conversion
+from chunkwise.ngff.volumes import Selection, select
+from chunkwise.ops import split_passes
+from chunkwise.ops.segment import SegmentParameters, projected_memory, segment
+from chunkwise.ops.smooth import SmoothedVolumes
+from chunkwise.ops.split import relative_spacing
+from chunkwise.ops.split_passes import SplitParameters
+from chunkwise.running.labels import check_connectivity, counted, report_unsplit
+from chunkwise.running.life import check_files
+from chunkwise.running.request import Request, Result
+from chunkwise.running.stores import StoreRun, fit_blocks
+
+__all__ = ["run"]
+
+
+def run(request: Request) -> Result:
+    """Segment an image; see :func:`chunkwise.running.run.run`."""
+    values = request.values
+    opened = request.open("image")
+    selection = select(opened.image, values["level"], values["channel"], values["time"], values["region"])
+    source, sigma = selection.source.as_numbers, values["sigma"]
+    connectivity = check_connectivity(values["connectivity"], len(source.shape))
+    _check_voxels(values, selection)
+    # Of a mask there is nothing to find: what is true is foreground.
+    is_mask = selection.source.dtype == "bool"
+    threshold = 0 if is_mask and isinstance(values["threshold"], str) else values["threshold"]
+    split = SplitParameters(_spacing(selection), values["split_min_distance"]) if values["split"] else None
+    check_files(request.to)
+
+    def projected(grid: Grid) -> int:
+        splitting = split_passes.projected_memory(grid) if split else 0
+        return max(projected_memory(SmoothedVolumes(source, grid, sigma)), splitting)
+
+    grid, resources = fit_blocks(request, selection, projected)
+    parameters = SegmentParameters(
+        threshold, values["foreground"], connectivity, values["fill_holes"], values["min_size"], split
+    )
+    recorded = request.recorded(connectivity=connectivity, threshold=threshold)
+    size = 4 * prod(source.shape) * source.volumes
+    work = StoreRun(request, opened, selection, grid, recorded, size=size, labels=True, sources=(selection.source,))
+    volumes = SmoothedVolumes(source, grid, sigma)
+    with work.working(resources, volumes.n_blocks) as job:
+        result = segment(volumes, parameters, work.label_image, job)
+        work.complete(result.output)
+    thresholds = [value.item() if hasattr(value, "item") else value for value in result.thresholds]
+    work.recorder.result("thresholds", thresholds)
+    work.recorder.result("objects", result.counts)
+    if split:
+        report_unsplit(work, result, source.first_time, opened.image.spatial)
+    lines = [f"{counted(sum(result.counts))} in {work.location.address}"]
+    for time, (value, count) in enumerate(zip(thresholds, result.counts, strict=True)):
+        where = f"time point {source.first_time + time}: " if source.volumes > 1 else ""
+        lines.append(f"  {where}threshold {value:g}, {count} objects")
+    return work.finish(result.output, lines)
+
+
+def _check_voxels(values: Mapping[str, Any], selection: Selection) -> None:
+    """Refuse what makes no sense before anything is written."""
+    name, dtype = os.path.basename(selection.image.location.address), np.dtype(selection.source.dtype)
+    if dtype.kind == "b" and values["sigma"] > 0:
+        raise InputError(
+            f"{name} is a mask (bool voxels), which is labelled as it is and not smoothed; give --sigma 0."
+        )
+    if dtype == np.float16:
+        raise InputError(
+            f"{name} holds float16 voxels, which segment does not take: write the image as float32; of the maps of a "
+            "model, 'chunkwise objects' makes objects."
+        )
+
+
+def _spacing(selection: Selection) -> tuple[float, ...]:
+    """Take the edges of a voxel for distances inside objects, as ratios."""
+    units = [axis.unit or "" for axis in selection.spatial_axes]
+    factors = [conversion(unit, units[-1]) for unit in units]
+    if None in factors:
+        named = ", ".join(f"{axis.name} in {axis.unit or 'no unit'}" for axis in selection.spatial_axes)
+        raise InputError(
+            f"{selection.image.location.address} measures its axes in different units ({named}), of which --split "
+            "cannot tell the shape of a voxel."
+        )
+    return relative_spacing(tuple(s * (f or 1.0) for s, f in zip(selection.spatial_scale, factors, strict=True)))

@@ -1,0 +1,246 @@
+"""The life cycle of a run: what it reads, where it goes, its lock, its journal, its record, and the reports on it.
+
+It is the same for stores and for single files; what stores have beside it is in :mod:`chunkwise.running.stores`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from chunkwise.blocks.job import Job, Workers
+from chunkwise.blocks.run import Plan, Run
+from chunkwise.cluster.resources import Resources
+from chunkwise.cluster.start import open_executor
+from chunkwise.errors import InputError, PolicyError
+from chunkwise.provenance.closing import recording
+from chunkwise.provenance.record import Recorder, RunRecord
+from chunkwise.reference import Reference
+from chunkwise.running.inputs import ChangedError, Input, Inputs
+from chunkwise.running.outputs import beside
+from chunkwise.running.places import Place, set_aside
+from chunkwise.running.request import Destination, Request
+from chunkwise.storage.outputs import check_output_file, write_atomically
+from chunkwise.storage.writer import json_bytes
+
+__all__ = ["LifeCycle", "check_files", "earlier_records", "write_reports"]
+
+#: Seconds that a run waits in the workspace for another one of the same input, parameters and name.
+PATIENCE = 3600.0
+
+#: How work is spread; no parameters of what is computed.
+SPREAD = frozenset({"workers", "memory", "block", "shard"})
+
+
+def check_files(to: Destination, *, output: bool = False) -> None:
+    """Refuse output files that cannot be written, or would take each other's place, before hours of work.
+
+    Parameters
+    ----------
+    to : Destination
+        As asked for.
+    output : bool
+        Whether the result itself is a file.
+    """
+    taken: dict[str, str] = {}
+    for name, path in {"output": to.output, "run_dir": to.run_dir, **to.files}.items():
+        if not path:
+            continue
+        if name in to.files or (output and name == "output"):
+            check_output_file(path)
+        other = taken.setdefault(os.path.realpath(path), name)
+        if other != name:
+            both = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))
+            raise InputError(f"{both} both name {path}; give each a name of its own.")
+
+
+class LifeCycle:
+    """One run, from its inputs to its reports.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    inputs : sequence of Input
+        What is read.
+    recorded : dict
+        Parameters of the run record.
+    layout : dict
+        Of the plan: ``shape``, ``volumes``, ``unit``, ``block``.
+    planned : iterable of str, optional
+        The parameters that the plan covers; all but how the work is spread.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        inputs: Sequence[Input],
+        recorded: dict[str, Any],
+        layout: dict[str, Any],
+        planned: Iterable[str] | None = None,
+    ) -> None:
+        self.request = request
+        self.recorder = Recorder(request.operation.family, recorded)
+        self.inputs = Inputs(self.recorder, inputs)
+        names = recorded.keys() - SPREAD if planned is None else planned
+        self._plan = Plan(
+            request.operation.family,
+            self.inputs.plan,
+            {name: recorded[name] for name in recorded if name in names},
+            layout,
+        )
+        self._earlier = earlier_records(*(one.opened.records for one in inputs))
+        self._table_name = f"blocks-{len(self._earlier) + 1}.tsv.gz"
+        self._workers = Workers()
+        self._place = self._find_place()
+
+    def _find_place(self) -> Place:
+        """Where the run's own files go; a run that makes a file has nothing else."""
+        to = self.request.to
+        folder = os.path.abspath(to.run_dir or beside(os.path.abspath(to.output or ""), ".run", self.request.site))
+        return Place(None, os.path.join(folder, "none"), folder)
+
+    @contextmanager
+    def working(self, resources: Resources, tasks: int) -> Iterator[Job]:
+        """Begin the run, or go on with it; what would fail again leaves nothing behind but its record.
+
+        Parameters
+        ----------
+        resources : Resources
+            Workers, and memory for each.
+        tasks : int
+            How many blocks or units there are, at most.
+        """
+        place = self._place
+        workspace, output = place.workspace, None if place.location is None else place.location.address
+        self._run = run = Run.at(self._plan, place.run_dir, place.partial)
+        if output is None:
+            run.begin(self._plan, os.path.join(run.folder, "scratch"))  # the lock lies in the directory
+        hopeless: InputError | PolicyError | None = None
+        try:
+            with run.locked(output, PATIENCE if workspace else 0), self._room():
+                if output is not None:
+                    run.begin(self._plan, output)
+                try:
+                    with (
+                        self.inputs.held(run, remove=workspace is not None),
+                        recording(
+                            run,
+                            self.recorder,
+                            self._planned(),
+                            self._workers,
+                            table=self._table_name,
+                            output=output or "",
+                        ) as self._attempts,
+                        open_executor(resources, tasks, run.folder, self._workers) as executor,
+                    ):
+                        yield Job(executor, run, self._workers, resources.memory_per_worker)
+                except ChangedError:
+                    raise
+                except (InputError, PolicyError) as error:
+                    if output is not None:
+                        run.abandon()
+                        raise
+                    hopeless = error
+                else:
+                    self._place, self._run = set_aside(self._place, run)
+            if hopeless is not None:
+                run.abandon()  # the lock lay in the directory, so that it had to go first
+                raise hopeless
+        finally:
+            if workspace:
+                workspace.tidy()
+
+    def _room(self) -> AbstractContextManager[None]:
+        """Keep the room that the result will take, where a person's is limited."""
+        workspace = self._place.workspace
+        return workspace.reserved() if workspace else nullcontext()
+
+    def _planned(self) -> dict[str, Any]:
+        """What the record says of the plan."""
+        layout = self._plan.layout
+        kept = [
+            key for key in ("shape", "block", "unit", "shard") if key in layout and (key != "unit" or "shard" in layout)
+        ]
+        return {"hash": self._plan.hash} | {key: layout[key] for key in kept}
+
+    def close(
+        self,
+        kind: str,
+        blocks: int | None = None,
+        noted: Mapping[str, Any] | None = None,
+        attachments: Mapping[str, bytes] | None = None,
+    ) -> RunRecord:
+        """Close a run whose outputs are written and named to the recorder: its record, and the reports on it.
+
+        Parameters
+        ----------
+        kind : str
+            Of the reference: one of ``chunkwise.reference.KINDS``.
+        blocks : int, optional
+            How many there were, where the table does not say it.
+        noted : mapping, optional
+            More to be said of the blocks.
+        attachments : mapping of str to bytes, optional
+            More small files for the crate.
+        """
+        run, name = self._run, self._table_name
+        table, sums = run.table()
+        record = self.recorder.finish(
+            plan=self._planned() | {"blocks": sums["total"] if blocks is None else blocks},
+            blocks=sums
+            | self._attempts.sums()
+            | {"table": name, "sha256": hashlib.sha256(table).hexdigest()}
+            | dict(noted or {}),
+            workers=self._workers.rows(),
+            cluster=self._workers.cluster,
+            attempts=self._attempts.last,
+        )
+        run.close(record.to_dict())
+        shutil.rmtree(os.path.join(run.folder, "scratch"), ignore_errors=True)
+        write_reports(self.request.to, record, self._earlier, kind, {name: table} | dict(attachments or {}))
+        if self._place.workspace:
+            self._place.workspace.forget()  # reference, record and crate say all that the run's folder said
+        return record
+
+
+def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join the run records of several inputs, each once, the oldest first."""
+    once = {record["id"]: record for chain in chains for record in chain}
+    return sorted(once.values(), key=lambda record: (RunRecord.from_dict(record).start, record["id"]))
+
+
+def write_reports(
+    to: Destination, record: RunRecord, earlier: list[dict[str, Any]], kind: str, attachments: Mapping[str, bytes]
+) -> None:
+    """Write what was asked for of record, reference and crate.
+
+    Parameters
+    ----------
+    to : Destination
+        As asked for.
+    record : RunRecord
+        Of this run; its first output is what the reference refers to.
+    earlier : list of dict
+        As :func:`earlier_records` returns them.
+    kind : str
+        Of the reference: one of ``chunkwise.reference.KINDS``.
+    attachments : mapping of str to bytes
+        Small files for the crate.
+    """
+    content = record.to_dict()
+    records = [*earlier, content]
+    if "record" in to.files:
+        write_atomically(to.files["record"], json_bytes(content))
+    if "reference" in to.files:
+        made = record.outputs[0]
+        description, mark = made.description, made.fingerprint or {}
+        Reference(kind, made.location, made.root, description, mark, tuple(records)).write(to.files["reference"])
+    if "crate" in to.files:
+        from chunkwise.provenance.crate import build_crate
+
+        build_crate([RunRecord.from_dict(entry) for entry in records], to.files["crate"], attachments=attachments)

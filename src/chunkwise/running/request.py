@@ -1,0 +1,100 @@
+"""What somebody asks for, whichever way they ask: a shell, Galaxy or Python; and what they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chunkwise.operations.model import Labels, Operation, Table
+
+if TYPE_CHECKING:  # what a command asks for is put together before NumPy is imported
+    from chunkwise.provenance.record import RunRecord
+    from chunkwise.reference import OpenedInput
+    from chunkwise.site import Site
+    from chunkwise.storage.location import Location
+
+__all__ = ["Destination", "Request", "Result", "Spread"]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a result goes, and what is written beside it; places are held to the site's policy already."""
+
+    output: str | None = None
+    """Path or URL of a store, or path of a file."""
+    to_workspace: str | None = None
+    """Name in the site's workspace, instead."""
+    into_source: str | None = None
+    """Name below ``labels/`` of the image that is read, instead."""
+    format: str | None = None
+    """Of the result, where its name does not say it."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Reports and pictures by the names of their options: ``record``, ``reference``, ``crate``, ``overlay``, ..."""
+    run_dir: str | None = None
+    shard: tuple[int, ...] | None = None
+    """Of a store, spatial axes only."""
+    pyramid: bool = True
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the work is spread; none of it changes the result."""
+
+    workers: int | None = None
+    memory: int | None = None
+    """Bytes that each worker may take."""
+    block: tuple[int, ...] | None = None
+    """Voxels computed at once."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One operation on some inputs."""
+
+    operation: Operation
+    inputs: Mapping[str, str | OpenedInput]
+    """By role: paths, URLs and references as they were typed, or what is open already."""
+    values: Mapping[str, Any]
+    """Of every parameter, defaults included."""
+    to: Destination
+    spread: Spread = Spread()
+    site: Site | None = None
+
+    def open(self, role: str) -> OpenedInput:
+        """Open the image that has a role.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        PolicyError
+            If the site does not allow it.
+        """
+        from chunkwise.reference import open_image_input
+
+        given = self.inputs[role]
+        return open_image_input(given, self.site) if isinstance(given, str) else given
+
+    def recorded(self, **others: Any) -> dict[str, Any]:
+        """The parameters as typed JSON values, for the run record; ``others`` are added, or stand in their place."""
+        made: dict[str, Any] = {}
+        if not isinstance(self.operation.gives, Table):
+            made["shard"] = self.to.shard
+            if not getattr(self.operation.gives, "formats", None):
+                made["no_pyramid"] = not self.to.pyramid
+        if isinstance(self.operation.gives, Labels):
+            made["into_source"] = self.to.into_source
+        found = {**self.values, **made, **vars(self.spread), **others}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in sorted(found.items())}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a request."""
+
+    record: RunRecord
+    lines: tuple[str, ...]
+    """What there is to say of it, to people."""
+    location: Location | None = None
+    """Of a store."""

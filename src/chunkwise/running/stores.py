@@ -1,0 +1,281 @@
+"""Runs that make a store: blocks that fit, the layout of what is written, its name, its manifest, its record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.cluster.resources import Resources, find_resources, fit_grid, size_words
+from chunkwise.errors import InputError, ResumableError
+from chunkwise.ngff.layout import OutputImage, levels_like, output_like, shard_of, write_documents
+from chunkwise.ngff.read import open_image
+from chunkwise.ngff.volumes import Selection, VolumeSource
+from chunkwise.reference import OpenedInput, describe
+from chunkwise.running.inputs import Input
+from chunkwise.running.life import LifeCycle
+from chunkwise.running.places import Place, find_place
+from chunkwise.running.request import Request, Result
+from chunkwise.storage.fingerprint import ALGORITHM
+from chunkwise.storage.json_text import parse_json
+from chunkwise.storage.kv import read_key
+from chunkwise.storage.location import Location, in_archive
+from chunkwise.storage.lock import held
+from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_name
+from chunkwise.storage.writer import StoredObject, json_bytes, put_object
+
+__all__ = ["StoreRun", "check_block", "check_chunks", "fit_blocks"]
+
+#: Seconds that it waits for another one to write a few lines.
+LISTING = 60.0
+
+
+def check_block(block: tuple[int, ...] | None, axes: str) -> None:
+    """Refuse a ``--block`` that has not one size for each spatial axis."""
+    if block is not None and len(block) != len(axes):
+        raise InputError(f"--block needs {len(axes)} sizes, one for each of the axes {axes}.")
+
+
+def check_chunks(selection: Selection, resources: Resources) -> None:
+    """Refuse an image whose chunks alone, which are decoded whole, would fill a worker.
+
+    Raises
+    ------
+    InputError
+        With the numbers and what to do.
+    """
+    level = selection.level
+    size = prod(level.chunks) * np.dtype(level.dtype).itemsize
+    if 2 * size > resources.memory_per_worker:
+        raise InputError(
+            f"{selection.image.location.address} is stored in chunks of {'x'.join(map(str, level.chunks))} voxels, "
+            f"each {size_words(size)}, and a worker may take {size_words(resources.memory_per_worker)}; give "
+            f"--memory of {-(-2 * size // 2**20)}MiB or more, or write the image again in smaller chunks."
+        )
+
+
+def fit_blocks(
+    request: Request,
+    selection: Selection,
+    projected: Callable[[Grid], int],
+    *,
+    shard: tuple[int, ...] | None = None,
+    usual: tuple[int, ...] | None = None,
+    work: int = 1,
+    gpu: bool = False,
+) -> tuple[Grid, Resources]:
+    """Choose blocks of whole shards that fit into a worker's memory.
+
+    Parameters
+    ----------
+    request : Request
+        With the shard, the block, the workers and the memory that were asked for.
+    selection : Selection
+        What is read.
+    projected : callable
+        Bytes that a worker needs at most, for a grid.
+    shard : tuple of int, optional
+        Of the output, where it is not the usual one.
+    usual : tuple of int, optional
+        The block where none is asked for; else a shard.
+    work : int
+        How many times the work of a filter a voxel takes.
+    gpu : bool
+        Whether it is for a model.
+
+    Raises
+    ------
+    InputError
+        If nothing fits, or a size has another number of axes.
+    """
+    source, spread = selection.source, request.spread
+    shard = shard or shard_of(source.shape, request.to.shard)[1]
+    check_block(spread.block, selection.image.spatial)
+    voxels = prod(source.shape) * source.volumes * len(selection.channels) * work
+    resources = find_resources(spread.workers, spread.memory, voxels, request.site, gpu=gpu)
+    check_chunks(selection, resources)
+    grid = Grid.fit(source.shape, shard, spread.block or usual or shard)
+    return fit_grid(projected, grid, shard, resources, fixed=spread.block is not None), resources
+
+
+class StoreRun(LifeCycle):
+    """A run that makes a store.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    opened : OpenedInput
+        The image that is read.
+    selection : Selection
+        What of it.
+    grid : Grid
+        Of the blocks.
+    recorded : dict
+        Parameters of the run record, but block and shard.
+    size : int
+        Bytes of the full resolution before compression.
+    labels : bool
+        Whether it is a label image.
+    shard : tuple of int, optional
+        As in :func:`fit_blocks`.
+    sources : sequence of VolumeSource, optional
+        What is read where it is not the selection.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        opened: OpenedInput,
+        selection: Selection,
+        grid: Grid,
+        recorded: dict[str, Any],
+        *,
+        size: int,
+        labels: bool,
+        shard: tuple[int, ...] | None = None,
+        sources: Sequence[VolumeSource] = (),
+    ) -> None:
+        self._opened, self._selection, self._grid = opened, selection, grid
+        self._size, self._labels, self._levels = size, labels, None
+        source = selection.source
+        if request.to.into_source:
+            _labels_document(opened.image.location)
+            self._levels = levels_like(opened.image, selection.level, source.shape)
+        shard = shard or shard_of(source.shape, request.to.shard)[1]
+        layout = {
+            "shape": list(source.shape),
+            "volumes": source.volumes,
+            "unit": list(grid.unit),
+            "block": list(grid.block),
+            "shard": list(shard),
+        }
+        if self._levels is not None:
+            layout["levels"] = [list(shape) for shape in self._levels]
+        super().__init__(
+            request,
+            [Input("image", opened, selection.level.path, sources or selection.sources)],
+            recorded | {"block": list(grid.block), "shard": list(shard)},
+            layout,
+        )
+        self._objects: list[StoredObject] = []
+
+    def _find_place(self) -> Place:
+        place = find_place(self.request.to, self.request.site, self._opened, self._plan.hash, self._size, self._labels)
+        assert place.location is not None
+        self.location = place.location
+        return place
+
+    def label_image(self, dtype: str) -> OutputImage:
+        """Lay out labels of the selection; the dtype is known only when the objects are counted."""
+        to = self.request.to
+        return output_like(
+            self._selection,
+            "labels",
+            dtype,
+            labels=True,
+            shard=to.shard,
+            pyramid=to.pyramid,
+            source_image="../../" if to.into_source else None,
+            level_shapes=self._levels,
+        )
+
+    def complete(self, output: OutputImage) -> None:
+        """Write the metadata, and give the store its final name, if the input is what it was when the run began."""
+        self.inputs.check()
+        documents = write_documents(self._run.store, output)
+        self._objects = documents + self._run.stored_objects()
+        workspace, count = self._place.workspace, len(self._objects)
+        with workspace.naming(self._run.store.address) if workspace else nullcontext():
+            self._run.finish(self.location.address, count, self._place.zipped)
+        if self.request.to.into_source:
+            with _list_held(self._opened.image.location):
+                _list_label(self._opened.image.location, self.request.to.into_source)
+
+    def _write_overlay(self, output: OutputImage) -> None:
+        """Write the picture of the selection with the outlines of its labels, where it is asked for."""
+        path = self.request.to.files.get("overlay")
+        if path:
+            from chunkwise.report.overlay import write_overlay
+
+            write_overlay(path, self._selection, in_archive(self.location), output)
+            self.recorder.output("overlay", "picture", path)
+
+    def finish(self, output: OutputImage, lines: Iterable[str]) -> Result:
+        """Write record, reference and crate of a store that is complete.
+
+        Parameters
+        ----------
+        output : OutputImage
+            As it was written.
+        lines : iterable of str
+            What there is to say of it.
+        """
+        made = open_image(in_archive(self.location))
+        manifest = Manifest.of(self._objects)
+        mark = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
+        self.recorder.output(
+            "output", made.kind, self.location, fingerprint=mark, size=manifest.size, description=describe(made)
+        )
+        self._write_overlay(output)
+        listed, name = manifest.to_bytes(), manifest_name(len(self._earlier) + 1)
+        put_object(self._place.run_dir, FILE_NAME, listed)
+        record = self.close(
+            made.kind,
+            self._grid.n_blocks * output.n_volumes,
+            {"manifest": name, "manifest_sha256": hashlib.sha256(listed).hexdigest()},
+            {name: listed} if len(listed) <= ATTACHED else {},
+        )
+        return Result(record, tuple(lines), self.location)
+
+
+def _list_held(source: Location) -> AbstractContextManager[None]:
+    """Hold the list of labels against another run that adds to it; a bucket knows no locks."""
+    if source.is_url:
+        return nullcontext()
+    busy = ResumableError(
+        f"Another run is adding its labels to {source.address} and does not end; end it and run the same command again."
+    )
+    return held(f"{source.address}.labels.lock", busy, LISTING)
+
+
+def _list_label(source: Location, name: str) -> None:
+    """Add a label image to the list in ``labels/zarr.json``, keeping what others wrote there."""
+    document, names = _labels_document(source)
+    before = json_bytes(document)
+    block = document["attributes"]["ome"]
+    block.setdefault("version", "0.5")
+    block["labels"] = names if name in names else [*names, name]
+    if json_bytes(document) != before:
+        put_object(source, "labels/zarr.json", json_bytes(document))
+
+
+def _labels_document(source: Location) -> tuple[dict[str, Any], list[Any]]:
+    """Read ``labels/zarr.json``, or make a new one; returns also the list that is in it, which may be anybody's.
+
+    Raises
+    ------
+    InputError
+        If something is there that is no such list, so that to add to it would spoil it.
+    """
+    content = read_key(source, "labels/zarr.json")
+    try:
+        document: Any = parse_json(content) if content else {"zarr_format": 3, "node_type": "group"}
+        attributes = document.setdefault("attributes", {})
+        # A list beside the block is how version 0.4 has it, and is found in Zarr v3, too.
+        names = attributes.setdefault("ome", {}).get("labels", attributes.get("labels"))
+        if names is None:
+            names = list(open_image(source).labels)  # iohub lists them with the image
+        whole = document.get("node_type") == "group" and isinstance(names, list)
+    except (ValueError, RecursionError, AttributeError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"{source.address}/labels/zarr.json is damaged, so that nothing can be added to its list; use --output."
+        )
+    return document, names
