@@ -19,6 +19,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from chunkwise.blocks.job import Workers
 from chunkwise.blocks.journal import Entry
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.provenance.collect import read_records

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chunkwise.cli import COMMANDS, build_parser
+from chunkwise.cli import build_parser, summaries
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "workflows").rglob("*.md")])
-COMMAND_PAGES = [ROOT / "docs" / "commands" / f"{name}.md" for name in COMMANDS]
+COMMAND_PAGES = [ROOT / "docs" / "commands" / f"{name}.md" for name in summaries()]
 
 
 def name_of(path: Path) -> str:
@@ -76,7 +76,7 @@ def test_commands_in_examples_are_understood(page: Path, capsys: pytest.CaptureF
             pytest.fail(f"{line}\n{capsys.readouterr().err}")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", summaries())
 def test_examples_in_the_help_are_understood(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = build_parser(name)
     lines = re.findall(r"^  (chunkwise .*)$", parser._subparsers._group_actions[0].choices[name].description, re.M)  # type: ignore[union-attr,call-overload,index]

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from chunkwise.commands.options import parameters_of
 
 from chunkwise.cli import build_parser, main
 from chunkwise.commands.rerun_words import parser_of, words_of
@@ -308,8 +307,14 @@ def test_parameters_survive_the_way_through_words(command: str) -> None:
     args = parser.parse_args(CALLS[command])
     args.command = command
     # What goes in and out is no parameter; every command leaves its own out of the record.
-    out = {"labels", "image", "truth", "predicted", "dictionary", "table", "html", "pictures", "into_source"}
-    parameters = {name: value for name, value in parameters_of(args).items() if name not in out}
+    out = {"command", "labels", "image", "truth", "predicted", "dictionary", "table", "html", "pictures", "into_source"}
+    out |= {"output", "to_workspace", "reference", "crate", "record", "run_dir", "overlay"}
+
+    def parameters_of(args: Any) -> dict[str, Any]:
+        values = {name: value for name, value in vars(args).items() if name not in out}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    parameters = parameters_of(args)
     recorder = Recorder(command, parameters)
     for name in names:
         recorder.input(name, "image", f"/somewhere/{name}")
@@ -318,7 +323,7 @@ def test_parameters_survive_the_way_through_words(command: str) -> None:
     words = words_of(step, {name: f"in/{name}" for name in names}, "out")
     again = parser_of(command).parse_args(words[1:])
     again.command = command
-    assert {name: value for name, value in parameters_of(again).items() if name not in out} == parameters
+    assert parameters_of(again) == parameters
     assert [getattr(again, name) for name in names] == [f"in/{name}" for name in names]
     assert again.output == "out/output.ome.zarr"
 

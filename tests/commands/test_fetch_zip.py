@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import tensorstore as ts
 import zarr
-from chunkwise.commands.stores import StoreWriter
 
 from chunkwise.cli import main
 from chunkwise.commands import open as open_command
+from chunkwise.running.stores import StoreRun
 from chunkwise.storage import zip_writer
 from made_stores import digest, write
 from verifying import fill
@@ -186,7 +186,7 @@ def test_a_run_that_was_killed_after_the_naming_is_closed(monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(StoreWriter, "report", killed)
+        patched.setattr(StoreRun, "finish", killed)
         assert fetch("p.ozx") != 0
     assert zipfile.is_zipfile("p.ozx")
     assert main(["crate", "build", "--from", "p.ozx", "--output", "k.zip"]) == 0

@@ -62,7 +62,7 @@ def test_a_large_manifest_stays_out_of_the_crate(
     image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ATTACHED <= 4 * 2**20, "the crate of a 1 GiB store has to stay under 5 MB"
-    monkeypatch.setattr("chunkwise.commands.stores.ATTACHED", 10)
+    monkeypatch.setattr("chunkwise.running.stores.ATTACHED", 10)
     assert main(segment("l.ome.zarr", "--record", "r.json", "--crate", "l.zip")) == 0
     with zipfile.ZipFile("l.zip") as crate:
         assert not [name for name in crate.namelist() if name.startswith("manifest")]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from chunkwise.commands.objects import METHODS
 
 import made_stores
 from chunkwise.cli import main
+from chunkwise.operations.objects import METHODS
 from chunkwise.ops import objects, seeds
 from chunkwise.ops.maps import values_of
 from whole_objects import parameters_of, reference_objects

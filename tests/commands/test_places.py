@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from chunkwise.commands.stores import StoreWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
 import made_stores
 from chunkwise.cli import main
 from chunkwise.errors import ChunkwiseError
+from chunkwise.running.stores import StoreRun
 from chunkwise.site import Person
 from chunkwise.storage.workspace import check_name, job_folder, user_folder
 
@@ -134,15 +134,15 @@ def test_a_job_of_the_same_plan_begins_while_another_one_still_reports(
     tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Runs are found by their plan: the second must not lose its files to the first one's tidying up."""
-    report = StoreWriter.report
+    report = StoreRun.finish
 
-    def late(writer: StoreWriter, *arguments: Any) -> None:
-        monkeypatch.setattr(StoreWriter, "report", report)
+    def late(writer: StoreRun, *arguments: Any) -> None:
+        monkeypatch.setattr(StoreRun, "finish", report)
         monkeypatch.setenv("CHUNKWISE_JOB", "8")
         assert main(segment(image, "--to-workspace", "labels", "--record", str(tmp_path / "8.json"))) == 0
         report(writer, *arguments)
 
-    monkeypatch.setattr(StoreWriter, "report", late)
+    monkeypatch.setattr(StoreRun, "finish", late)
     assert main(segment(image, "--to-workspace", "labels", "--record", str(tmp_path / "7.json"))) == 0
     first, second = (json.loads((tmp_path / f"{job}.json").read_text())["blocks"] for job in "78")
     assert first["done"] == second["done"] > 0

@@ -99,19 +99,19 @@ def test_eight_jobs_of_one_plan_and_name_take_turns(tmp_path: Path, image: Path)
 def test_who_waits_too_long_says_for_what(
     tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from chunkwise.commands.stores import StoreWriter
+    from chunkwise.running.stores import StoreRun
 
-    complete = StoreWriter.complete
-    monkeypatch.setattr("chunkwise.commands.stores.PATIENCE", 1.5)
+    complete = StoreRun.complete
+    monkeypatch.setattr("chunkwise.running.life.PATIENCE", 1.5)
 
-    def another(writer: StoreWriter, *arguments: Any) -> None:
-        monkeypatch.setattr(StoreWriter, "complete", complete)
+    def another(writer: StoreRun, *arguments: Any) -> None:
+        monkeypatch.setattr(StoreRun, "complete", complete)
         begun = time.monotonic()
         assert main(words(image, "--to-workspace", "same")) == 4
         assert 1.5 <= time.monotonic() - begun < 60
         complete(writer, *arguments)
 
-    monkeypatch.setattr(StoreWriter, "complete", another)
+    monkeypatch.setattr(StoreRun, "complete", another)
     assert main(words(image, "--to-workspace", "same")) == 0
     said = capsys.readouterr().err
     assert "waiting" in said
@@ -150,7 +150,7 @@ def test_eight_label_images_of_one_source_are_all_listed(
 
     held = []
     monkeypatch.setattr(
-        "chunkwise.commands.stores._list_label", lambda *_: held.append(is_held(f"{source}.labels.lock"))
+        "chunkwise.running.stores._list_label", lambda *_: held.append(is_held(f"{source}.labels.lock"))
     )
     assert main([*command, "one-more"]) == 0
     assert held == [True]

@@ -81,7 +81,7 @@ def find(channels: dict[str, Any], grid: Any, parameters: Any, *rest: Any) -> St
     """The rays' channels, as the command finds them."""
     first = channels["probability"]
     rays = tuple(replace(first, channel=number) for number in range(1, len(channels)))
-    return find_stars(channels, rays, grid, parameters, *rest[:-1])
+    return find_stars(channels, rays, grid, parameters, *rest)
 
 
 def check(

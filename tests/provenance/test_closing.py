@@ -171,7 +171,7 @@ def test_a_run_directory_behind_a_link_and_moved(image: Path, tmp_path: Path) ->
     (tmp_path / "link").symlink_to(tmp_path / "real")
     output = tmp_path / "link" / "o.ome.zarr"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chunkwise.commands.stores.StoreWriter.complete", _stop)
+        patch.setattr("chunkwise.running.stores.StoreRun.complete", _stop)
         assert main([*words(image, output), "--run-dir", str(tmp_path / "link" / "elsewhere")]) == 130
     (tmp_path / "real").rename(tmp_path / "moved")
     _, rows = close(tmp_path / "moved" / "elsewhere", tmp_path / "c.zip")
@@ -270,7 +270,7 @@ def test_ended_between_the_name_of_the_store_and_the_record(image: Path, undistu
     """The store is whole and has its name; what only passes needed is gone; nobody wrote the record."""
     output, run = tmp_path / "o.ome.zarr", tmp_path / "o.ome.zarr.run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chunkwise.commands.stores.StoreWriter.report", _stop)
+        patch.setattr("chunkwise.running.stores.StoreRun.finish", _stop)
         assert main(words(image, output)) == 130
     assert made_stores.digest(output) == undisturbed
     record, rows = close(output, tmp_path / "c.zip")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chunkwise.cli import COMMANDS, build_parser, main
+from chunkwise.cli import build_parser, main, summaries
 from chunkwise.provenance.validate import _SKIPPED, profile_of, validate_crate
 from made_models import make_package
 
@@ -70,7 +70,7 @@ def entities(crate: Path) -> list[dict[str, Any]]:
 
 def test_no_command_is_left_out() -> None:
     writers = set()
-    for command in COMMANDS:
+    for command in summaries():
         (parsers,) = (one for one in build_parser(command)._actions if isinstance(one, argparse._SubParsersAction))
         if "--crate" in parsers.choices[command]._option_string_actions:
             writers.add(command)

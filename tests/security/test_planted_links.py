@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chunkwise.commands.stores import StoreWriter
 
 from chunkwise.cli import main
 from chunkwise.errors import ResumableError
+from chunkwise.running.stores import StoreRun
 from outputs_world import NEEDED, call, everything, output
 
 BESIDE = {
@@ -97,7 +97,7 @@ def test_a_run_goes_on_over_no_link(
 
     store = {"--output": f"{world}/results/out.ome.zarr"}
     with monkeypatch.context() as patch:
-        patch.setattr(StoreWriter, "complete", cut)
+        patch.setattr(StoreRun, "complete", cut)
         assert call(made, "segment", store) == ResumableError.exit_code
     folder = world / "results" / f"out.ome.zarr.{where}"
     if folder.is_dir():

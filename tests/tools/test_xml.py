@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chunkwise.cli import COMMANDS, FOR_ADMINISTRATORS, build_parser
+from chunkwise.cli import FOR_ADMINISTRATORS, build_parser, summaries
 
 TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
 #: Commands that users of Galaxy get; chunkwise.cli says why the others are none of them.
-OFFERED = [command for command in COMMANDS if command not in FOR_ADMINISTRATORS]
+OFFERED = [command for command in summaries() if command not in FOR_ADMINISTRATORS]
 #: Tools for one action of a command that has several; the tool of the command itself is for the one in DEFAULT.
 OFFERED += ["crate_merge", "crate_report"]
 DEFAULT = {"crate": "build"}
@@ -184,7 +184,7 @@ def test_choices_and_defaults_agree(command: str) -> None:
 
 
 def test_threshold_methods_agree() -> None:
-    from chunkwise.commands.segment import METHODS
+    from chunkwise.operations.segment import METHODS
 
     parameters = dict(arguments_of(tool_of("segment")))
     values = [option.get("value") for option in parameters["--threshold"].iter("option")]
