@@ -102,7 +102,7 @@ class LifeCycle:
         """Where the run's own files go; a run that makes a file has nothing else."""
         to = self.request.to
         folder = os.path.abspath(to.run_dir or beside(os.path.abspath(to.output or ""), ".run", self.request.site))
-        return Place(None, os.path.join(folder, "none"), folder)
+        return Place(None, os.path.join(folder, "scratch"), folder)
 
     @contextmanager
     def working(self, resources: Resources, tasks: int) -> Iterator[Job]:
@@ -119,7 +119,7 @@ class LifeCycle:
         workspace, output = place.workspace, None if place.location is None else place.location.address
         self._run = run = Run.at(self._plan, place.run_dir, place.partial)
         if output is None:
-            run.begin(self._plan, os.path.join(run.folder, "scratch"))  # the lock lies in the directory
+            run.begin(self._plan, os.path.join(run.folder, "none"))  # the lock lies in the directory
         hopeless: InputError | PolicyError | None = None
         try:
             with run.locked(output, PATIENCE if workspace else 0), self._room():
