@@ -22,6 +22,7 @@ from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.ngff.layout import OutputImage, levels_like, write_documents
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection, VolumeSource
+from chunkwise.ops.write_unit import content_of
 from chunkwise.provenance.closing import recording
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, make_reference
@@ -244,13 +245,14 @@ class StoreWriter:
         args, made = self._args, open_image(in_archive(self.location))
         manifest = Manifest.of(self._objects)
         mark = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
+        content = content_of(self._run, output)
         self.recorder.output(
             "output",
             made.kind,
             self.location,
             fingerprint=mark,
             size=manifest.size,
-            description=describe(made),
+            description=describe(made) | ({} if content is None else {"content": content.facts()}),
         )
         listed, listed_name = manifest.to_bytes(), manifest_name(len(self._opened.records) + 1)
         put_object(self._place.run_dir, FILE_NAME, listed)
@@ -266,11 +268,11 @@ class StoreWriter:
             cluster=workers.cluster,
             attempts=self._attempts.last,
         )
-        content = record.to_dict()
-        self._run.close(content)
+        told = record.to_dict()
+        self._run.close(told)
         if args.record:
-            write_atomically(args.record, json_bytes(content))
-        records = (*self._opened.records, content)
+            write_atomically(args.record, json_bytes(told))
+        records = (*self._opened.records, told)
         if args.reference:
             reference = make_reference(made, mark, records)
             write_atomically(args.reference, reference.to_json().encode())
