@@ -245,14 +245,14 @@ class StoreWriter:
         args, made = self._args, open_image(in_archive(self.location))
         manifest = Manifest.of(self._objects)
         mark = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
-        content = content_of(self._run, output)
+        voxels = content_of(self._run, output)
         self.recorder.output(
             "output",
             made.kind,
             self.location,
             fingerprint=mark,
             size=manifest.size,
-            description=describe(made) | ({} if content is None else {"content": content.facts()}),
+            description=describe(made) | ({} if voxels is None else {"content": voxels.facts()}),
         )
         listed, listed_name = manifest.to_bytes(), manifest_name(len(self._opened.records) + 1)
         put_object(self._place.run_dir, FILE_NAME, listed)
@@ -268,11 +268,11 @@ class StoreWriter:
             cluster=workers.cluster,
             attempts=self._attempts.last,
         )
-        told = record.to_dict()
-        self._run.close(told)
+        content = record.to_dict()
+        self._run.close(content)
         if args.record:
-            write_atomically(args.record, json_bytes(told))
-        records = (*self._opened.records, told)
+            write_atomically(args.record, json_bytes(content))
+        records = (*self._opened.records, content)
         if args.reference:
             reference = make_reference(made, mark, records)
             write_atomically(args.reference, reference.to_json().encode())

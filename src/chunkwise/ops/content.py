@@ -144,5 +144,5 @@ def _of_rows(rows: Array, places: Array) -> Content:
     values = rows.view("u1") if rows.dtype.kind == "b" else rows
     minimum, maximum, total = int(values.min()), int(values.max()), low + (high << 64)
     if minimum < 0:
-        total -= np.count_nonzero(rows < 0) << (8 * size)
+        total -= int(np.count_nonzero(rows < 0)) << (8 * size)
     return Content(minimum, maximum, total, position, rows.size)
