@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
+import skimage.draw
 import skimage.measure
 import skimage.segmentation
 
@@ -22,7 +23,7 @@ from chunkwise.ops.objects import METHODS, ObjectParameters, find_objects
 from chunkwise.ops.write_labels import LabelResult
 from whole_image import Array, reference_number, write_array
 
-__all__ = ["blockwise_objects", "parameters_of", "reference_objects"]
+__all__ = ["blockwise_objects", "parameters_of", "pixels_of", "reference_objects", "reference_stars"]
 
 
 def parameters_of(method: str, ndim: int, **options: Any) -> ObjectParameters:
@@ -101,6 +102,39 @@ PARTS: dict[str, Callable[[Array, dict[str, Array], dict[str, Any]], Array]] = {
     "foreground-distance": by_distance,
     "flows": by_flows,
 }
+
+
+def pixels_of(place: tuple[int, int], distances: Array, grid: int) -> tuple[Array, Array]:
+    """A polygon's pixels, also those outside of the image."""
+    count, radius = len(distances), int(distances.max()) + 2
+    angles = 2 * np.pi * np.arange(count) / count
+    rays = (np.maximum(distances, 0) / np.float32(grid)).astype(np.float64)
+    rows = np.rint(rays * np.sin(angles) * 64) / 64 + radius
+    columns = np.rint(rays * np.cos(angles) * 64) / 64 + radius
+    found = skimage.draw.polygon(rows, columns, (2 * radius + 1, 2 * radius + 1))
+    return found[0] + place[0] - radius, found[1] + place[1] - radius
+
+
+def reference_stars(maps: dict[str, Array], values: dict[str, Any]) -> Array:
+    """Take the candidates of the whole image one after the other."""
+    chance = maps["probability"]
+    distances = np.stack([map_ for name, map_ in maps.items() if name != "probability"], axis=-1)
+    places = np.argwhere(chance > values["threshold"])
+    order = np.argsort(-chance[tuple(places.T)], kind="stable")
+    kept: list[tuple[set[tuple[int, int]], float]] = []
+    labels = np.zeros(chance.shape, np.int64)
+    for y, x in places[order]:
+        if np.ceil(distances[y, x].max(initial=0) / values["grid"]) > values["max_radius"]:
+            continue
+        rows, columns = pixels_of((y, x), distances[y, x], values["grid"])
+        mine = set(zip(rows.tolist(), columns.tolist(), strict=True))
+        if any(len(mine & other) > values["nms_threshold"] * min(len(mine), len(other)) for other, _ in kept):
+            continue
+        kept.append((mine, chance[y, x]))
+        inside = (rows >= 0) & (columns >= 0) & (rows < chance.shape[0]) & (columns < chance.shape[1])
+        free = labels[rows[inside], columns[inside]] == 0
+        labels[rows[inside][free], columns[inside][free]] = len(kept)
+    return reference_number(labels, max(1, values["min_size"]))
 
 
 def blockwise_objects(

@@ -14,6 +14,9 @@ def sizes_and_firsts(
     labels: Array, z0: int, y0: int, x0: int, ny: int, nx: int, sizes: Array, firsts: Array
 ) -> None: ...
 
+# content.cpp
+def content_sums(rows: Array, places: Array) -> tuple[int, int, int]: ...
+
 # euler.cpp
 def corners(index: Array, table: Array, numbers: Array) -> None: ...
 

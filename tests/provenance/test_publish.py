@@ -128,6 +128,17 @@ def test_nothing_that_was_planted_is_in_the_crate(chain: list[RunRecord], tmp_pa
     assert validate_crate(tmp_path) == []
 
 
+def test_what_the_voxels_add_up_to_is_published(chain: list[RunRecord]) -> None:
+    first, second = chain
+    content = {"voxels": 10, "minimum": 0, "maximum": 2.5, "sum": 9, "position_sum": "00ff" * 4, "not_finite": 1}
+    made = replace(first.outputs[0], description={"content": content | {"name": NAME}})
+    published, _ = publish([replace(first, outputs=(made, *first.outputs[1:])), second])
+    assert published[0].outputs[0].description["content"] == content
+    made = replace(made, description={"content": {"voxels": NAME, "position_sum": f"{NAME:0>16}"}})
+    published, _ = publish([replace(first, outputs=(made, *first.outputs[1:])), second])
+    assert published[0].outputs[0].description["content"] == {}
+
+
 def test_what_is_of_use_is_still_there(chain: list[RunRecord]) -> None:
     (first, second), files = publish(planted(chain), {"blocks-1.tsv.gz": TABLE})
     assert first.parameters == {"sigma": 1.0, "fill_holes": False, "block": [64, 64], "channel": "0"}

@@ -16,6 +16,7 @@ status      ``done`` or ``failed``; ``begun`` in the line with which a pass begi
 objects     list of [key, sha256, size], on S3 with the server's tag; keys in the output store, or in ``scratch/``
 data        what the next pass needs to know, small; null where there is nothing. Where a pass begins: ``count``
             of its blocks, and the ``grid`` (shape, unit, block) and what ``each`` number is in it: block, unit, volume
+content     what the voxels add up to, where the block wrote some of the full resolution; else there is no such key
 worker      host and process id
 start, end  seconds since the epoch
 error       the sentence, where it failed
@@ -63,6 +64,7 @@ class Entry:
     start: float
     end: float
     error: str | None = None
+    content: Any = None
 
     def line(self) -> bytes:
         """The line as it is written, checksum and newline included."""
@@ -78,6 +80,8 @@ class Entry:
             "end": round(self.end, 6),
             "error": self.error,
         }
+        if self.content is not None:
+            content["content"] = self.content
         text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
         return text + b"\t%08x\n" % zlib.crc32(text)
 
@@ -99,6 +103,7 @@ class Entry:
             content["start"],
             content["end"],
             content["error"],
+            content.get("content"),
         )
 
 
@@ -141,9 +146,11 @@ class Journal:
         objects: tuple[StoredObject, ...] = (),
         data: Any = None,
         error: str | None = None,
+        content: Any = None,
     ) -> Entry:
         """Append one line, in one write, so that lines of other processes do not cut it."""
-        return self._append(name, block, "done" if error is None else "failed", start, end, objects, data, error)
+        status = "done" if error is None else "failed"
+        return self._append(name, block, status, start, end, objects, data, error, content)
 
     def begin(self, name: str, about: dict[str, Any]) -> Entry:
         """Say that a pass begins, and what its numbers mean."""
@@ -160,13 +167,14 @@ class Journal:
         objects: tuple[StoredObject, ...],
         data: Any,
         error: str | None,
+        content: Any = None,
     ) -> Entry:
-        entry = Entry(self.run, name, block, status, objects, data, self.worker, start, end, error)
+        entry = Entry(self.run, name, block, status, objects, data, self.worker, start, end, error, content)
         self._write(entry.line())
         return entry
 
 
-def read_entries(folder: str, run: str, name: str | None = None) -> Iterator[Entry]:
+def read_entries(folder: str, run: str, name: str | None = None, having: str | None = None) -> Iterator[Entry]:
     """Read all segments of a run, in the order of their names, without the lines with which passes begin.
 
     Parameters
@@ -177,11 +185,15 @@ def read_entries(folder: str, run: str, name: str | None = None) -> Iterator[Ent
         The plan's hash.
     name : str, optional
         Of the pass whose lines are wanted; by default all.
+    having : str, optional
+        Key that the lines have to have.
     """
-    return (entry for _, _, entry in read_lines(folder, run, name) if entry.status != BEGUN)
+    return (entry for _, _, entry in read_lines(folder, run, name, having) if entry.status != BEGUN)
 
 
-def read_lines(folder: str, run: str, name: str | None = None) -> Iterator[tuple[str, int, Entry]]:
+def read_lines(
+    folder: str, run: str, name: str | None = None, having: str | None = None
+) -> Iterator[tuple[str, int, Entry]]:
     """Read every line as :func:`read_entries` does, also those with which passes begin; broken ones are left out.
 
     Yields
@@ -193,12 +205,14 @@ def read_lines(folder: str, run: str, name: str | None = None) -> Iterator[tuple
     entry : Entry
     """
     # Other lines need not be parsed, which takes ten times as long as reading them.
-    mark = b'"pass":' + json.dumps(name).encode() if name is not None else b""
+    marks = [f'"{having}":'.encode()] if having is not None else []
+    if name is not None:
+        marks.append(b'"pass":' + json.dumps(name).encode())
     for segment in sorted(Path(folder).glob("*.jsonl")):
         offset = 0
         with _opened(segment) as file:
             for line in file:
-                entry = Entry.parse(line) if mark in line else None
+                entry = Entry.parse(line) if all(mark in line for mark in marks) else None
                 if entry is not None and entry.run == run and name in (None, entry.name):
                     yield str(segment), offset, entry
                 offset += len(line)

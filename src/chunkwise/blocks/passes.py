@@ -44,6 +44,8 @@ class BlockResult:
 
     objects: tuple[StoredObject, ...] = ()
     data: Any = None
+    content: Any = None
+    """What the voxels that it wrote add up to; for the journal alone, so that the driver does not hold it."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,7 @@ def _map_batch(
             failures.append((block, str(caught)))
             unread.update(caught.unread)
             continue
-        journal.append(name, block, begin, time.time(), result.objects, result.data)
+        journal.append(name, block, begin, time.time(), result.objects, result.data, content=result.content)
         results.append((block, result.data))
     report = _report(journal.worker, results, failures, unread)
     return Unfinished(report, (function, context, run, name, rest)) if rest else report

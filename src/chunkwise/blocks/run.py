@@ -297,6 +297,21 @@ class Run:
         """Every line of the journal, segment by segment."""
         return read_entries(self.journal, self.hash)
 
+    def contents(self) -> Iterator[Any]:
+        """What the log says that the voxels of every block add up to that wrote some of the full resolution.
+
+        A block that was done twice is named once: it wrote the same voxels.
+        """
+        named = bytearray()
+        for entry in read_entries(self.journal, self.hash, having="content"):
+            if entry.content is None or entry.status != "done":
+                continue
+            if entry.block >= len(named):
+                named.extend(bytes(entry.block + 1 - len(named)))
+            if not named[entry.block]:
+                named[entry.block] = 1
+                yield entry.content
+
     def stored_objects(self) -> list[StoredObject]:
         """The objects of the store that the journal names; the last line about an object counts."""
         objects = {

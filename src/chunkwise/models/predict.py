@@ -36,7 +36,8 @@ from chunkwise.models.tiles import Axis, Tile, fit_axis, tiles_of
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ngff.volumes import VolumeSource
-from chunkwise.storage.writer import json_bytes, put_object, write_box
+from chunkwise.ops.write_unit import write_unit
+from chunkwise.storage.writer import json_bytes, put_object
 
 __all__ = ["Inference", "halo_of", "predict", "projected_memory", "tile_axes"]
 
@@ -327,10 +328,9 @@ def _predict_unit(context: tuple[Inference, Run], number: int) -> BlockResult:
     session = work.session()
     time, unit = divmod(number, work.grid.n_units)
     box = work.grid.unit_box(unit)
-    layout = work.output.layout(0)
     channels = work.output.n_volumes // work.times
     seen = box if work.factors is None else box_around(box, work.factors, work.source.shape)
-    dtype = layout.dtype if work.factors is None else "float32"
+    dtype = work.output.dtype if work.factors is None else "float32"
     data = np.empty((channels, *(part.stop - part.start for part in seen)), dtype)
     spatial = seen[-len(work.axes) :]
     for slab in _slabs(seen[0]) if work.planes else [None]:
@@ -358,12 +358,8 @@ def _predict_unit(context: tuple[Inference, Run], number: int) -> BlockResult:
                     data[(slice(None), *there)] = counted[0]
     if work.factors is not None:
         maps = back_on_voxels(data, seen, box, work.factors, work.source.shape)
-        data = _as_type(maps, layout.dtype)
-    written = []
-    for channel in range(channels):
-        full, shaped = work.output.place(time * channels + channel, box, data[channel])
-        written += write_box(run.store, "0", layout, full, shaped)
-    return BlockResult(tuple(written))
+        data = _as_type(maps, work.output.dtype)
+    return write_unit(run, work.output, box, {time * channels + channel: data[channel] for channel in range(channels)})
 
 
 def _slabs(planes: slice) -> list[slice | None]:

@@ -11,6 +11,7 @@ new approach", SIAM Review 28(1), 1986. doi:10.1137/1028001
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ Array = np.ndarray[Any, Any]
 #: A double's significand is kept as a high and a low part of this many bits, so that int64 holds 2**36 of them.
 LOW_BITS = 26
 EXPONENTS = 2048
+#: The smallest double is 2**-1074.
+SHIFT = 1074
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,21 @@ class ExactSum:
         """The correctly rounded mean; not a number if there is nothing, or something that is not finite."""
         if self.count == 0 or self.parts[:, EXPONENTS - 1].any():
             return float("nan")
+        # Division of integers rounds once.
+        return self._scaled() / (self.count << SHIFT)
+
+    def total(self) -> Fraction:
+        """The sum itself, unless something is not finite."""
+        return Fraction(self._scaled(), 1 << SHIFT)
+
+    def _scaled(self) -> int:
+        """The sum as a multiple of the smallest double."""
         total = 0
         for exponent in np.flatnonzero(self.parts.any(axis=0)):
             high, low = (int(part) for part in self.parts[:, exponent])
             # Exponent 0 stands for the same power as 1.
             total += ((high << LOW_BITS) + low) << max(int(exponent) - 1, 0)
-        # Division of integers rounds once. The smallest double is 2**-1074.
-        return total / (self.count << 1074)
+        return total
 
 
 def exact_sum(values: Array) -> ExactSum:

@@ -16,7 +16,7 @@ from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.model import Channel
 from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ngff.volumes import VolumeSource
-from chunkwise.storage.writer import write_box
+from chunkwise.ops.write_unit import write_unit
 
 __all__ = ["fetch", "omero_of", "projected_memory"]
 
@@ -70,14 +70,12 @@ def _copy_unit(work: _Work, number: int) -> BlockResult:
     volume, unit = divmod(number, work.grid.n_units)
     time, channel = divmod(volume, len(work.channels))
     box = work.grid.unit_box(unit)
-    layout = work.output.layout(0)
-    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    data = np.empty(tuple(part.stop - part.start for part in box), work.output.dtype)
     for block in work.grid.blocks_of_unit(unit):
         inner = work.grid.block_box(block)
         there = tuple(slice(b.start - u.start, b.stop - u.start) for b, u in zip(inner, box, strict=True))
         data[there] = work.channels[channel].read(time, inner)
-    full, shaped = work.output.place(volume, box, data)
-    return BlockResult(tuple(write_box(work.run.store, "0", layout, full, shaped)))
+    return write_unit(work.run, work.output, box, {volume: data})
 
 
 def omero_of(channels: tuple[Channel, ...], dtype: str) -> dict[str, Any] | None:

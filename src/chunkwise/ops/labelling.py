@@ -31,7 +31,8 @@ from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.components import label, look_up, sizes_and_firsts
 from chunkwise.ops.row_files import rows_bytes
-from chunkwise.storage.writer import StoredObject, compress, decompress, put_object, write_box
+from chunkwise.ops.write_unit import FULL, write_unit
+from chunkwise.storage.writer import StoredObject, compress, decompress, put_object
 
 __all__ = ["Labelling", "MaskedVolumes"]
 
@@ -124,7 +125,7 @@ class Labelling:
         by_volume = offsets[:: self.volumes.grid.n_blocks]
         return components.number(by_volume, min_size, self.job.run.path(f"scratch/{OBJECTS}/table.npy"))
 
-    def write(self, output: OutputImage, array: str = "0", name: str = "write") -> None:
+    def write(self, output: OutputImage, array: str = FULL, name: str = "write") -> None:
         """Write the final labels.
 
         Parameters
@@ -322,15 +323,13 @@ def _write_unit(write: _Write, number: int) -> BlockResult:
     work, grid = write.work, write.work.volumes.grid
     volume, unit = divmod(number, grid.n_units)
     box = grid.unit_box(unit)
-    layout = write.output.layout(0)
-    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    data = np.empty(tuple(part.stop - part.start for part in box), write.output.dtype)
     for block in grid.blocks_of_unit(unit):
         inner = inside(grid.block_box(block), box)
         block_number = volume * grid.n_blocks + block
         labels = label(_load_mask(work, OBJECTS, block_number), work.connectivity)
-        look_up(_table(work.run, OBJECTS, block_number).astype(layout.dtype), labels, data[inner])
-    full, shaped = write.output.place(volume, box, data)
-    return BlockResult(tuple(write_box(work.run.place(write.array), write.array, layout, full, shaped)))
+        look_up(_table(work.run, OBJECTS, block_number).astype(data.dtype), labels, data[inner])
+    return write_unit(work.run, write.output, box, {volume: data}, write.array)
 
 
 def _block_key(phase: str, number: int) -> str:

@@ -20,7 +20,7 @@ from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ops.exact_sum import exact_sum
 from chunkwise.ops.volumes import WORTH_RIMS, HaloedVolumes
-from chunkwise.storage.writer import write_box
+from chunkwise.ops.write_unit import write_unit
 
 __all__ = ["LocalVolumes", "apply_kernel", "apply_locally", "projected_memory"]
 
@@ -214,9 +214,7 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     volumes, grid = work.volumes, work.volumes.grid
     volume, unit = divmod(number, grid.n_units)
     box = grid.unit_box(unit)
-    layout = work.output.layout(0)
-    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    data = np.empty(tuple(part.stop - part.start for part in box), work.output.dtype)
     for block in grid.blocks_of_unit(unit):
         data[inside(grid.block_box(block), box)] = volumes.compute(volume * grid.n_blocks + block)
-    full, shaped = work.output.place(volume, box, data)
-    return BlockResult(tuple(write_box(work.run.store, "0", layout, full, shaped)))
+    return write_unit(work.run, work.output, box, {volume: data})

@@ -34,9 +34,10 @@ from chunkwise.ops.moments import BlockMoments, merge_rows
 from chunkwise.ops.part_files import PartFile, read_parts
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.ops.split import bytes_a_voxel, may_split, split
+from chunkwise.ops.write_unit import empty_unit, write_unit
 from chunkwise.storage.location import Location
 from chunkwise.storage.outputs import new_file
-from chunkwise.storage.writer import clear_errors, json_bytes, put_object, write_box
+from chunkwise.storage.writer import clear_errors, json_bytes, put_object
 
 __all__ = ["COMPONENTS", "NAMED", "SplitParameters", "Splitting", "Unsplit", "projected_memory"]
 
@@ -363,18 +364,16 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     volume, _, box = work.unit(number)
     rows = work.rows(number)
     if rows is None:
-        return BlockResult()
-    layout = work.output.layout(0)
+        return empty_unit(work.output, box)
     ids = np.load(work.run.path(_ids_key("labels", volume)), mmap_mode="r")
-    final = np.asarray(ids[rows["label"].astype(np.int64) - 1]).astype(layout.dtype)
-    data = np.empty(tuple(part.stop - part.start for part in box), layout.dtype)
+    final = np.asarray(ids[rows["label"].astype(np.int64) - 1]).astype(work.output.dtype)
+    data = np.empty(tuple(part.stop - part.start for part in box), final.dtype)
     relabel(work.read(volume, box), rows["label"], final, data)
     candidates = work.large_enough(rows)
     owners = work.owners(candidates)
     for owner in np.unique(owners):
         _paste(work, volume, int(owner), candidates["label"][owners == owner], box, data)
-    full, shaped = work.output.place(volume, box, data)
-    return BlockResult(tuple(write_box(work.run.store, "0", layout, full, shaped)))
+    return write_unit(work.run, work.output, box, {volume: data})
 
 
 def _paste(work: _Work, volume: int, owner: int, labels: Array, box: Box, data: Array) -> None:

@@ -37,7 +37,8 @@ from chunkwise.ops.row_files import rows_bytes
 from chunkwise.ops.split_passes import BASE
 from chunkwise.ops.star_polygons import LOST, OPEN, decide, draw, reach_of, visible
 from chunkwise.ops.write_labels import LabelResult, label_type
-from chunkwise.storage.writer import put_object, write_box
+from chunkwise.ops.write_unit import write_unit
+from chunkwise.storage.writer import put_object
 
 __all__ = ["StarResult", "find_stars", "projected_memory"]
 
@@ -349,8 +350,6 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
         stars = replace(_load(work, own, work.round), ids=np.load(work.run.path(_ids_key(own))))
         parts.append(stars.those(stars.within(outer)))
     stars = _Stars.joined(parts)
-    layout = work.output.layout(0)
-    data = np.zeros(tuple(part.stop - part.start for part in box), layout.dtype)
-    draw(stars.places - [part.start for part in box], stars.rays, stars.ids.astype(layout.dtype), data)
-    full, shaped = work.output.place(volume, box, data)
-    return BlockResult(tuple(write_box(work.run.store, "0", layout, full, shaped)))
+    data = np.zeros(tuple(part.stop - part.start for part in box), work.output.dtype)
+    draw(stars.places - [part.start for part in box], stars.rays, stars.ids.astype(data.dtype), data)
+    return write_unit(work.run, work.output, box, {volume: data})

@@ -16,6 +16,7 @@ from chunkwise.errors import InputError, ResumableError
 from chunkwise.ngff.layout import OutputImage, levels_like, output_like, shard_of, write_documents
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection, VolumeSource
+from chunkwise.ops.write_unit import content_of
 from chunkwise.reference import OpenedInput, describe
 from chunkwise.running.inputs import Input
 from chunkwise.running.life import LifeCycle
@@ -219,8 +220,10 @@ class StoreRun(LifeCycle):
         made = open_image(in_archive(self.location))
         manifest = Manifest.of(self._objects)
         mark = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
+        voxels = content_of(self._run, output)
+        described = describe(made) | ({} if voxels is None else {"content": voxels.facts()})
         self.recorder.output(
-            "output", made.kind, self.location, fingerprint=mark, size=manifest.size, description=describe(made)
+            "output", made.kind, self.location, fingerprint=mark, size=manifest.size, description=described
         )
         self._write_overlay(output)
         listed, name = manifest.to_bytes(), manifest_name(len(self._earlier) + 1)

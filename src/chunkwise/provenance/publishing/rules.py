@@ -153,6 +153,12 @@ _ABOUT: Final[dict[str, Rule]] = {
 DESCRIPTION: Final[dict[str, Rule]] = {
     "about": table(_ABOUT),
     **dict.fromkeys(("shape", "scale", "translation", "rows"), sizes),
+    "content": table(
+        {
+            **dict.fromkeys(("voxels", "minimum", "maximum", "sum", "not_finite"), number),
+            "position_sum": matching(r"[0-9a-f]{16}"),
+        }
+    ),
     "chunks_there": table(dict.fromkeys(("found", "looked_for", "total"), number)),
     "version": versions,
     "dtype": matching(r"u?int(?:8|16|32|64)|float(?:16|32|64)|bool"),
