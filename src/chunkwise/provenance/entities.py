@@ -173,8 +173,8 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
             whole_file_hash = value
         elif level == "full":
             # It covers every byte, so that it names the data wherever they lie; weaker ones do not.
-            about = f"{identifier}-{quote(label, safe='')}"
-            identifiers.append(graph.value(about, label, value, propertyID=algorithm))
+            property_id = f"{identifier}-{quote(label, safe='')}"
+            identifiers.append(graph.value(property_id, label, value, propertyID=algorithm))
         else:
             facts[label] = value
     # What a store's own crate says of it is told in the words of that crate, not here.
@@ -186,8 +186,8 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
     ]
     if resource.checks is not None:
         # Several runs may have read it, each with checks of its own.
-        about = f"{identifier}-checked-{quote(resource.checks, safe='')}"
-        checks = [graph.value(about, "checked while it was read", resource.checks)]
+        property_id = f"{identifier}-checked-{quote(resource.checks, safe='')}"
+        checks = [graph.value(property_id, "checked while it was read", resource.checks)]
         if identifier in graph:
             graph.link(identifier, "additionalProperty", checks)
         properties += checks
