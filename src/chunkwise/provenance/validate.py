@@ -91,7 +91,7 @@ def validate_crate(crate: Path | str, *, profile: str | None = None, level: str 
         if not crate.is_dir():
             folder = Path(scratch) / "crate"
             _unpack(crate, folder)
-        return _run_validator(folder, profile, level, Path(scratch) / "contexts")
+        return _run_validator(folder, profile, level, Path(scratch) / "cache")
 
 
 def profile_of(crate: Path | str) -> str:
@@ -180,7 +180,7 @@ def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[
             requirement_severity=Severity[level.upper()],
             skip_checks=_SKIPPED.get(profile, []),
             offline=True,
-            cache_path=cache,
+            cache_path=cache,  # else the one in the user's home would be opened
         )
         HttpRequester().session.close()
         HttpRequester().session = _Installed()
