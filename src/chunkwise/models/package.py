@@ -103,12 +103,8 @@ class Package:
 
 
 def bioimageio() -> None:
-    """Make ready what bioimageio's packages need before they are imported: no log lines, no cache of the user's."""
+    """Keep bioimageio's packages from the user's cache; called before they are imported."""
     os.environ.setdefault("BIOIMAGEIO_CACHE_PATH", os.path.join(tempfile.gettempdir(), f"chunkwise-{os.getuid()}"))
-    from loguru import logger
-
-    for name in ("bioimageio.core", "bioimageio.spec"):
-        logger.disable(name)
 
 
 def load_description(path: str) -> Any:

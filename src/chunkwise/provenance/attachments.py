@@ -121,13 +121,13 @@ def check_crate(file: Path | str) -> None:
             raise InputError(f"{file} is not a crate: it has no {METADATA_FILE}.")
         try:
             graph = parse_json(read(METADATA_FILE))["@graph"]
-            said = {str(entity["@id"]): str(entity["sha256"]) for entity in graph if "sha256" in entity}
+            digests = {str(entity["@id"]): str(entity["sha256"]) for entity in graph if "sha256" in entity}
         except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f"The metadata of {file} are not those of a crate.") from None
-        if len(set(names)) < len(names) or any(name.startswith("records/") and name not in said for name in names):
+        if len(set(names)) < len(names) or any(name.startswith("records/") and name not in digests for name in names):
             raise InputError(f"{file} holds files that its metadata do not describe, so it was changed by hand.")
         for name in names:
-            if name in said and hashlib.sha256(read(name)).hexdigest() != said[name]:
+            if name in digests and hashlib.sha256(read(name)).hexdigest() != digests[name]:
                 raise InputError(
                     f"{name} in {file} is not the file that the crate describes: it was changed after the crate was "
                     "made, so that nothing in it can be relied on."

@@ -326,10 +326,10 @@ def _channels(graph: Sequence[Mapping[str, Any]]) -> Iterator[Channel]:
 def _license_of(entity: Mapping[str, Any], sentences: Mapping[str, Json]) -> Iterator[str]:
     """Give the licence, also in British spelling, which RO-Crate does not know."""
     for text in _values(entity, "license", "licence"):
-        said = sentences.get(text)
+        sentence = sentences.get(text)
         if text.startswith("https://spdx.org/licenses/"):
             yield text.removeprefix("https://spdx.org/licenses/").removesuffix(".html")
         elif not text.startswith("#"):
             yield text
-        elif isinstance(said, str) and text != NOT_STATED_LICENCE:
-            yield said
+        elif isinstance(sentence, str) and text != NOT_STATED_LICENCE:
+            yield sentence

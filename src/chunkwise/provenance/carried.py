@@ -57,8 +57,8 @@ def images_of(records: Sequence[RunRecord]) -> dict[str, Biology]:
     for record in records:
         for resource in record.inputs:
             if resource.kind == "image" and data_id(resource) not in made:
-                told = resource.description.get(ABOUT)
-                known = biology_from(told, "A description in the run record") if told else Biology()
+                about = resource.description.get(ABOUT)
+                known = biology_from(about, "A description in the run record") if about else Biology()
                 images[data_id(resource)] = images.get(data_id(resource), Biology()).or_else(known)
         made |= {data_id(resource) for resource in record.outputs}
     return images

@@ -194,21 +194,21 @@ def claim_of(resource: Resource, role: str) -> Claim:
     store = resource.kind in (*STORES, "plate", "well", "bioformats2raw") and not resource.media_type.startswith(
         "image/"
     )
-    mark = resource.fingerprint
+    fingerprint = resource.fingerprint
     level: Json = None
     value: Json = ""
     sample: Json = SAMPLE
     checksums: dict[str, Json] = {}
-    if mark is not None:
-        level, value, sample = mark.get("level"), mark.get("value"), mark.get("sample", SAMPLE)
-        known = mark.get("algorithm") == (ALGORITHM if store else "sha256")
+    if fingerprint is not None:
+        level, value, sample = fingerprint.get("level"), fingerprint.get("value"), fingerprint.get("sample", SAMPLE)
+        known = fingerprint.get("algorithm") == (ALGORITHM if store else "sha256")
         good = isinstance(value, str) and _DIGEST.fullmatch(value) and isinstance(sample, int) and 0 < sample < 2**31
         if not known or level not in _STRENGTH or not good:
             raise InputError(
                 f"This chunkwise does not know the kind of fingerprint that {resource.location} has: it was changed "
                 "by hand, or made by another program."
             )
-        found = mark.get("checksums")
+        found = fingerprint.get("checksums")
         checksums = found if isinstance(found, dict) else {}
     return Claim(
         role=role,

@@ -228,8 +228,8 @@ def _files_of(folder: str, record: RunRecord) -> dict[str, bytes]:
             manifest = file.read(ATTACHED + 1)
         if len(manifest) <= ATTACHED:
             found[str(blocks.get("manifest"))] = manifest
-    said = {blocks.get("table"): blocks.get("sha256"), blocks.get("manifest"): blocks.get("manifest_sha256")}
-    return {name: text for name, text in found.items() if hashlib.sha256(text).hexdigest() == said.get(name)}
+    recorded = {blocks.get("table"): blocks.get("sha256"), blocks.get("manifest"): blocks.get("manifest_sha256")}
+    return {name: text for name, text in found.items() if hashlib.sha256(text).hexdigest() == recorded.get(name)}
 
 
 def _earlier(run: Run) -> Attempts:
@@ -244,10 +244,10 @@ def _earlier(run: Run) -> Attempts:
         return Attempts()  # what is damaged must not keep the run from going on
     if record is None or record.id != opening.id:
         record = _killed(opening, run)
-    told: dict[str, Json] = {"id": record.id, "start": record.start, "end": record.end, "status": record.status}
+    attempt: dict[str, Json] = {"id": record.id, "start": record.start, "end": record.end, "status": record.status}
     if record.error:
-        told["error"] = record.error
-    return Attempts((*record.attempts, told)[-NAMED:], begun.get("resumed", 0) + 1)
+        attempt["error"] = record.error
+    return Attempts((*record.attempts, attempt)[-NAMED:], begun.get("resumed", 0) + 1)
 
 
 def _killed(opening: RunRecord, run: Run) -> RunRecord:

@@ -37,7 +37,7 @@ from chunkwise.provenance.workflow import (
     WORKFLOW_FILE,
     WORKFLOW_RO_CRATE,
     WORKFLOW_TYPES,
-    Step,
+    WorkflowStep,
     add_engines,
     add_profile,
     add_run,
@@ -150,7 +150,7 @@ def crate_files(
 
     tables = add_attachments(graph, records, files)
     actions: list[str] = []
-    steps: list[Step] = []
+    steps: list[WorkflowStep] = []
     for number, (record, known) in enumerate(zip(records, joined, strict=True), start=1):
         step = f"{record.command}-{number}"
         name = f"records/{step}.json"
@@ -206,12 +206,12 @@ def _add_biology(graph: Graph, stated: Biology, images: Mapping[str, Biology]) -
             add_biology(graph, biology, members, number)
 
 
-def readme(graph: Graph, steps: Sequence[Step]) -> str:
+def readme(graph: Graph, steps: Sequence[WorkflowStep]) -> str:
     """Return the text of the crate's README: what it is, and its steps."""
     root = graph["./"]
     lines = [f"# {_plain(root['name'])}", "", _plain(root["description"]), "", "| step | what it did |", "|---|---|"]
-    said = [(step.name, graph[step.actions[-1]]["description"]) for step in steps]
-    lines += [f"| {name} | {_plain(words)} |" for name, words in said]
+    done = [(step.name, graph[step.actions[-1]]["description"]) for step in steps]
+    lines += [f"| {name} | {_plain(words)} |" for name, words in done]
     return "\n".join([*lines, "", f"Open `{PREVIEW_FILE}` in a browser to read more.", ""])
 
 

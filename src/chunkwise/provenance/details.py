@@ -106,8 +106,8 @@ def read_about(file: Path | str) -> CrateDetails:
     biology = _biology(known, what)
     authors = []
     for entry in _list(known, "authors", what):
-        said = _mapping({"name": entry} if isinstance(entry, str) else entry, f"{what}, authors,", _OF_AUTHOR)
-        authors.append(Author(*(_text(said, key, f"{what}, authors,") for key in _OF_AUTHOR)))
+        author = _mapping({"name": entry} if isinstance(entry, str) else entry, f"{what}, authors,", _OF_AUTHOR)
+        authors.append(Author(*(_text(author, key, f"{what}, authors,") for key in _OF_AUTHOR)))
     return CrateDetails(
         name=_text(known, "name", what),
         description=_text(known, "description", what),
@@ -180,8 +180,8 @@ def _term(text: str, kind: str, what: str) -> Term:
 def _channel(entry: object, what: str) -> Channel:
     if isinstance(entry, str):
         return parse_channel(entry)
-    said = _mapping(entry, what, _OF_CHANNEL)
-    name = _text(said, "name", what)
+    channel = _mapping(entry, what, _OF_CHANNEL)
+    name = _text(channel, "name", what)
     if name is None:
         raise InputError(f"{what} has no text in 'name'.")
-    return Channel(name, _text(said, "shows", what))
+    return Channel(name, _text(channel, "shows", what))

@@ -138,10 +138,10 @@ def add_attempts(graph: Graph, record: RunRecord, step: str, record_file: str) -
     return found
 
 
-def _agent(graph: Graph, told: dict[str, Json]) -> str:
+def _agent(graph: Graph, agent: dict[str, Json]) -> str:
     """Add who ran a command, as far as they said so."""
     name, orcid, employer, ror = (
-        None if told.get(key) is None else str(told[key]) for key in ("name", "orcid", "organization", "ror")
+        None if agent.get(key) is None else str(agent[key]) for key in ("name", "orcid", "organization", "ror")
     )
     if ror is not None and not ror.startswith("https://"):
         ror = f"https://ror.org/{ror}"
@@ -173,8 +173,8 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
             whole_file_hash = value
         elif level == "full":
             # It covers every byte, so that it names the data wherever they lie; weaker ones do not.
-            mark = f"{identifier}-{quote(label, safe='')}"
-            identifiers.append(graph.value(mark, label, value, propertyID=algorithm))
+            property_id = f"{identifier}-{quote(label, safe='')}"
+            identifiers.append(graph.value(property_id, label, value, propertyID=algorithm))
         else:
             facts[label] = value
     # What a store's own crate says of it is told in the words of that crate, not here.
@@ -186,8 +186,8 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
     ]
     if resource.checks is not None:
         # Several runs may have read it, each with checks of its own.
-        mark = f"{identifier}-checked-{quote(resource.checks, safe='')}"
-        checks = [graph.value(mark, "checked while it was read", resource.checks)]
+        property_id = f"{identifier}-checked-{quote(resource.checks, safe='')}"
+        checks = [graph.value(property_id, "checked while it was read", resource.checks)]
         if identifier in graph:
             graph.link(identifier, "additionalProperty", checks)
         properties += checks
@@ -196,7 +196,7 @@ def _data(graph: Graph, resource: Resource, written: str | None = None) -> str:
         "Dataset" if store else "File",
         name=resource.short_name,
         description=f"{resource.kind.capitalize()} at {place}; not part of this crate.",
-        identifier=[resource.identity, *({"@id": mark} for mark in identifiers)] if identifiers else resource.identity,
+        identifier=[resource.identity, *({"@id": link} for link in identifiers)] if identifiers else resource.identity,
         encodingFormat=resource.media_type,
         contentUrl=_address(resource),
         contentSize=None if resource.size is None else str(resource.size),

@@ -32,7 +32,7 @@ class Box:
     """``step``, ``failed``, or the kind of the data."""
     title: str
     note: str
-    told: str
+    caption: str
     """The whole of it, for who points at it or hears it."""
     link: str | None = None
 
@@ -59,7 +59,7 @@ class _Node:
     kind: str = "bend"
     title: str = ""
     note: str = ""
-    told: str = ""
+    caption: str = ""
     link: str | None = None
     x: float = 0.0
     above: list[_Node] = field(default_factory=list)
@@ -90,7 +90,7 @@ def draw_chain(records: Sequence[RunRecord], names: Mapping[str, str], notes: Ma
         failed = record.status == "failed"
         step = _Node(layer, "failed" if failed else "step", f"{number} · {record.command}", notes.get(record.id, ""))
         step.link = f"#{record.command}-{number}"
-        step.told = f"Step {number}: {record.command}{', failed' if failed else ''}"
+        step.caption = f"Step {number}: {record.command}{', failed' if failed else ''}"
         known = set(data)
         written = [_data(data, item, layer + 1, names, notes) for item in record.outputs if item.identity not in known]
         steps.append((step, _once(read), _once(written)))
@@ -114,7 +114,7 @@ def draw_chain(records: Sequence[RunRecord], names: Mapping[str, str], notes: Ma
             node.kind,
             _cut(node.title, LETTERS),
             _cut(node.note, SMALL_LETTERS),
-            node.told,
+            node.caption,
             node.link,
         )
         for row in rows

@@ -194,10 +194,10 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     total = (record.cluster or {}).get("total")
     if isinstance(total, dict) and _is(total, "submitted"):
         states = total.get("states")
-        told = (
+        outcomes = (
             ", ".join(f"{count} {name.lower()}" for name, count in states.items()) if isinstance(states, dict) else ""
         )
-        facts.append(("Batch jobs", told or str(total["submitted"])))
+        facts.append(("Batch jobs", outcomes or str(total["submitted"])))
         facts += [("Largest job", _size(total["max_rss_bytes"]))] if _is(total, "max_rss_bytes") else []
         facts += [("Longest wait", _span(total["queue_seconds"]))] if _is(total, "queue_seconds") else []
     if record.galaxy:

@@ -51,28 +51,28 @@ def add_program(graph: Graph, record: RunRecord) -> str:
 
 def add_model(graph: Graph, record: RunRecord) -> list[str]:
     """Add the model that a run used, if any: a list, so that it joins the other things that the run took."""
-    told = record.results.get("model")
-    if not isinstance(told, dict):
+    model = record.results.get("model")
+    if not isinstance(model, dict):
         # A command that works on what a model has made notes name and sha256 in one text.
         name, _, digest = str(record.parameters.get("model", "")).rpartition(" ")
-        told = {"id": name, "sha256": digest}
-    sha256 = told.get("sha256")
+        model = {"id": name, "sha256": digest}
+    sha256 = model.get("sha256")
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         return []
-    doi, license = told.get("doi"), told.get("license")
+    doi, license = model.get("doi"), model.get("license")
     return [
         graph.add(
             f"#model-{sha256[:16]}",
             "CreativeWork",
             additionalType="https://w3id.org/fair4ml/MLModel",
-            name=str(told.get("name") or told.get("id")),
+            name=str(model.get("name") or model.get("id")),
             description="A bioimage.io model; not part of this crate.",
-            alternateName=told.get("id"),
-            version=None if told.get("version") is None else str(told["version"]),
+            alternateName=model.get("id"),
+            version=None if model.get("version") is None else str(model["version"]),
             identifier=f"https://doi.org/{doi}" if isinstance(doi, str) and doi else None,
             sha256=sha256,
             license=reference([licence(graph, license)]) if isinstance(license, str) and license else None,
-            citation=_citation(told.get("cite")),
+            citation=_citation(model.get("cite")),
         )
     ]
 

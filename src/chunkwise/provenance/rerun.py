@@ -154,7 +154,7 @@ def _compared(before: Resource, now: Resource | None) -> Comparison:
     if before.fingerprint is None or now.fingerprint is None:
         return Comparison(before, "no digest was recorded")
     old, new = (
-        [mark.get(key) for key in ("level", "algorithm", "value")] for mark in (before.fingerprint, now.fingerprint)
+        [taken.get(key) for key in ("level", "algorithm", "value")] for taken in (before.fingerprint, now.fingerprint)
     )
     if old[:2] != new[:2]:
         return Comparison(before, "no digest was recorded")

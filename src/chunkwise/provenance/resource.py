@@ -95,8 +95,8 @@ class Resource:
         """By what it was held to stay the same in the run that read it, in words; None where that is not known."""
         if self.checked is None:
             return None
-        mark = {"compared": "fingerprint compared", "handed on": "fingerprint handed on by a reference, not compared"}
-        first = mark.get(str(self.checked.get("fingerprint")), "fingerprint taken")
+        words = {"compared": "fingerprint compared", "handed on": "fingerprint handed on by a reference, not compared"}
+        first = words.get(str(self.checked.get("fingerprint")), "fingerprint taken")
         objects, compared, of = (self.checked.get(key) for key in ("objects", "compared", "of"))
         when = self.checked.get("at")
         at = ", ".join(map(str, when)) if isinstance(when, list) else ""

@@ -1,7 +1,7 @@
 """Validation of RO-Crates against the run profiles, without a network.
 
-The rules are those of ``rocrate-validator``. It asks for JSON-LD contexts over the web, through a cache
-on disk; the cache is filled here from :mod:`chunkwise.provenance.contexts`, and the web is switched off.
+The rules are those of ``rocrate-validator``. It asks for JSON-LD contexts over the web, through one session; that is
+replaced here by one that answers from :mod:`chunkwise.provenance.contexts` and knows no web.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ _SKIPPED: Final = {"provenance-run-crate": ["process-run-crate-0.5_5.1"]}
 _LARGEST = 4 * 2**30  # bytes after unpacking; a crate of words is far below, a zip bomb far above
 _LARGEST_METADATA = 256 * 2**20
 _REPR = re.compile(r"""^\(["'](.*)["'], <.*>\)$""", re.DOTALL)  # the validator prints an exception's innards
-_ACCEPTS = ("application/ld+json, application/json, */*;q=0.1", "application/ld+json, application/json", None)
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def validate_crate(crate: Path | str, *, profile: str | None = None, level: str 
         if not crate.is_dir():
             folder = Path(scratch) / "crate"
             _unpack(crate, folder)
-        return _run_validator(folder, profile, level, Path(scratch) / "contexts")
+        return _run_validator(folder, profile, level, Path(scratch) / "cache")
 
 
 def profile_of(crate: Path | str) -> str:
@@ -175,15 +174,16 @@ def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[
         from rocrate_validator.models import Severity
         from rocrate_validator.utils.http import HttpRequester, find_offline_cache_miss
 
-        _fill_cache(cache)
         settings = services.ValidationSettings(
             rocrate_uri=str(folder.resolve()),
             profile_identifier=profile,
             requirement_severity=Severity[level.upper()],
             skip_checks=_SKIPPED.get(profile, []),
             offline=True,
-            cache_path=cache,
+            cache_path=cache,  # else the one in the user's home would be opened
         )
+        HttpRequester().session.close()
+        HttpRequester().session = _Installed()
         try:
             found = services.validate(settings).get_issues(min_severity=Severity[level.upper()])
         except Exception as error:  # it has no bound on what it raises for a crate that is far from one
@@ -215,29 +215,30 @@ def _short(entity: str | None, here: str) -> str | None:
     return entity.removeprefix(here) or "./"
 
 
-def _fill_cache(cache: Path) -> None:
-    """Put the contexts where the validator looks for what it once fetched."""
-    import requests
-    from requests_cache import CachedSession
-    from urllib3.response import HTTPResponse
+class _Installed:
+    """What the validator takes for a session of ``requests``: it answers from what is installed, or says 504."""
 
-    documents = contexts()
+    def __init__(self) -> None:
+        self._documents = contexts()
 
-    class FromMemory(requests.adapters.HTTPAdapter):
-        def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-            answer = HTTPResponse(
-                body=io.BytesIO(documents[str(request.url)]),
-                headers={"Content-Type": "application/ld+json"},
-                status=200,
-                preload_content=False,
-            )
-            return self.build_response(request, answer)
+    def get(self, url: str, **_: Any) -> Any:
+        return self._answer(url, self._documents.get(url))
 
-    with CachedSession(cache_name=str(cache), backend="sqlite", expire_after=-1) as session:
-        session.mount("https://", FromMemory())
-        for address in documents:
-            for accept in _ACCEPTS:
-                session.get(address, headers={"Accept": accept} if accept else None)
+    def head(self, url: str, **_: Any) -> Any:
+        return self._answer(url, None)
+
+    def close(self) -> None:
+        pass
+
+    @staticmethod
+    def _answer(url: str, document: bytes | None) -> Any:
+        import requests
+
+        answer = requests.Response()
+        answer.url, answer.status_code = url, 504 if document is None else 200
+        answer.headers["Content-Type"] = "application/ld+json"
+        answer.raw = io.BytesIO(document or b"")
+        return answer
 
 
 @contextmanager

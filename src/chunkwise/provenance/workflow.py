@@ -1,7 +1,7 @@
 """A chain of runs as a workflow: what the Provenance Run Crate profile 0.5 asks for beyond the actions themselves.
 
 Each run is a step. What a step took and made is a formal parameter of its tool, and a connection says which
-parameter got its data from which. An :class:`Step` may also stand for the run of another program, so that what
+parameter got its data from which. A :class:`WorkflowStep` may also stand for the run of another program, so that what
 another workflow engine did is told by the same functions.
 """
 
@@ -27,7 +27,7 @@ __all__ = [
     "WORKFLOW_FILE",
     "WORKFLOW_RO_CRATE",
     "WORKFLOW_TYPES",
-    "Step",
+    "WorkflowStep",
     "add_engine",
     "add_engines",
     "add_profile",
@@ -58,7 +58,7 @@ _TYPES: Final = ((bool, "Boolean"), (int, "Integer"), (float, "Float"))
 
 
 @dataclass(frozen=True)
-class Step:
+class WorkflowStep:
     """One step of a workflow, whose action and tool are in the graph."""
 
     name: str
@@ -77,7 +77,7 @@ class Step:
         return f"#{self.name}-{direction}-{quote(name, safe='')}"
 
 
-def add_step(graph: Graph, record: RunRecord, name: str, record_file: str, tables: Sequence[str] = ()) -> Step:
+def add_step(graph: Graph, record: RunRecord, name: str, record_file: str, tables: Sequence[str] = ()) -> WorkflowStep:
     """Add one run as the step of a workflow: its tool, its action, and the tool's formal parameters.
 
     Parameters are those of :func:`chunkwise.provenance.entities.add_action`; ``name`` is its ``step``.
@@ -97,12 +97,12 @@ def add_step(graph: Graph, record: RunRecord, name: str, record_file: str, table
     )
     action = add_action(graph, record, name, record_file, tables, tool=tool)
     takes, makes = (_by_name((item.name, data_id(item)) for item in items) for items in (record.inputs, record.outputs))
-    step = Step(name, (*add_attempts(graph, record, name, record_file), action), tool, takes, makes)
+    step = WorkflowStep(name, (*add_attempts(graph, record, name, record_file), action), tool, takes, makes)
     add_settings(graph, step, name, record.parameters)
     return step
 
 
-def add_settings(graph: Graph, step: Step, run: str, settings: Mapping[str, Json]) -> None:
+def add_settings(graph: Graph, step: WorkflowStep, run: str, settings: Mapping[str, Json]) -> None:
     """Tell which settings a step's tool has; the run's values are in the graph as ``#RUN-parameter-NAME``."""
     for name, value in settings.items():
         add_setting(
@@ -110,14 +110,14 @@ def add_settings(graph: Graph, step: Step, run: str, settings: Mapping[str, Json
         )
 
 
-def add_setting(graph: Graph, program: str, parameter: str, name: str, value: Json, told: str) -> None:
-    """Add a formal parameter of a tool or workflow, and say that ``told`` is the value that it was given."""
-    kind = next((said for type_, said in _TYPES if isinstance(value, type_)), "Text")
-    _example(graph, _formal(graph, parameter, name, kind), [told])
+def add_setting(graph: Graph, program: str, parameter: str, name: str, value: Json, given: str) -> None:
+    """Add a formal parameter of a tool or workflow, and say that ``given`` is the value that it was given."""
+    kind = next((type_name for type_, type_name in _TYPES if isinstance(value, type_)), "Text")
+    _example(graph, _formal(graph, parameter, name, kind), [given])
     graph.link(program, "input", [parameter])
 
 
-def add_steps(graph: Graph, workflow: str, steps: Sequence[Step]) -> list[str]:
+def add_steps(graph: Graph, workflow: str, steps: Sequence[WorkflowStep]) -> list[str]:
     """Tell how the steps of a workflow hang together, and return its control actions.
 
     Parameters
@@ -127,7 +127,7 @@ def add_steps(graph: Graph, workflow: str, steps: Sequence[Step]) -> list[str]:
     workflow : str
         Identifier of the workflow. It gets the tools, the steps, and as formal parameters what no step made and
         all that the steps made, unless it has such parameters already.
-    steps : sequence of Step
+    steps : sequence of WorkflowStep
         In the order of the runs.
     """
     inputs: dict[str, str] = {}
@@ -172,7 +172,12 @@ def add_steps(graph: Graph, workflow: str, steps: Sequence[Step]) -> list[str]:
 
 
 def add_run(
-    graph: Graph, workflow: str, steps: Sequence[Step], controls: Sequence[str], engines: Sequence[str], words: str
+    graph: Graph,
+    workflow: str,
+    steps: Sequence[WorkflowStep],
+    controls: Sequence[str],
+    engines: Sequence[str],
+    words: str,
 ) -> list[str]:
     """Add the run of the whole workflow and what organised it; return both, to be mentioned by the root.
 
@@ -225,7 +230,7 @@ def add_run(
     return [run, organised]
 
 
-def add_workflow(graph: Graph, records: Sequence[RunRecord], steps: Sequence[Step]) -> bytes:
+def add_workflow(graph: Graph, records: Sequence[RunRecord], steps: Sequence[WorkflowStep]) -> bytes:
     """Add a chain of runs as a workflow and return the text of :data:`WORKFLOW_FILE`, which has to be in the crate.
 
     The profile wants a file that holds the workflow. Nobody wrote one: runs were started one after the other. So
@@ -288,7 +293,7 @@ def add_engine(graph: Graph, name: str, url: str, version: str) -> str:
     return graph.add(identifier, "SoftwareApplication", name=name, softwareVersion=version, url=url)
 
 
-def _as_json(records: Sequence[RunRecord], steps: Sequence[Step]) -> dict[str, Any]:
+def _as_json(records: Sequence[RunRecord], steps: Sequence[WorkflowStep]) -> dict[str, Any]:
     made: dict[str, dict[str, str]] = {}
     inputs: dict[str, dict[str, str]] = {}
     content = []

@@ -113,8 +113,8 @@ def _same(dataset: GalaxyDataset, name: str, resources: Sequence[Resource], made
     directory = dataset.extension in _DIRECTORIES
     by_name = []
     for resource in resources:
-        mark = resource.fingerprint or {}
-        if dataset.uuid in uuids_in([resource]) or (dataset.sha256 and dataset.sha256 == mark.get("value")):
+        fingerprint = resource.fingerprint or {}
+        if dataset.uuid in uuids_in([resource]) or (dataset.sha256 and dataset.sha256 == fingerprint.get("value")):
             return resource
         if (resource.kind in STORES) != directory:
             continue  # such as a reference: the dataset is the small file, the resource is the store

@@ -145,10 +145,10 @@ def _best(
     invocation: Invocation, record: RunRecord, free: dict[str, GalaxyJob], made_by: dict[str, set[str]]
 ) -> tuple[int, str, RunRecord] | None:
     """Return the job that fits best, with how much speaks for it; None where none fits or two fit as well."""
-    marks = [
-        (mark, job.id) for job in free.values() if (mark := _evidence(invocation, record, job, made_by)) is not None
+    scores = [
+        (score, job.id) for job in free.values() if (score := _evidence(invocation, record, job, made_by)) is not None
     ]
-    highest = [pair for pair in marks if pair[0] == max(marks)[0]]
+    highest = [pair for pair in scores if pair[0] == max(scores)[0]]
     return (*highest[0], record) if len(highest) == 1 else None
 
 
@@ -171,9 +171,9 @@ def _evidence(invocation: Invocation, record: RunRecord, job: GalaxyJob, made_by
 
 
 def _same_tool(record: RunRecord, job: GalaxyJob) -> bool:
-    told = record.galaxy or {}
-    name = str(told.get("id", f"chunkwise_{record.command}"))
-    return name == short_tool(job.tool) and told.get("version", job.version) == job.version
+    tool = record.galaxy or {}
+    name = str(tool.get("id", f"chunkwise_{record.command}"))
+    return name == short_tool(job.tool) and tool.get("version", job.version) == job.version
 
 
 def _uuids(invocation: Invocation, groups: Iterable[Sequence[str]]) -> set[str]:

@@ -47,7 +47,7 @@ from chunkwise.provenance.workflow import (
     PROFILES,
     RUN,
     WORKFLOW_RO_CRATE,
-    Step,
+    WorkflowStep,
     add_engine,
     add_profile,
     add_run,
@@ -170,7 +170,7 @@ class _Merger:
         self.files = dict(attachments)
         self.graph = Graph()
         self.datasets = Datasets(self.graph, invocation, names=not publish)
-        self.steps: list[Step] = []
+        self.steps: list[WorkflowStep] = []
         self.labels: dict[str, GalaxyStep] = {}
         self.names: set[str] = set()
         self.record_files: dict[str, str] = {}
@@ -221,7 +221,7 @@ class _Merger:
         self.files[PREVIEW_FILE] = preview_page(graph["./"], self.records, record_files=self.record_files).encode()
         return self.files
 
-    def _add_step(self, step: GalaxyStep) -> Step:
+    def _add_step(self, step: GalaxyStep) -> WorkflowStep:
         """Add all jobs of a step; they share the tool, and what they took and made is taken together."""
         name = self._unique(step.name)
         self.labels[name] = step
@@ -235,12 +235,12 @@ class _Merger:
             record = self.joined.get(job.id)
             ran = self._add_job(job, own, tool) if record is None else self._add_joined(job, record, own, tool)
             settings = self._settings(job) if record is None else record.parameters
-            add_settings(self.graph, Step(name, (), tool, {}, {}), own, settings)
+            add_settings(self.graph, WorkflowStep(name, (), tool, {}, {}), own, settings)
             actions.append(ran[0])
             for sums, part in zip((takes, makes), ran[1:], strict=True):
                 for key, data in part.items():
                     sums[key] = tuple(dict.fromkeys([*sums.get(key, ()), *data]))
-        return Step(name, tuple(actions), tool, takes, makes)
+        return WorkflowStep(name, tuple(actions), tool, takes, makes)
 
     def _add_tool(self, step: GalaxyStep, name: str) -> str:
         parts = step.tool.split("/")
@@ -346,9 +346,9 @@ class _Merger:
         for label, value in invocation.inputs:
             if "value" in value and self._may_leave(value["value"]):
                 key = self._unique(f"workflow {label}")
-                told = graph.value(f"#{key}-value", label, value["value"])
-                add_setting(graph, self.workflow, f"#{key}", label, value["value"], told)
-                graph.link(RUN, "object", [told])
+                given = graph.value(f"#{key}-value", label, value["value"])
+                add_setting(graph, self.workflow, f"#{key}", label, value["value"], given)
+                graph.link(RUN, "object", [given])
         for name, step in self.labels.items():
             graph[f"#{name}-step"]["name"] = step.name
             if step.description:

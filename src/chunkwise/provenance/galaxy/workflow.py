@@ -68,9 +68,9 @@ def add_galaxy_workflow(graph: Graph, invocation: Invocation) -> dict[str, bytes
 
 def _creator(graph: Graph, one: Mapping[str, Json]) -> str:
     """Add who made the workflow, by name and ORCID alone: Galaxy's file may hold an e-mail address."""
-    name, told = str(one.get("name") or "Not named"), str(one.get("identifier") or "")
+    name, named = str(one.get("name") or "Not named"), str(one.get("identifier") or "")
     kind = "Organization" if one.get("class") == "Organization" else "Person"
-    identifier = orcid_url(told) or f"#creator-{quote(name, safe='')}"
+    identifier = orcid_url(named) or f"#creator-{quote(name, safe='')}"
     return graph.add(identifier, kind, name=name, url="about:blank" if kind == "Organization" else None)
 
 

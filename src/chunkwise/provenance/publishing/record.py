@@ -170,14 +170,14 @@ def _channels(record: RunRecord, value: Json) -> Json:
 
 def _resource(resource: Resource, neutral: Neutral) -> Resource:
     ending = ENDINGS.get(resource.media_type, "")
-    mark = through(resource.fingerprint or {}, FINGERPRINT)
+    fingerprint = through(resource.fingerprint or {}, FINGERPRINT)
     return Resource(
         name=resource.name if resource.name in NAMES else "data",
         kind=resource.kind,
         location=neutral(resource.kind, resource.identity) + ending,
         identity=resource.identity,
         media_type=resource.media_type if ending else "application/octet-stream",
-        fingerprint=mark if {"level", "algorithm", "value"} <= set(mark) else None,
+        fingerprint=fingerprint if {"level", "algorithm", "value"} <= set(fingerprint) else None,
         size=resource.size,
         modified=None if resource.modified is None else _time(resource.modified),
         description=_description(resource.description),
