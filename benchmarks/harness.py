@@ -363,7 +363,7 @@ def run(
             }
         )
     _print(title, settings, rows)
-    _append(args.json, rows)
+    append(args.json, rows)
     return rows
 
 
@@ -386,7 +386,8 @@ def _print(title: str, settings: str, rows: list[dict[str, Any]]) -> None:
         print(f"{line}  {said}{'; ' if said and row['note'] else ''}{row['note']}")
 
 
-def _append(path: str, rows: list[dict[str, Any]]) -> None:
+def append(path: str, rows: list[dict[str, Any]]) -> None:
+    """Add the figures of a run, and what they were measured on, to a file."""
     about = machine()
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
@@ -396,12 +397,13 @@ def _append(path: str, rows: list[dict[str, Any]]) -> None:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on, and with."""
-    model = "unknown processor"
     with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
+        lines = [line.partition(":") for line in file.read().partition("\n\n")[0].splitlines()]
+    cpu = {name.strip(): value.strip() for name, _, value in lines}
+    model = cpu.get("model name", "unknown processor")
+    # Rented machines hide the rest of the name; these tell the generation.
+    if "cpu family" in cpu:
+        model += f" (family {cpu['cpu family']}, model {cpu.get('model')})"
     commit = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()

@@ -23,6 +23,7 @@ TITLES = {
     "pyramid": "Pyramid",
     "read": "Read every chunk",
     "floor": "The floor: decode, one pass, encode",
+    "smoothing": "Smoothing alone, by kind of SIMD",
     "blocks": "A pass over many blocks with an empty kernel",
     "merge": "The merge alone",
     "linear": "Cost and memory at growing sizes",
@@ -66,8 +67,7 @@ def _table(rows: list[dict[str, Any]], settings: str) -> str:
             f"{row['cpu']:.2f}",
             f"{row['voxels'] / row['cpu'] / 1e6:.1f}" if row["voxels"] else "",
             f"{row['wall']:.2f}",
-            f"{row['rss_sum'] / 2**20:.0f}",
-            f"{row['rss_largest'] / 2**20:.0f}",
+            *(f"{row[size] / 2**20:.0f}" if size in row else "" for size in ("rss_sum", "rss_largest")),
             f"{row['ratio']:.2f}" if row["ratio"] is not None else "",
             "; ".join(part for part in (", ".join(said), row["note"]) if part),
         ]
