@@ -21,14 +21,12 @@ from pathlib import Path
 
 import pytest
 
+from another_user import AS_NOBODY, NOBODY
+
 ROOT = Path(__file__).parents[2]
 COINS = ROOT / "test-data" / "coins_2d.ome.zarr"
 UV = Path(sys.executable).with_name("uv")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-#: Somebody else, who reads what root reads, such as an interpreter below root's home, and writes nothing of root's.
-NOBODY = 65534
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-AS_NOBODY += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 
 
 def without_network() -> list[str]:
