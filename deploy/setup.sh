@@ -18,7 +18,8 @@ fi
 # Debian's python3 comes without ensurepip until python3-venv is installed.
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     [ "$(id -u)" = 0 ] || { echo "Install python3-venv (apt-get install python3-venv) and try again." >&2; exit 1; }
-    apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
+    . deploy/packages.sh
+    install_packages python3-venv >/dev/null
 fi
 
 echo "setting up $venv (a minute or two the first time)"

@@ -22,7 +22,7 @@ for lock in deploy/interop/*.lock; do
     echo "setting up $environment"
     rm -rf "$environment"
     "$uv" venv --quiet --no-project --python "$python" "$environment"
-    "$uv" pip sync --quiet --compile-bytecode --python "$environment/bin/python" "$lock"
+    "$uv" pip sync --quiet --python "$environment/bin/python" "$lock"
     cp "$lock" "$environment/installed.lock"
 done
 

@@ -39,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
     from chunkwise.ngff.model import Collection
     from chunkwise.ngff.read import open_image
     from chunkwise.reference import open_input
-    from chunkwise.report.inspection import inspection_page
-    from chunkwise.report.page import write_page
     from chunkwise.report.summary import headline, summarise
     from chunkwise.site import load_site
     from chunkwise.storage.outputs import check_output_file, write_atomically
@@ -59,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
     if opened.reference is not None:
         summary["fingerprint"] = opened.reference.fingerprint
     if args.html is not None:
+        from chunkwise.report.inspection import inspection_page
+        from chunkwise.report.page import write_page
+
         write_page(inspection_page(store, summary), args.html, args.pictures)
     if args.json is not None:
         write_atomically(args.json, (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode())
