@@ -187,7 +187,7 @@ def test_an_empty_volume_stays_empty(shape: tuple[int, ...]) -> None:
 
 
 def test_boxes_far_longer_than_an_axis_see_the_mirrored_image() -> None:
-    # SciPy 1.17 reads beyond the image here, so it is given the mirrored one.
+    # SciPy 1.17 is wrong here, so it is given the mirrored image.
     volume = noise("uint16", (2, 5))
     mirrored = np.pad(volume, ((10, 10), (0, 0)), mode="symmetric")
     expected = scipy.ndimage.median_filter(mirrored, (21, 1))[10:12]

@@ -63,7 +63,7 @@ def median(image: Array, size: int | tuple[int, ...], inner: Box | None = None) 
     of which these are neighbours is the one that SciPy gives for the same neighbourhood, so blocks
     agree with the whole image there, too.
 
-    Where the box is eight times as long as an axis or longer, SciPy 1.17 can read beyond the image
+    Where the box is eight times as long as an axis or longer, SciPy 1.17 can miss the mirrored image
     and give another number; here the image goes on mirrored, however often.
     """
     if image.ndim not in (2, 3):
