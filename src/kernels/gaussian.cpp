@@ -7,29 +7,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 #include <type_traits>
 
 namespace {
-
-#define INLINE inline __attribute__((always_inline))
-
-struct Bounds {
-    int64_t z0, z1, y0, y1, x0, x1;
-};
 
 struct Weights {
     const double *w;  // the right half of the kernel, centre first
     int64_t reach;
 };
-
-// Index of position i in a line of n that goes on mirrored at its edges (d c b a | a b c d | d c b a).
-INLINE int64_t reflect(int64_t i, int64_t n) {
-    if (0 <= i && i < n) return i;
-    i %= 2 * n;
-    if (i < 0) i += 2 * n;
-    return i < n ? i : 2 * n - 1 - i;
-}
 
 // The sum of two neighbours as float64. Small integers are added as integers: as exact, and converted once.
 template <class T> INLINE double pair_sum(T low, T high) {
@@ -183,41 +168,17 @@ INLINE void compare_body(Smoother<T> &block, bool smooth, Limit threshold, bool 
 
 FOR_TARGET(Baseline, __attribute__((flatten)))
 #ifdef __x86_64__
-FOR_TARGET(Avx2, __attribute__((flatten, target("avx2"))))
-FOR_TARGET(Avx512, __attribute__((flatten, target("avx512f,avx512bw,avx512dq,avx512vl"))))
+FOR_TARGET(Avx2, __attribute__((flatten, target(AVX2))))
+FOR_TARGET(Avx512, __attribute__((flatten, target(AVX512))))
 #endif
-
-enum Level { baseline, avx2, avx512 };
-const char *const NAMES[] = {"baseline", "avx2", "avx512"};
-
-bool can_run(int level) {
-#ifdef __x86_64__
-    __builtin_cpu_init();
-    if (level == avx512)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (level == avx2) return __builtin_cpu_supports("avx2");
-#endif
-    return level == baseline;
-}
-
-int best() {
-    for (int level : {avx512, avx2})
-        if (can_run(level)) return level;
-    return baseline;
-}
-
-int chosen = best();
 
 template <class Call> void dispatch(Call call) {
 #ifdef __x86_64__
-    if (chosen == avx512) return call(Avx512{});
-    if (chosen == avx2) return call(Avx2{});
+    if (simd_level() == avx512) return call(Avx512{});
+    if (simd_level() == avx2) return call(Avx2{});
 #endif
     call(Baseline{});
 }
-
-using Edges = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
 
 template <class T>
 Smoother<T> smoother(const Solid<const T, 3> &source, Edges edges, const Solid<const double, 1> &weights, bool solid) {
@@ -261,22 +222,6 @@ const Register register_gaussian([](nb::module_ &m) {
     each_type<uint8_t, int8_t, uint16_t, int16_t>([&]<class T>() {
         m.def("gaussian_count", &count<T>, nb::arg("source").noconvert(), nb::arg("bounds"), nb::arg("weights"),
               nb::arg("solid"), nb::arg("smooth"), nb::arg("low"), nb::arg("counts").noconvert(), without_gil());
-    });
-    // For tests and benchmarks: which code runs, and how to have another one run.
-    m.def("simd_level", [] { return NAMES[chosen]; });
-    m.def("simd_levels", [] {
-        nb::list names;
-        for (int level : {baseline, avx2, avx512})
-            if (can_run(level)) names.append(NAMES[level]);
-        return names;
-    });
-    m.def("set_simd_level", [](const char *name) {
-        for (int level : {baseline, avx2, avx512})
-            if (can_run(level) && !std::strcmp(name, NAMES[level])) {
-                chosen = level;
-                return;
-            }
-        throw nb::value_error("this processor has no such level");
     });
 });
 

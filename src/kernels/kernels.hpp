@@ -50,6 +50,22 @@ template <class T> struct Volume {
     }
 };
 
+// The part of a volume that is computed, in voxels; Python brings it as a tuple.
+struct Bounds {
+    int64_t z0, z1, y0, y1, x0, x1;
+};
+using Edges = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
+
+#define INLINE inline __attribute__((always_inline))
+
+// Index of position i in a line of n that goes on mirrored at its edges (d c b a | a b c d | d c b a).
+INLINE int64_t reflect(int64_t i, int64_t n) {
+    if (0 <= i && i < n) return i;
+    i %= 2 * n;
+    if (i < 0) i += 2 * n;
+    return i < n ? i : 2 * n - 1 - i;
+}
+
 // Division as in Python: rounded down.
 inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
@@ -69,6 +85,12 @@ template <class F> void each_real(F function) {
     each_integer(function);
     each_type<float, double>(function);
 }
+
+// The kinds of SIMD that a kernel may be compiled for, and the one that is to run: see simd.cpp.
+enum Level { baseline, avx2, avx512 };
+Level simd_level();
+#define AVX2 "avx2"
+#define AVX512 "avx512f,avx512bw,avx512dq,avx512vl"
 
 // Kernels register themselves, so that a new one is one file and one line of the build.
 using Registrar = void (*)(nb::module_ &);

@@ -1,0 +1,34 @@
+"""The median of every neighbourhood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chunkwise.operations._part import PART
+from chunkwise.operations.filter._size import SIZE, reach
+from chunkwise.operations.model import Example, Image, Operation
+
+
+def median(image: Any, *, size: int) -> Any:
+    """Take the median of a box around every voxel; see :mod:`chunkwise.ops.median`."""
+    from chunkwise.ops.median import median
+
+    return median(image, size)
+
+
+OPERATION = Operation(
+    name="median",
+    family="filter",
+    title="Median filter",
+    does="replaces every voxel by the median of its neighbourhood, which removes single bright or dark voxels",
+    part=PART,
+    parameters={"size": SIZE},
+    takes={"image": Image("iuf")},
+    gives=Image(dtype="same", downsampling="mean"),
+    kernel=median,
+    reach=reach,
+    working_set=1.0,
+    equals="scipy.ndimage.median_filter(image, size)",
+    exact={"iuf": "bit"},
+    examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
+)
