@@ -98,10 +98,10 @@ def run(args: argparse.Namespace) -> int:
     """Segment an image; see the module's text."""
     from chunkwise.blocks.grid import Grid
     from chunkwise.blocks.passes import Workers
-    from chunkwise.cluster.resources import find_resources, fit_grid
+    from chunkwise.cluster.resources import find_resources, fit_grid, with_threads
     from chunkwise.cluster.start import open_executor
     from chunkwise.commands.labels import report_unsplit
-    from chunkwise.commands.stores import StoreWriter, check_block, check_chunks, check_small_outputs
+    from chunkwise.commands.stores import StoreWriter, check_block, check_chunks, check_small_outputs, decoding_memory
     from chunkwise.ngff.layout import shard_of
     from chunkwise.ngff.volumes import select
     from chunkwise.ops import split_passes
@@ -122,7 +122,9 @@ def run(args: argparse.Namespace) -> int:
     check_small_outputs(args, "reference", "crate", "record", "overlay")
     _, shard = shard_of(source.shape, args.shard)
     check_block(args.block, opened.image.spatial)
-    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes, site)
+    # Components that are parted may take all of a worker's memory, one at a time.
+    threads = not args.split
+    resources = find_resources(args.workers, args.memory, prod(source.shape) * source.volumes, site, threads=threads)
     check_chunks(selection, resources)
     grid = fit_grid(
         lambda grid: max(
@@ -147,6 +149,9 @@ def run(args: argparse.Namespace) -> int:
     writer = StoreWriter("segment", args, site, opened, selection, recorded, grid, "labels", size, labels=True)
     workers = Workers()
     volumes = SmoothedVolumes(source, grid, args.sigma)
+    resources = with_threads(
+        lambda count: max(projected_memory(volumes, count), count * decoding_memory(selection)), resources
+    )
     with (
         writer.writing(workers) as under_way,
         open_executor(resources, volumes.n_blocks, under_way.folder, workers) as executor,

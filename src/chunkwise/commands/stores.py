@@ -35,7 +35,7 @@ from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_n
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["StoreWriter", "check_block", "check_chunks", "check_small_outputs"]
+__all__ = ["StoreWriter", "check_block", "check_chunks", "check_small_outputs", "decoding_memory"]
 
 #: Seconds that a run waits in the workspace for another one of the same input, parameters and name.
 PATIENCE = 3600.0
@@ -74,13 +74,22 @@ def check_chunks(selection: Selection, resources: Resources) -> None:
         With the numbers and what to do.
     """
     level = selection.level
-    size = prod(level.chunks) * np.dtype(level.dtype).itemsize
+    size = _chunk_bytes(selection)
     if 2 * size > resources.memory_per_worker:
         raise InputError(
             f"{selection.image.location.address} is stored in chunks of {'x'.join(map(str, level.chunks))} voxels, "
             f"each {size_words(size)}, and a worker may take {size_words(resources.memory_per_worker)}; give "
             f"--memory of {-(-2 * size // 2**20)}MiB or more, or write the image again in smaller chunks."
         )
+
+
+def decoding_memory(selection: Selection) -> int:
+    """Bytes that a block takes while a chunk is decoded, which may be larger than the block itself."""
+    return 2 * _chunk_bytes(selection)
+
+
+def _chunk_bytes(selection: Selection) -> int:
+    return prod(selection.level.chunks) * np.dtype(selection.level.dtype).itemsize
 
 
 class StoreWriter:
