@@ -12,6 +12,8 @@ import pytest
 
 import chunkwise
 
+pytestmark = pytest.mark.alone
+
 COINS = Path(__file__).parents[2] / "test-data" / "coins_2d.ome.zarr"
 
 
