@@ -13,7 +13,6 @@ from chunkwise.storage import arrays, remote
 from s3_server import S3, running_s3
 from slurm_server import Slurm, running_slurm
 
-
 #: Tests that ask for one of these are one group: a server has one folder and fixed ports, some of its tests count what
 #: runs on it, and the process that started it stops it.
 SERVERS = {"galaxy_url", "cluster", "slurm", "own_slurm", "s3"}
