@@ -29,7 +29,7 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-fast: setup ## the inner loop, under two minutes
+test-fast: setup ## the inner loop: what needs no server
 	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not s3 and not browser and not interop" $(BESIDE)
 
 test: lint ## every test, those in a real Galaxy included
