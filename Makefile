@@ -30,7 +30,7 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/lint-imports
 
 test-fast: setup ## the inner loop: what needs no server
-	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not s3 and not browser and not interop" $(BESIDE)
+	$(BIN)/python -m pytest -q -m "not alone and not slow and not galaxy and not cluster and not s3 and not browser and not interop" $(BESIDE)
 
 test: lint ## every test, those in a real Galaxy included
 	@bash deploy/browser.sh

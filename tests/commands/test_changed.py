@@ -413,11 +413,6 @@ def killed_again_and_again(words: list[str], folder: Path, kills: int, seed: int
     return told
 
 
-def test_killed_again_and_again(model_run: list[str], here: Path) -> None:
-    told = killed_again_and_again(model_run, here, 3, 1)
-    assert told["kills"] >= 3
-
-
 @pytest.mark.slow
 def test_killed_forty_times(model_run: list[str], here: Path) -> None:
     told = killed_again_and_again(model_run, here, 40, 2)
