@@ -10,28 +10,19 @@ from pathlib import Path
 import pytest
 
 from chunkwise.storage import arrays, remote
+from groups import Groups, group_of
 from s3_server import S3, running_s3
 from slurm_server import Slurm, running_slurm
 
-#: Tests that ask for one of these are one group: a server has one folder and fixed ports, some of its tests count what
-#: runs on it, and the process that started it stops it.
-SERVERS = {"galaxy_url", "cluster", "slurm", "own_slurm", "s3"}
 
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put each test into a group; ``make test`` runs those of one group in order and in one process."""
-    # The longest group begins first, so that no process waits for it in the end.
-    items.sort(key=lambda item: not needs_server(item))
-    for item in items:
-        # A file is a group too: what its tests share is made once.
-        item.add_marker(pytest.mark.xdist_group("servers" if needs_server(item) else item.path.stem))
+    """Begin with the longest group, so that no process waits for it in the end."""
+    items.sort(key=lambda item: group_of(item.nodeid.split("::")[0]) != "servers")
 
 
-def needs_server(item: pytest.Item) -> bool:
-    """Whether a test works on a real server: its fixtures tell, and its markers where it asks for one while it runs."""
-    marked = any(item.get_closest_marker(name) for name in ("galaxy", "cluster", "s3"))
-    return marked or not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")
