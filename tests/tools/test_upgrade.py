@@ -1,4 +1,4 @@
-"""Saved workflows keep running: what they name of the tools of the release before is there, and new inputs have defaults.
+"""Saved workflows keep running: what they name of the tools of the last release is there, and new inputs have defaults.
 
 ``python tests/tools/test_upgrade.py`` writes down what the tools have now; that is done when a version is released.
 """
