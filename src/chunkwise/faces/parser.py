@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import load_family, operations_of
+from chunkwise.operations import has_methods, load_family, operations_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
 from chunkwise.running.request import Destination, Spread
@@ -26,7 +26,7 @@ REPORTS = {
 def description_of(name: str) -> str:
     """What a command says of itself, with its methods."""
     family, operations = load_family(name), operations_of(name)
-    if len(operations) == 1:
+    if not has_methods(name):
         return family.about
     methods = "\n".join(f"  {one.name:<10} {one.does}" for one in operations.values())
     return f"{family.about}\nmethods:\n{methods}\n"
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     for role, taken in first.takes.items():
         _add_role(parser, role, taken)
     groups: dict[str, argparse._ArgumentGroup] = {}
-    if len(operations) > 1:
+    if has_methods(name):
         title = family.title.lower()
         groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         title = parameter.group or family.title.lower()
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
         only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
-        _add_parameter(group, option, parameter, only, several=len(operations) > 1)
+        _add_parameter(group, option, parameter, only, several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)
 
@@ -232,7 +232,7 @@ def run_command(name: str, options: Mapping[str, Any]) -> int:
     from chunkwise.site import load_site
 
     operations = operations_of(name)
-    operation = operations[options["method"]] if len(operations) > 1 else next(iter(operations.values()))
+    operation = operations[options["method"]] if has_methods(name) else next(iter(operations.values()))
     given = {key: value for key, value in options.items() if value is not None}
     for option, (_, methods) in options_of(operations).items():
         if option in given and operation.name not in methods:
