@@ -5,6 +5,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
+# How many processes share the tests; what belongs together stays in one of them (tests/groups.py).
+WORKERS ?= 2
+
 .PHONY: help setup demo test test-fast test-slow test-interop bench lint galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
 
 help: ## show what there is
@@ -25,12 +28,13 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-fast: setup ## the inner loop, under two minutes
-	$(BIN)/python -m pytest -q -m "not slow and not galaxy and not cluster and not s3 and not browser and not interop"
+test-fast: setup ## the inner loop: what needs no server
+	$(BIN)/python -m pytest -q -m "not alone and not slow and not galaxy and not cluster and not s3 and not browser and not interop" -n $(WORKERS)
 
 test: lint ## every test, those in a real Galaxy included
 	@bash deploy/browser.sh
-	$(BIN)/python -m pytest -m "not slow and not interop" --durations=15
+	$(BIN)/python -m pytest -q -m "alone and not slow"
+	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $(WORKERS) --durations=15
 
 test-slow: setup ## large volumes: minutes
 	$(BIN)/python -m pytest -m slow --durations=15

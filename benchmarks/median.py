@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import scipy
+from harness import machine
 from scipy.ndimage import gaussian_filter, median_filter
-from smoothing import processor
 
 from chunkwise import _kernels
 from chunkwise.ops.median import median
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--edge", type=int, default=256, help="of the volume")
     parser.add_argument("--repeat", type=int, default=2)
     args = parser.parse_args()
-    print(f"{processor()}; {args.edge}^3 voxels, the best of {args.repeat} runs\n")
+    print(f"{machine()['processor']}; {args.edge}^3 voxels, the best of {args.repeat} runs\n")
     print("| voxels | size | program | Mvoxel/s | beside SciPy |\n|---|---|---|---|---|")
     for name, drawn in images(args.edge).items():
         for dtype in ("uint8", "uint16", "float32"):

@@ -10,8 +10,19 @@ from pathlib import Path
 import pytest
 
 from chunkwise.storage import arrays, remote
+from groups import Groups, group_of
 from s3_server import S3, running_s3
 from slurm_server import Slurm, running_slurm
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest group, so that no process waits for it in the end."""
+    items.sort(key=lambda item: group_of(item.nodeid.split("::")[0]) != "servers")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ import numpy as np
 import psutil
 import pytest
 import zarr
-from skimage.measure import label
 
 import made_stores
 from chunkwise.cli import main
 from cluster_runs import ClusterRun, Undisturbed, write_site
 from slurm_server import Slurm, until
+from whole_image import reference_segment
 
 pytestmark = pytest.mark.cluster
 
@@ -29,7 +29,12 @@ AWKWARD = 'it\'s "$(touch pwned)"; %j `id` #\n--wrap ü'
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    return Undisturbed(tmp_path_factory.mktemp("whole"), size=128)
+    """An image, and its labels by one process, which are those of scikit-image."""
+    made = Undisturbed(tmp_path_factory.mktemp("whole"), size=128)
+    image: Any = zarr.open_array(made.image / "0", mode="r")
+    found: Any = zarr.open_array(made.labels / "0", mode="r")
+    np.testing.assert_array_equal(found[...], reference_segment(image[...], fill_holes=True))
+    return made
 
 
 @pytest.fixture
@@ -39,10 +44,23 @@ def run(slurm: Slurm, whole: Undisturbed, tmp_path: Path) -> Iterator[ClusterRun
     made.kill()
 
 
-def test_the_bytes_are_those_of_one_process(run: ClusterRun, whole: Undisturbed) -> None:
+def test_the_bytes_are_those_of_one_process(slurm: Slurm, whole: Undisturbed, tmp_path: Path) -> None:
+    """Also where a shell would trip over names, and where a person has a configuration of Dask of their own."""
+    folder = tmp_path / AWKWARD
+    folder.mkdir()
+    # dask-jobqueue would read options of sbatch, shell lines and commands from it.
+    (tmp_path / "dask").mkdir()
+    (tmp_path / "dask" / "jobqueue.yaml").write_text(
+        "jobqueue:\n  slurm:\n    queue: nowhere\n    worker-command: os.path\n    job-script-prologue: [exit 1]\n"
+        "    job-extra-directives: [--nonsense]\n    python: /bin/false\n    job-directives-skip: [mem]\n"
+    )
+    run = ClusterRun(slurm, write_site(tmp_path), folder / f"{AWKWARD}.ome.zarr", whole.words)
+    run.environment |= {"DASK_CONFIG": str(tmp_path / "dask")}
     code, said = run.start().end()
     assert code == 0, said
     assert made_stores.digest(run.output) == whole.digest
+    assert not list(tmp_path.rglob("pwned"))
+    assert not Path("pwned").exists()
     cluster = run.cluster()
     assert cluster["kind"] == "slurm"
     assert cluster["profile"] == "test"
@@ -56,20 +74,6 @@ def test_the_bytes_are_those_of_one_process(run: ClusterRun, whole: Undisturbed)
     assert not list(run.folder.glob("cluster")), "keys and logs stay behind"
 
 
-def test_the_labels_are_those_of_scikit_image(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (64, 64))
-    array: Any = zarr.open_array(store / "0", mode="r+")
-    voxels = np.random.default_rng(1).integers(0, 100, (64, 64)).astype(np.uint16)
-    array[...] = voxels
-    monkeypatch.setenv("SLURM_CONF", slurm.conf)
-    monkeypatch.setenv("CHUNKWISE_SITE", str(write_site(tmp_path)))
-    output = tmp_path / "l.ome.zarr"
-    words = ["segment", str(store), "--sigma", "0", "--threshold", "60", "--block", "8,8", "--shard", "16,16"]
-    assert main([*words, "--output", str(output)]) == 0
-    found: Any = zarr.open_array(output / "0", mode="r")
-    np.testing.assert_array_equal(found[...], label(voxels > 60, connectivity=2))
-
-
 def test_measuring_gives_the_same_table(slurm: Slurm, whole: Undisturbed, tmp_path: Path) -> None:
     words = ["measure", "--labels", str(whole.labels), "--image", str(whole.image), "--properties", "all"]
     assert main([*words, "--output", str(tmp_path / "one.tsv"), "--workers", "1"]) == 0
@@ -77,17 +81,6 @@ def test_measuring_gives_the_same_table(slurm: Slurm, whole: Undisturbed, tmp_pa
     code, said = run.start().end()
     assert code == 0, said
     assert run.output.read_bytes() == (tmp_path / "one.tsv").read_bytes()
-
-
-def test_names_that_a_shell_would_trip_over(slurm: Slurm, whole: Undisturbed, tmp_path: Path) -> None:
-    folder = tmp_path / AWKWARD
-    folder.mkdir()
-    run = ClusterRun(slurm, write_site(tmp_path), folder / f"{AWKWARD}.ome.zarr", whole.words)
-    code, said = run.start().end()
-    assert code == 0, said
-    assert made_stores.digest(run.output) == whole.digest
-    assert not list(tmp_path.rglob("pwned"))
-    assert not Path("pwned").exists()
 
 
 def _listening(own: int) -> dict[tuple[str, int], int]:
@@ -149,18 +142,6 @@ def test_nothing_listens_without_tls_and_keys_are_nobody_else_s(run: ClusterRun)
     code, said = run.end()
     assert code == 0, said
     assert not any(secret in text for text in (said, run.record.read_text(), *scripts, *logs))
-
-
-def test_a_person_s_own_configuration_of_dask_is_not_the_site_s(run: ClusterRun, tmp_path: Path) -> None:
-    """dask-jobqueue would read options of sbatch, shell lines and commands from it."""
-    (tmp_path / "dask").mkdir()
-    (tmp_path / "dask" / "jobqueue.yaml").write_text(
-        "jobqueue:\n  slurm:\n    queue: nowhere\n    worker-command: os.path\n    job-script-prologue: [exit 1]\n"
-        "    job-extra-directives: [--nonsense]\n    python: /bin/false\n    job-directives-skip: [mem]\n"
-    )
-    run.environment |= {"DASK_CONFIG": str(tmp_path / "dask")}
-    code, said = run.start().end()
-    assert code == 0, said
 
 
 def test_workers_are_as_many_as_the_site_lets(slurm: Slurm, whole: Undisturbed, tmp_path: Path) -> None:

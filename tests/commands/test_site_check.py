@@ -181,6 +181,7 @@ def test_keys_from_the_environment(check: Check, monkeypatch: pytest.MonkeyPatch
     assert "not tested" in states(check(text, 1), "roots.a")
 
 
+@pytest.mark.s3
 def test_on_a_real_s3(s3: S3, check: Check) -> None:
     root = (
         f'[roots.a]\nurl = "s3://results/{s3.prefix()}"\naccess = "write"\nendpoint = "{s3.url}"\n'

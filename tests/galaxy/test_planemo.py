@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,15 +48,16 @@ def run_tests(url: str, what: Sequence[Path], report: Path) -> list[dict[str, An
 
 def show(config: pytest.Config, results: list[dict[str, Any]]) -> None:
     """Print each result, past pytest's capturing: these minutes should not be silent."""
+    lines = [""]
+    for result in results:
+        data = result["data"]
+        seconds = f" in {data['time_seconds']:.1f} s" if data.get("time_seconds") else ""
+        lines.append(f"  {result['id']}: {data['status']}{seconds}")
+        if data["status"] != "success":
+            stderr = (data.get("job") or {}).get("stderr", "")
+            lines.append(f"    {data.get('output_problems')} {data.get('execution_problem')}\n    {stderr}")
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print()
-        for result in results:
-            data = result["data"]
-            seconds = f" in {data['time_seconds']:.1f} s" if data.get("time_seconds") else ""
-            print(f"  {result['id']}: {data['status']}{seconds}")
-            if data["status"] != "success":
-                stderr = (data.get("job") or {}).get("stderr", "")
-                print(f"    {data.get('output_problems')} {data.get('execution_problem')}\n    {stderr}")
+        print(*lines, sep="\n", file=sys.stderr)  # of a process of xdist nothing else is seen
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkwise.blocks.job import Executor
+from chunkwise.cluster.inline import ThreadsExecutor
 from chunkwise.site.model import Cluster
 
 __all__ = ["JobFigures", "account", "account_left", "driver_of", "read_figures"]
@@ -84,10 +85,13 @@ def account(cluster: Cluster, executor: Executor, wait: bool = True) -> dict[str
     Returns
     -------
     dict
-        ``kind`` and ``profile``; where there were batch jobs ``jobs`` (the first hundred, one by one) and ``total``;
-        where this process runs in a job of its own ``driver``. What is not known is not in it.
+        ``kind`` and ``profile``; where this process worked on some blocks at once ``threads``; where there were batch
+        jobs ``jobs`` (the first hundred, one by one) and ``total``; where this process runs in a job of its own
+        ``driver``. What is not known is not in it.
     """
     found: dict[str, Any] = {"kind": cluster.kind, "profile": cluster.name}
+    if isinstance(executor, ThreadsExecutor):
+        found["threads"] = executor.workers
     own = os.environ.get("SLURM_JOB_ID")
     if executor.jobs:
         found |= _of_jobs(executor.jobs, wait)

@@ -1,11 +1,12 @@
-"""Runs everything in this process, where one worker is enough."""
+"""Runs everything in this process: one block after the other, or some at once, in threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-__all__ = ["InlineExecutor"]
+__all__ = ["InlineExecutor", "ThreadsExecutor"]
 
 
 class InlineExecutor:
@@ -24,3 +25,41 @@ class InlineExecutor:
     def note(self) -> str:
         """Nothing: there is nobody to wait for."""
         return ""
+
+
+class ThreadsExecutor(InlineExecutor):
+    """One worker, which works on some blocks at once: kernels, codecs and hashing leave Python's lock to others.
+
+    Parameters
+    ----------
+    threads : int
+        Blocks that are worked on at once, and held in memory together.
+    """
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self.workers = threads
+
+    def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call ``function(*call)`` for each call; results in the order in which they are ready."""
+        under_way: set[Future[Any]] = set()
+        with ThreadPoolExecutor(self.workers, "block") as pool:
+            try:
+                for call in calls:
+                    under_way.add(pool.submit(function, *call))
+                    # One more than there are threads, so that none waits for this one.
+                    if len(under_way) > self.workers:
+                        yield from _ready(under_way)
+                while under_way:
+                    yield from _ready(under_way)
+            finally:
+                # After an error, or an interruption, only what has begun is brought to its end.
+                for future in under_way:
+                    future.cancel()
+
+
+def _ready(under_way: set[Future[Any]]) -> Iterator[Any]:
+    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    under_way -= done
+    for future in done:
+        yield future.result()

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from chunkwise.cluster.executor import CONFIGURATION, DaskExecutor, held_back
-from chunkwise.cluster.inline import InlineExecutor
+from chunkwise.cluster.inline import InlineExecutor, ThreadsExecutor
 from chunkwise.cluster.memory import steady_memory
 from chunkwise.cluster.resources import Resources
 from chunkwise.errors import ResumableError
@@ -39,14 +39,15 @@ def open_local(resources: Resources, tasks: int) -> Iterator[InlineExecutor | Da
     Parameters
     ----------
     resources : Resources
-        Number of workers, and memory of each.
+        Number of workers, and memory of each; of one worker, its threads.
     tasks : int
         Number of blocks; where one worker is enough, this process is the worker.
     """
     workers = min(resources.workers, tasks)
     if workers <= 1:
         steady_memory()
-        yield InlineExecutor()
+        threads = min(resources.threads, tasks)
+        yield ThreadsExecutor(threads) if threads > 1 else InlineExecutor()
         return
     import dask
     from dask.distributed import Client, Nanny, SpecCluster

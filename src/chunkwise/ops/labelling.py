@@ -255,8 +255,9 @@ def _load_mask(work: _Work, phase: str, number: int) -> Array:
 
 def _table(run: Run, phase: str, number: int) -> Array:
     """The part of a phase's table that a block needs; entry 0 stands for no label."""
-    offsets = np.load(run.path(f"scratch/{phase}/offsets.npy"), mmap_mode="r")
-    table = np.load(run.path(f"scratch/{phase}/table.npy"), mmap_mode="r")
+    with _HEADERS:
+        offsets = np.load(run.path(f"scratch/{phase}/offsets.npy"), mmap_mode="r")
+        table = np.load(run.path(f"scratch/{phase}/table.npy"), mmap_mode="r")
     return np.concatenate((table[:1], table[offsets[number] + 1 : offsets[number + 1] + 1]))
 
 
@@ -291,7 +292,8 @@ def _join_block(work: _Work, number: int) -> BlockResult:
     """Find which labels of a block touch those of the neighbours behind it."""
     grid = work.volumes.grid
     volume, block = work.volumes.place(number)
-    offsets = np.load(work.run.path(f"scratch/{work.phase}/offsets.npy"), mmap_mode="r")
+    with _HEADERS:
+        offsets = np.load(work.run.path(f"scratch/{work.phase}/offsets.npy"), mmap_mode="r")
     found = []
     for direction, neighbour in grid.neighbours(block):
         if sum(1 for d in direction if d) > work.connectivity:
@@ -310,7 +312,7 @@ def _join_block(work: _Work, number: int) -> BlockResult:
 def _face(work: _Work, number: int, direction: tuple[int, ...]) -> Array:
     """A face, edge or corner of a labelled block; edges and corners are the ends of a stored face."""
     axis = next(i for i, d in enumerate(direction) if d)
-    with np.load(work.run.path(_block_key(work.phase, number))) as content:
+    with _HEADERS, np.load(work.run.path(_block_key(work.phase, number))) as content:
         return face(content[f"face{axis}{direction[axis]}"], direction)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
-from chunkwise.cluster.resources import Resources, find_resources, fit_grid, size_words
+from chunkwise.cluster.resources import Resources, find_resources, fit_grid, size_words, with_threads
 from chunkwise.errors import InputError, ResumableError
 from chunkwise.ngff.layout import OutputImage, levels_like, output_like, shard_of, write_documents
 from chunkwise.ngff.read import open_image
@@ -50,14 +50,17 @@ def check_chunks(selection: Selection, resources: Resources) -> None:
     InputError
         With the numbers and what to do.
     """
-    level = selection.level
-    size = prod(level.chunks) * np.dtype(level.dtype).itemsize
+    level, size = selection.level, _chunk_bytes(selection)
     if 2 * size > resources.memory_per_worker:
         raise InputError(
             f"{selection.image.location.address} is stored in chunks of {'x'.join(map(str, level.chunks))} voxels, "
             f"each {size_words(size)}, and a worker may take {size_words(resources.memory_per_worker)}; give "
             f"--memory of {-(-2 * size // 2**20)}MiB or more, or write the image again in smaller chunks."
         )
+
+
+def _chunk_bytes(selection: Selection) -> int:
+    return prod(selection.level.chunks) * np.dtype(selection.level.dtype).itemsize
 
 
 def fit_blocks(
@@ -69,6 +72,7 @@ def fit_blocks(
     usual: tuple[int, ...] | None = None,
     work: int = 1,
     gpu: bool = False,
+    threads: Callable[[Grid, int], int] | None = None,
 ) -> tuple[Grid, Resources]:
     """Choose blocks of whole shards that fit into a worker's memory.
 
@@ -88,6 +92,8 @@ def fit_blocks(
         How many times the work of a filter a voxel takes.
     gpu : bool
         Whether it is for a model.
+    threads : callable, optional
+        Bytes that a process needs whose threads have so many blocks at once; without it blocks go one after the other.
 
     Raises
     ------
@@ -98,10 +104,16 @@ def fit_blocks(
     shard = shard or shard_of(source.shape, request.to.shard)[1]
     check_block(spread.block, selection.image.spatial)
     voxels = prod(source.shape) * source.volumes * len(selection.channels) * work
-    resources = find_resources(spread.workers, spread.memory, voxels, request.site, gpu=gpu)
+    resources = find_resources(
+        spread.workers, spread.memory, voxels, request.site, gpu=gpu, threads=threads is not None
+    )
     check_chunks(selection, resources)
     grid = Grid.fit(source.shape, shard, spread.block or usual or shard)
-    return fit_grid(projected, grid, shard, resources, fixed=spread.block is not None), resources
+    grid = fit_grid(projected, grid, shard, resources, fixed=spread.block is not None)
+    if threads is not None:
+        decoding = 2 * _chunk_bytes(selection)
+        resources = with_threads(lambda count: max(threads(grid, count), count * decoding), resources)
+    return grid, resources
 
 
 class StoreRun(LifeCycle):

@@ -26,8 +26,8 @@ __all__ = ["ArrayReader", "Box", "forget_opened", "open_array", "unreadable_obje
 
 Box = tuple[slice, ...]
 
-#: Files of chunks that are open together: many systems allow a process 1024, or fewer.
-AT_ONCE = 256
+#: Files of chunks that are open together, for each of a few threads: many systems allow a process 1024.
+AT_ONCE = 128
 
 
 class ArrayReader(Protocol):

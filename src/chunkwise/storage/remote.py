@@ -14,6 +14,7 @@ import configparser
 import os
 import re
 import stat
+import threading
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -61,12 +62,17 @@ _CODES = (
 )
 
 
-@lru_cache(maxsize=1)
 def context() -> Any:
-    """What all of a process' reading and writing shares: limits of tensorstore.
+    """What all reading and writing of a process, or of one of its threads, shares: limits of tensorstore.
 
-    One decoding thread: the unit of parallelism is the worker, which owns one core. Nothing is cached between reads.
+    One decoding thread: the unit of parallelism is the worker, or the thread that works on a block, which owns one
+    core. Nothing is cached between reads.
     """
+    return _context(threading.get_ident())
+
+
+@lru_cache(maxsize=64)
+def _context(_: int) -> Any:
     for name, seconds in PATIENCE.items():
         os.environ.setdefault(name, seconds)
     os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "1")

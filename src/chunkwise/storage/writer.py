@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -220,7 +221,7 @@ def encode_shard(layout: ArrayLayout, data: np.ndarray[Any, Any]) -> bytes | Non
     """
     if not data.any():
         return None
-    array = _memory_array(layout.dtype, layout.chunks, layout.shards)
+    array = _memory_array(layout.dtype, layout.chunks, layout.shards, threading.get_ident())
     array[tuple(slice(0, size) for size in data.shape)].write(data).result()
     key = "c/" + "/".join("0" for _ in layout.shards)
     content = bytes(array.kvstore.read(key).result().value)
@@ -229,8 +230,11 @@ def encode_shard(layout: ArrayLayout, data: np.ndarray[Any, Any]) -> bytes | Non
 
 
 @lru_cache(maxsize=16)
-def _memory_array(dtype: str, chunks: tuple[int, ...], shards: tuple[int, ...]) -> Any:
-    """An array of exactly one shard in a key-value store in memory, from which the bytes are taken."""
+def _memory_array(dtype: str, chunks: tuple[int, ...], shards: tuple[int, ...], _: int) -> Any:
+    """An array of exactly one shard in a key-value store in memory, from which the bytes are taken; each thread's own.
+
+    Two threads with one array would take each other's shard.
+    """
     import tensorstore as ts
 
     layout = ArrayLayout(shards, dtype, chunks, shards, tuple(f"axis{i}" for i in range(len(shards))))

@@ -40,11 +40,12 @@ def run(request: Request) -> Result:
     split = SplitParameters(_spacing(selection), values["split_min_distance"]) if values["split"] else None
     check_files(request.to)
 
-    def projected(grid: Grid) -> int:
+    def projected(grid: Grid, threads: int = 1) -> int:
         splitting = split_passes.projected_memory(grid) if split else 0
-        return max(projected_memory(SmoothedVolumes(source, grid, sigma)), splitting)
+        return max(projected_memory(SmoothedVolumes(source, grid, sigma), threads), splitting)
 
-    grid, resources = fit_blocks(request, selection, projected)
+    # Components that are parted may take all of a worker's memory, one at a time.
+    grid, resources = fit_blocks(request, selection, projected, threads=None if split else projected)
     parameters = SegmentParameters(
         threshold, values["foreground"], connectivity, values["fill_holes"], values["min_size"], split
     )

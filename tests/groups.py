@@ -1,0 +1,40 @@
+"""Which tests run in order and in one process, where several processes share them (pytest-xdist)."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+__all__ = ["Groups", "group_of"]
+
+ROOT = Path(__file__).parents[1]
+
+
+@cache
+def group_of(file: str) -> str:
+    """The group of a file: files with tests on a real server are one, and each other file is one.
+
+    A server has one folder and fixed ports, some of its tests count what runs on it, and the process that started it
+    stops it. In a file of its own group, what tests share is made once.
+    """
+    found = re.search(r"\bmark\.(galaxy|cluster|s3)\b", (ROOT / file).read_text())
+    return "servers" if found else file
+
+
+class Groups(LoadScopeScheduling):
+    """Hands groups to the processes, in the order of the tests.
+
+    xdist has marks for this (``--dist loadgroup``), but version 3.8 puts them where pytest 9.2 does not look for them,
+    and says nothing.
+    """
+
+    def __init__(self, config: pytest.Config, log: object = None) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)  # type: ignore[arg-type]
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.split("::")[0])
