@@ -1,4 +1,4 @@
-"""What a declared operation did is done again from its crate, and its parameters are published, by no list of its own."""
+"""What a declared operation did is done again from its crate, and its parameters are published: no list is its own."""
 
 from __future__ import annotations
 
