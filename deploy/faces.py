@@ -25,6 +25,7 @@ from chunkwise.faces.pages import (  # noqa: E402
     methods_table,
     options_tables,
 )
+from chunkwise.operations import families  # noqa: E402
 from chunkwise.operations.model import Example, Operation  # noqa: E402
 from whole_content import whole_content  # noqa: E402
 
@@ -91,20 +92,24 @@ def index(row: str) -> str:
     return "\n".join(row.format(name=name, summary=summary) for name, summary in summaries().items())
 
 
+def parts_of(name: str) -> dict[str, str]:
+    """What is made of the page of a family; pages with tables of their own are held by tests/test_docs.py."""
+    made = {"methods": methods_table, "options": options_tables}
+    text = (ROOT / f"docs/commands/{name}.md").read_text()
+    wanted = made if name in declared_families() else [part for part in made if f"<!-- {part}: " in text]
+    return {part: made[part](name) for part in wanted}
+
+
 def faces() -> dict[Path, str]:
     """Every file that is made, or holds a part that is."""
-    families = declared_families()
-    tools = {ROOT / f"tools/chunkwise/chunkwise_{name}.xml": tool_xml(name, expected) for name in families}
+    tools = {ROOT / f"tools/chunkwise/chunkwise_{name}.xml": tool_xml(name, expected) for name in declared_families()}
     readme = "| command | what it does |\n|---|---|\n"
     readme += index("| [`chunkwise {name}`](docs/commands/{name}.md) | {summary} |")
     pages = [
         between("README.md", commands=readme),
         between("docs/index.md", commands="| | |\n|---|---|\n" + index("| [{name}](commands/{name}.md) | {summary} |")),
         between("docs/exactness.md", kernels=exactness_sections()),
-        *(
-            between(f"docs/commands/{name}.md", methods=methods_table(name), options=options_tables(name))
-            for name in families
-        ),
+        *(between(f"docs/commands/{name}.md", **parts_of(name)) for name in families()),
     ]
     return tools | dict(pages)
 
