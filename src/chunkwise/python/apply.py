@@ -17,7 +17,7 @@ from chunkwise.operations import model
 from chunkwise.operations._part import PART
 from chunkwise.operations.model import Operation, Parameter
 from chunkwise.python.calls import bind, call, destination_parameters, numpy_docs
-from chunkwise.python.handles import Image, Result
+from chunkwise.python.handles import Image, Result, open
 
 __all__ = ["apply"]
 
@@ -52,10 +52,9 @@ class _Callers:
         return self.function(image, **values)
 
     def __reduce__(self) -> tuple[Callable[[bytes], _Callers], tuple[bytes]]:
-        from distributed.protocol import pickle as by_value
+        import cloudpickle
 
-        dumps: Any = by_value.dumps  # which is not typed
-        return _revive, (dumps(self.function),)
+        return _revive, (cloudpickle.dumps(self.function),)
 
 
 def _revive(content: bytes) -> _Callers:
@@ -103,6 +102,9 @@ def _declare(given: dict[str, Any], values: dict[str, Any]) -> Operation:
         raise InputError(f"The function has to be one that can be called, and not {function!r}.")
     parts = list(reach) if isinstance(reach, list | tuple) else [reach]
     far = tuple(Parameter(int, least=0).accept(part, f"reach {reach}") for part in parts)
+    axes = [axis for axis in given["image"].axes if axis in "zyx"]
+    if len(far) not in (1, len(axes)):
+        raise InputError(f"reach {reach} has to be one number, or one for each of the axes {''.join(axes)}.")
     working = Parameter(float, least=0).check("working_set", given.pop("working_set", 8.0))
     if dtype != "same":
         import numpy as np
@@ -148,8 +150,8 @@ _ROWS = _FIXED | destination_parameters(Operation("apply", "apply", "", "", {"im
 
 def apply(*args: Any, **options: Any) -> Result:  # noqa: D103 -- made below, of what the parameters say of themselves
     given = bind("apply", inspect.signature(apply), args, options)
-    values = given.pop("values", {})
-    return call("apply", _declare(given, values), given, made=True)
+    given["image"] = open(given["image"])
+    return call("apply", _declare(given, given.pop("values", {})), given, made=True)
 
 
 apply.__doc__ = numpy_docs(_ABOUT, _ROWS | {"values": (Any, inspect.Parameter.empty, "are handed to the function")})

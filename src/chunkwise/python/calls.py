@@ -6,9 +6,11 @@ import atexit
 import inspect
 import itertools
 import os
+import re
 import shutil
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -77,7 +79,12 @@ def function_of(family: str) -> Callable[..., Result]:
         chosen[name] = (_annotation(parameter), default, only + parameter.help)
     chosen |= destination_parameters(first)
     keywords = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=annotation | None if default is None else annotation,
+        )
         for name, (annotation, default, _) in chosen.items()
     ]
     signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
@@ -88,8 +95,8 @@ def function_of(family: str) -> Callable[..., Result]:
     function.__name__ = function.__qualname__ = family
     function.__module__ = "chunkwise"
     function.__signature__ = signature  # type: ignore[attr-defined]
-    about = [line for line in load_family(family).about.splitlines() if not line.startswith("  chunkwise ")]
-    function.__doc__ = numpy_docs("\n".join(about), rows | chosen)
+    about = re.sub(r"^  chunkwise .*\n\n?", "", load_family(family).about, flags=re.MULTILINE)
+    function.__doc__ = numpy_docs(about.replace("the same command is", "the same call is"), rows | chosen)
     return function
 
 
@@ -111,17 +118,25 @@ def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, st
 def _annotation(parameter: Parameter) -> Any:
     words = Literal[parameter.choices] if parameter.choices else None
     one = words if words and parameter.type is str else parameter.type | words if words else parameter.type
-    return Sequence[one] if parameter.several else one  # type: ignore[valid-type]
+    return one | Sequence[one] if parameter.several else one  # type: ignore[valid-type]
 
 
 def numpy_docs(about: str, rows: Mapping[str, tuple[Any, Any, str]]) -> str:
     """Write what a function is, and its parameters, as NumPy does."""
     lines = [about.strip(), "", "Parameters", "----------"]
     for name, (kind, default, words) in rows.items():
-        shown = inspect.formatannotation(kind).replace("typing.", "").replace("collections.abc.", "")
         optional = {inspect.Parameter.empty: "", None: ", optional"}.get(default, f", default {default!r}")
-        lines += [f"{name} : {shown.replace('chunkwise.python.handles.', '')}{optional}", f"    {words}"]
+        said = words.replace("may be given several times", "several as a list")
+        lines += [
+            f"{name} : {_type_words(kind)}{optional}",
+            *textwrap.wrap(said, 110, initial_indent="    ", subsequent_indent="    "),
+        ]
     return python_words("\n".join([*lines, "", "Returns", "-------", "Result"]))
+
+
+def _type_words(kind: Any) -> str:
+    """Write a type as people do."""
+    return re.sub(r"(\w+\.)+(?=\w)", "", inspect.formatannotation(kind))
 
 
 def bind(name: str, signature: inspect.Signature, args: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
