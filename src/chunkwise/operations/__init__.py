@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from functools import cache
 
 from chunkwise.errors import InputError
-from chunkwise.operations.model import Family, Operation
+from chunkwise.operations.model import Family, Operation, Parameter
 
-__all__ = ["families", "find", "has_methods", "load_family", "operations_of"]
+__all__ = ["families", "find", "has_methods", "load_family", "operations_of", "options_of"]
 
 _HERE = os.path.dirname(__file__)
 
@@ -50,6 +51,18 @@ def operations_of(family: str) -> dict[str, Operation]:
     )
     modules = [importlib.import_module(f"chunkwise.operations.{family}.{name}") for name in names]
     return {module.OPERATION.name: module.OPERATION for module in modules}
+
+
+def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
+    """The options of a family, each with the methods that have it."""
+    found: dict[str, tuple[Parameter, list[str]]] = {}
+    for operation in operations.values():
+        for name, parameter in operation.options.items():
+            known, methods = found.setdefault(name, (parameter, []))
+            if known != parameter:
+                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
+            methods.append(operation.name)
+    return found
 
 
 def find(family: str, method: str | None = None) -> Operation:
