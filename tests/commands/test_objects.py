@@ -181,7 +181,7 @@ WRONG: list[tuple[Any, list[str], str]] = [
     ({"objects": BOUNDARY | {"channels": {"boundary": [1]}}}, [], "gives [1] as the channel of 'boundary'"),
     (None, ["--method", "flows"], "has 2 channel(s), and the method flows needs probability, flow_y, flow_x"),
     (None, ["--method", "stardist"], "has distances along 1 ray(s) from channel 1 on"),
-    (None, ["--method", "threshold", "--threshold", "nan"], "--threshold nan has to be a number, finite"),
+    (None, ["--method", "threshold", "--threshold", "nan"], "--threshold nan has to be a finite number"),
     (None, ["--method", "threshold", "--connectivity", "3"], "--connectivity 3 has to lie between 1 and 2"),
     (None, ["--method", "threshold", "--min-distance", "3"], "--min-distance is not an option of the method threshold"),
     (None, ["--method", "stardist", "--fill-holes"], "--fill-holes is not an option of the method stardist"),

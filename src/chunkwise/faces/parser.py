@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import load_family, operations_for, operations_of
+from chunkwise.operations import has_methods, load_family, operations_for, operations_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
 from chunkwise.running.request import Destination, Spread
@@ -34,7 +34,7 @@ def method_in(words: Sequence[str]) -> str | None:
 def description_of(name: str, method: str | None = None) -> str:
     """What a command says of itself, with its methods."""
     family, operations = load_family(name), operations_of(name) | operations_for(name, method)
-    if len(operations) == 1:
+    if not has_methods(name):
         return family.about
     said = {one.name: one.does + (", as its author says" if one.origin else "") for one in operations.values()}
     methods = "\n".join(f"  {one:<10} {does}" for one, does in said.items())
@@ -54,22 +54,24 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
         That was typed: one of another package has the parser to itself.
     """
     family, operations = load_family(name), operations_for(name, method)
-    choices = tuple(operations_of(name) | operations)
     first = next(iter(operations.values()))
     for role, taken in first.takes.items():
         _add_role(parser, role, taken)
     groups: dict[str, argparse._ArgumentGroup] = {}
-    if len(choices) > 1:
+    if has_methods(name):
         title = family.title.lower()
         groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(
-            "--method", required=True, choices=choices, help="what is done, of the methods named above"
+            "--method",
+            required=True,
+            choices=tuple(operations_of(name) | operations),
+            help="what is done, of the methods named above",
         )
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or family.title.lower()
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
         only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
-        _add_parameter(group, option, parameter, only, several=len(operations) > 1)
+        _add_parameter(group, option, parameter, only, several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)
 
@@ -244,7 +246,7 @@ def run_command(name: str, options: Mapping[str, Any]) -> int:
     from chunkwise.site import load_site
 
     operations = operations_for(name, options.get("method"))
-    operation = operations[options["method"]] if len(operations) > 1 else next(iter(operations.values()))
+    operation = operations[options["method"]] if has_methods(name) else next(iter(operations.values()))
     given = {key: value for key, value in options.items() if value is not None}
     for option, (_, methods) in options_of(operations).items():
         if option in given and operation.name not in methods:
