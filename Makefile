@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # How many processes share the tests; what belongs together stays in one of them (tests/groups.py).
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-fast test-slow test-interop bench lint galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
+.PHONY: help setup demo test test-fast test-slow test-interop bench lint faces galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faces: setup ## write what is made of the declarations: Galaxy's tools, tables of the docs
+	@$(BIN)/python deploy/faces.py
 
 test-fast: setup ## the inner loop: what needs no server
 	$(BIN)/python -m pytest -q -m "not alone and not slow and not galaxy and not cluster and not s3 and not browser and not interop" -n $(WORKERS)

@@ -13,6 +13,7 @@ from typing import Any
 
 import made_stores
 from chunkwise.cli import main
+from chunkwise.operations import families, operations_of
 from made_models import make_package
 from verifying import fill
 
@@ -110,6 +111,17 @@ OPTIONS: dict[str, dict[str, str]] = {
     "workspace folder": {"else": "email"},
 }
 
+#: Operations that are made of a kernel all read an image and write a store; a parameter of theirs names no place.
+KERNELS = [family for family in families() if next(iter(operations_of(family).values())).kernel]
+for _family in KERNELS:
+    _options = {f"--{name.replace('_', '-')}" for one in operations_of(_family).values() for name in one.options}
+    OPTIONS[_family] = {
+        "reads": "image",
+        "writes": _STORE,
+        "names": "--to-workspace",
+        "else": f"{' '.join(sorted(_options))} {_SPREAD} --method --shard --no-pyramid",
+    }
+
 #: What a command is given beside its outputs; words in capitals are of the fixture ``made``.
 WORDS = {
     "open": "IMAGE --fingerprint full",
@@ -129,6 +141,7 @@ WORDS = {
     "model list": "",
     "model remove": "tiny",
 }
+WORDS |= {family: f"IMAGE --method {next(iter(operations_of(family)))} --workers 1" for family in KERNELS}
 #: How outputs are called, where their ending matters or the folder has to be there.
 NAMES = {
     "--manifest": "m.tsv.gz",
@@ -137,7 +150,7 @@ NAMES = {
     "--dictionary": "d.tsv",
     "--crate": "c.zip",
 }
-STORES = ("segment", "predict", "objects", "fetch")
+STORES = ("segment", "predict", "objects", "fetch", *KERNELS)
 #: Outputs that a command needs, or that another output needs.
 NEEDED = {
     "open": ["--output"],

@@ -255,9 +255,9 @@ def test_a_full_disk_at_the_end_leaves_the_way_free(
         "--html",
         str(tmp_path / "r.html"),
     ]
-    import chunkwise.storage.outputs as outputs
+    from chunkwise.running.chains import compare as chain
 
-    honest = outputs.write_atomically
+    honest = chain.write_atomically
 
     def full(path: Path | str, content: bytes) -> None:
         if str(path).endswith("c.json"):
@@ -265,7 +265,7 @@ def test_a_full_disk_at_the_end_leaves_the_way_free(
         honest(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(outputs, "write_atomically", full)
+        patch.setattr(chain, "write_atomically", full)
         assert main(["compare", *map(str, small), *where]) == 4
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == []
     assert main(["compare", *map(str, small), *where, "--threshold", "0.6"]) == 0

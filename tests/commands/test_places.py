@@ -136,11 +136,11 @@ def test_a_job_of_the_same_plan_begins_while_another_one_still_reports(
     """Runs are found by their plan: the second must not lose its files to the first one's tidying up."""
     report = StoreRun.finish
 
-    def late(writer: StoreRun, *arguments: Any) -> None:
+    def late(writer: StoreRun, *arguments: Any) -> Any:
         monkeypatch.setattr(StoreRun, "finish", report)
         monkeypatch.setenv("CHUNKWISE_JOB", "8")
         assert main(segment(image, "--to-workspace", "labels", "--record", str(tmp_path / "8.json"))) == 0
-        report(writer, *arguments)
+        return report(writer, *arguments)
 
     monkeypatch.setattr(StoreRun, "finish", late)
     assert main(segment(image, "--to-workspace", "labels", "--record", str(tmp_path / "7.json"))) == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import made_stores
-from chunkwise.blocks import passes
+from chunkwise.blocks.job import Workers
 from chunkwise.cli import main
 
 COMMANDS = {
@@ -36,22 +36,22 @@ def test_what_is_removed_in_the_middle(
     whole = made_stores.digest(output) if output.is_dir() else output.read_bytes()
     shutil.rmtree(folder)
     folder.mkdir()
-    note = passes._note
+    note = Workers.add
 
-    def remove(report: Any, workers: Any) -> None:
+    def remove(workers: Workers, report: Any) -> None:
         """When the first blocks are done; of a store that grows, when its voxels are written."""
-        note(report, workers)
+        note(workers, report)
         partial = output.with_name(f"{output.name}.partial")
         written = sorted(path for path in partial.rglob("c/*/*") if path.is_file())
         if which in ("partial", "some") and not written:
             return
-        monkeypatch.setattr(passes, "_note", note)
+        monkeypatch.setattr(Workers, "add", note)
         if which == "some":
             written[0].unlink()
         else:
             shutil.rmtree({"all": folder, "run": f"{output}.run", "partial": partial}[which])
 
-    monkeypatch.setattr(passes, "_note", remove)
+    monkeypatch.setattr(Workers, "add", remove)
     capsys.readouterr()
     assert main(words) == 4
     said = capsys.readouterr().err.splitlines()[-1]

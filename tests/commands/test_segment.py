@@ -267,7 +267,7 @@ def refused(capsys: Any, folder: Path, words: list[str], *said: str, begun: bool
         (["--channel", "0", "--region", "0:6,0:40,0:49"], "not wholly inside the image: x goes from 0 to 48"),
         (["--channel", "0", "--region", "0:6,0:40"], "has 2 ranges"),
         (["--channel", "0", "--region", "0:6,9:9,0:48"], "selects nothing along y"),
-        (["--channel", "0", "--connectivity", "4"], "between 1 and 3"),
+        (["--channel", "0", "--connectivity", "4"], "a whole number from 1 to 3"),
         (["--channel", "0", "--sigma", "-1"], "--sigma"),
         (["--channel", "0", "--block", "9,9"], "--block needs 3"),
         (["--channel", "0", "--shard", "9,9"], "--shard needs 3"),

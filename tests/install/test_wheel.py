@@ -23,10 +23,8 @@ import pytest
 
 from another_user import AS_NOBODY, NOBODY
 
-
 #: Building takes both cores, and the runs are compared by their CPU-seconds.
 pytestmark = pytest.mark.alone
-
 
 ROOT = Path(__file__).parents[2]
 COINS = ROOT / "test-data" / "coins_2d.ome.zarr"

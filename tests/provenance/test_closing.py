@@ -251,7 +251,7 @@ def test_a_damaged_run_directory_is_one_sentence(
 ) -> None:
     output, run = tmp_path / "o.ome.zarr", tmp_path / "o.ome.zarr.run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chunkwise.ops.segment.segment", _stop)
+        patch.setattr("chunkwise.running.chains.segment.segment", _stop)
         assert main(words(image, output)) == 130
     if content is None:
         (run / name).unlink()

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from chunkwise.cli import build_parser, main, summaries
+from chunkwise.operations import operations_of
 from chunkwise.provenance.validate import _SKIPPED, profile_of, validate_crate
 from made_models import make_package
+from outputs_world import KERNELS
 
 MADE = Path(__file__).parents[2] / "test-data"
 COINS = MADE / "coins_2d.ome.zarr"
@@ -30,6 +32,7 @@ CHAINS = {
     "objects": ["predict", "objects"],
     "measure": ["segment", "measure"],
     "measure of a model's": ["predict", "objects", "measure"],
+    **{family: [family] for family in KERNELS},
 }
 
 
@@ -37,8 +40,8 @@ CHAINS = {
 def crates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Run every command once, handing references on as Galaxy does."""
     folder = tmp_path_factory.mktemp("chains")
-    how = {"method": "foreground-boundary", "channels": {"foreground": 0, "boundary": 1}}
-    model = make_package(folder / "tiny", extra={"config": {"chunkwise": {"objects": how}}})
+    by = {"method": "foreground-boundary", "channels": {"foreground": 0, "boundary": 1}}
+    model = make_package(folder / "tiny", extra={"config": {"chunkwise": {"objects": by}}})
     found: dict[str, Path] = {}
 
     def run(name: str, *words: Any) -> str:
@@ -54,6 +57,9 @@ def crates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         two = MADE / "coins_2d_labels.ome.zarr", MADE / "coins_2d_predicted.ome.zarr"
         run("compare", "compare", *two, "--output", folder / "compared.json")
         labels = run("segment", "segment", COINS, "--output", folder / "labels.ome.zarr")
+        for family in KERNELS:
+            how = ["--method", next(iter(operations_of(family)))]
+            run(family, family, COINS, *how, "--output", folder / f"{family}.ome.zarr")
         measure = ["measure", "--image", COINS, "--output"]
         run("measure", *measure, folder / "coins.tsv", "--labels", labels)
         maps = run("predict", "predict", COINS, "--model", model, "--output", folder / "maps.ome.zarr")

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from chunkwise.cli import build_parser, main
 from chunkwise.errors import InputError
+from chunkwise.operations.model import Parameter
 from chunkwise.provenance.crate import crate_files
 from chunkwise.provenance.publishing import record as module
 from chunkwise.provenance.publishing import rules
-from chunkwise.provenance.publishing.allowed import through
+from chunkwise.provenance.publishing.allowed import OUT, through
 from chunkwise.provenance.publishing.blocks import FAILED, Neutral, publish_blocks, publish_manifest
 from chunkwise.provenance.publishing.record import publish
 from chunkwise.provenance.publishing.rules import PARAMETERS, PUBLISHED, WITHHELD
@@ -231,6 +232,19 @@ def test_every_parameter_of_a_command_was_decided_on(command: str) -> None:
     options = {action.dest for action in parser._actions[-1].choices[command]._actions}  # type: ignore[index]
     assert options - FILES <= set(PARAMETERS[command]), "say in publishing/rules.py what of it may leave"
     assert set(PARAMETERS[command]) - options <= {"model_sha256", "into_source"}
+
+
+def test_a_new_declaration_publishes_numbers_choices_and_no_text() -> None:
+    def leaves(parameter: Parameter, *values: Any) -> list[bool]:
+        rule = rules._rule("filter", "new", parameter)
+        return [rule(value) is not OUT for value in values]
+
+    assert leaves(Parameter(float, 1.0), 2.5, 3, None, TOKEN, True) == [True, True, True, False, False]
+    assert leaves(Parameter(float, "otsu", choices=("otsu",)), "otsu", 2.5, TOKEN) == [True, True, False]
+    assert leaves(Parameter(int, None, several=True), [1, 2], [TOKEN]) == [True, False]
+    assert leaves(Parameter(bool, False), True, TOKEN) == [True, False]
+    assert leaves(Parameter(str, None), USER, "otsu", [USER], None) == [False, False, False, True]
+    assert PARAMETERS["filter"]["method"]("median") == "median"
 
 
 def test_mutant_a_field_that_is_let_through_is_caught(chain: list[RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from chunkwise.operations import families
+from chunkwise.running.chains.local import BASE
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "deploy" / "tpv"))
 import chunkwise_rules as rules  # noqa: E402
@@ -144,7 +147,25 @@ def test_every_class_has_a_manager_and_a_destination() -> None:
     ],
 )
 def test_the_class_of_a_tool(tool: str, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An action of a command is of the command's class; the rule is run as TPV runs it."""
+    """An action of a command is of the command's class."""
+    assert rule_of(tool, job(), monkeypatch) == ([chosen], None)
+
+
+@pytest.mark.parametrize("family", families())
+def test_every_operation_has_a_place_whose_memory_its_workers_fit(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new tool needs no line in the rules: blocks are made to fit the memory that a job was given."""
+    entry = next(iter(yaml.safe_load((ROOT / "deploy/tpv/chunkwise.yml").read_text())["tools"].values()))
+    for asked in (job(data("ome_zarr", size=10**6)), job()):
+        needs, memory = rule_of(f"chunkwise_{family}", asked, monkeypatch)
+        workers, gigabytes = (2, memory) if memory else (entry["cores"], entry["mem"])
+        assert needs[0] in ("short", "small", "big")
+        assert gigabytes * 1e9 / workers > 2 * BASE, (
+            "what a worker takes before it reads a voxel, and as much for blocks"
+        )
+
+
+def rule_of(tool: str, asked: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], float | None]:
+    """What the rule says of a job, run as TPV runs it: what it needs, and memory where that is not the usual."""
     tools = yaml.safe_load((ROOT / "deploy/tpv/chunkwise.yml").read_text())["tools"]
     ((pattern, entry),) = tools.items()
     assert re.fullmatch(pattern, tool)
@@ -155,7 +176,7 @@ def test_the_class_of_a_tool(tool: str, chosen: str, monkeypatch: pytest.MonkeyP
     entity = SimpleNamespace(tpv_tags=SimpleNamespace(combine=lambda tags: tags), context={})
     names = ("chunkwise_local_profile", "chunkwise_gpu_profile", "chunkwise_cluster_profile")
     given = dict.fromkeys(names, "profile") | {"chunkwise_one_node_gigabytes": 4}
-    given |= {"tool": SimpleNamespace(id=tool), "job": job(), "user": None, "entity": entity}
+    given |= {"tool": SimpleNamespace(id=tool), "job": asked, "user": None, "entity": entity}
     exec(entry["rules"][0]["execute"], given)
-    assert needs == [chosen]
-    assert entity.context["chunkwise_class"] == chosen
+    assert entity.context["chunkwise_class"] == needs[0]
+    return needs, getattr(entity, "mem", None)

@@ -13,6 +13,9 @@ from xml.etree import ElementTree
 import pytest
 
 from chunkwise.cli import FOR_ADMINISTRATORS, build_parser, summaries
+from chunkwise.operations import families, operations_of
+from chunkwise.operations import options_of as declared_options
+from chunkwise.operations.model import Parameter
 
 TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
 #: Commands that users of Galaxy get; chunkwise.cli says why the others are none of them.
@@ -26,11 +29,8 @@ NOT_OFFERED = {
     "--help": "Galaxy shows the tool's help",
     "--memory": "chunkwise reads GALAXY_MEMORY_MB",
     "--workers": "chunkwise reads GALAXY_SLOTS, or the site file's cluster decides",
-    "segment --into-source": "a Galaxy job writes results of its own, never into its input",
-    "predict --no-pyramid": "results are looked at, and viewers need the smaller levels",
-    "objects --into-source": "a Galaxy job writes results of its own, never into its input",
-    "objects --no-pyramid": "results are looked at, and viewers need the smaller levels",
-    "segment --no-pyramid": "results are looked at, and viewers need the smaller levels",
+    "--into-source": "a Galaxy job writes results of its own, never into its input",
+    "--no-pyramid": "results are looked at, and viewers need the smaller levels",
     "open --dandi": "the tool Verify data works it out",
     "open --strict-all": "hardly any image passes: it is for people who write such files",
     "open --manifest": "crates of the tools hold the manifests of what they wrote",
@@ -87,6 +87,10 @@ def tool_of(command: str) -> ElementTree.Element:
                         for name, text in known.items():
                             value = value.replace(f"@{name.upper()}@", text)
                         inner.set(attribute, value)
+                for outer in list(macro.iter()):
+                    for inner in outer.findall("yield"):
+                        spot = list(outer).index(inner)
+                        outer[spot : spot + 1] = list(child)
                 element.remove(child)
                 element[place:place] = [macro]
                 child = macro
@@ -117,13 +121,16 @@ def sub_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     return dict(actions[0].choices) if actions else {}
 
 
-#: Parameters whose value is an option's own name, or nothing.
-FLAGS = ("$fill_holes", "$rescale", "$selection.same_voxels")
-
-
 def options_of(command: str) -> dict[str, argparse.Action]:
     """Every long option of a command."""
     return {option: action for action in parser_of(command)._actions for option in action.option_strings}
+
+
+def declared_of(command: str) -> dict[str, Parameter]:
+    """Every option that the declarations of a command have."""
+    if command not in families():
+        return {}
+    return {f"--{name.replace('_', '-')}": one for name, (one, _) in declared_options(operations_of(command)).items()}
 
 
 def arguments_of(tool: ElementTree.Element) -> Iterator[tuple[str, ElementTree.Element]]:
@@ -162,7 +169,7 @@ def test_every_option_is_offered_or_set(command: str) -> None:
 
 @pytest.mark.parametrize("command", OFFERED)
 def test_choices_and_defaults_agree(command: str) -> None:
-    options = options_of(command)
+    options, declared = options_of(command), declared_of(command)
     for name, parameter in arguments_of(tool_of(command)):
         action, kind = options[name], parameter.get("type")
         if kind == "boolean":
@@ -174,13 +181,27 @@ def test_choices_and_defaults_agree(command: str) -> None:
             if action.choices is not None:
                 assert set(values) == {str(choice) for choice in action.choices}, name
             selected = [option.get("value") for option in parameter.iter("option") if option.get("selected") == "true"]
-            assert parameter.get("optional") == "true" or selected == [str(action.default)], name
-        elif kind in ("integer", "float") and action.default is None:
-            assert (parameter.get("optional"), parameter.get("value")) == ("true", None), name
-        elif kind in ("integer", "float"):
-            assert float(str(parameter.get("value"))) == float(action.default), name
+            # Where a method has to be named, a page begins with the first.
+            default = declared[name].default if name in declared else action.default
+            default = action.choices[0] if action.required and action.choices else default
+            assert parameter.get("optional") == "true" or selected == [str(default)], name
         elif kind == "text":
             assert parameter.get("value") is None, name
+
+
+@pytest.mark.parametrize("command", families())
+def test_numbers_have_default_and_range_of_the_declaration(command: str) -> None:
+    declared = declared_of(command)
+    for name, parameter in arguments_of(tool_of(command)):
+        if parameter.get("type") in ("integer", "float") and name != "--level":
+            one = declared[name]
+            value = parameter.get("value")
+            assert (None if value is None else float(value)) == one.default, name
+            assert (parameter.get("optional") == "true") == (one.default is None), name
+            assert bool(parameter.findall("validator")) == one.odd, name
+            for end, bound in (("min", one.least), ("max", one.most)):
+                if bound is not None and bound < 2**31:  # beyond it is what a computer can count to
+                    assert float(parameter.get(end, "nan")) == bound, f"{end} of {name}"
 
 
 def test_threshold_methods_agree() -> None:
@@ -194,13 +215,17 @@ def test_threshold_methods_agree() -> None:
 @pytest.mark.parametrize("command", OFFERED)
 def test_template_quotes_every_value(command: str) -> None:
     """Outside of directives, a value is inside single quotes, or is one of the wrapper's own words."""
-    text = tool_of(command).findtext("command") or ""
+    tool = tool_of(command)
+    text = tool.findtext("command") or ""
+    # Parameters whose value is an option's own name, or nothing.
+    flags = {str(one.get("argument")).lstrip("-").replace("-", "_") for one in tool.findall(".//param[@truevalue]")}
     for line in text.splitlines():
         if line.lstrip().startswith("#") or line.strip().startswith(("$locate(", "$name=", "image=${quote(")):
             continue
         for found in re.finditer(r"(?<!\\)\$\{?[a-z_][\w.]*", line):
             before = line[: found.start()].count("'")
-            assert before % 2 == 1 or found.group() in FLAGS, f"{command}: {line.strip()}"
+            name = found.group().lstrip("$").rpartition(".")[2]
+            assert before % 2 == 1 or name in flags, f"{command}: {line.strip()}"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import load_family, operations_of, options_of
+from chunkwise.operations import has_methods, load_family, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
 from chunkwise.running.request import REPORTS
@@ -20,7 +20,7 @@ __all__ = ["add_arguments", "description_of", "run_command"]
 def description_of(name: str) -> str:
     """What a command says of itself, with its methods."""
     family, operations = load_family(name), operations_of(name)
-    if len(operations) == 1:
+    if not has_methods(name):
         return family.about
     methods = "\n".join(f"  {one.name:<10} {one.does}" for one in operations.values())
     return f"{family.about}\nmethods:\n{methods}\n"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     for role, taken in first.takes.items():
         _add_role(parser, role, taken)
     groups: dict[str, argparse._ArgumentGroup] = {}
-    if len(operations) > 1:
+    if has_methods(name):
         title = family.title.lower()
         groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         title = parameter.group or family.title.lower()
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
         only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
-        _add_parameter(group, option, parameter, only, several=len(operations) > 1)
+        _add_parameter(group, option, parameter, only, several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)
 

@@ -14,7 +14,7 @@ from functools import cache
 from chunkwise.errors import InputError
 from chunkwise.operations.model import Family, Operation, Parameter
 
-__all__ = ["families", "find", "load_family", "operations_of", "options_of"]
+__all__ = ["families", "find", "has_methods", "load_family", "operations_of", "options_of"]
 
 _HERE = os.path.dirname(__file__)
 
@@ -33,14 +33,22 @@ def load_family(name: str) -> Family:
     return family
 
 
+def has_methods(family: str) -> bool:
+    """Whether its operations are told apart by ``--method``: those of a folder are, also where there is one only."""
+    return os.path.isdir(os.path.join(_HERE, family))
+
+
 @cache
 def operations_of(family: str) -> dict[str, Operation]:
     """Import the operations of a family, by their names; a family that is one file has one."""
     whole = importlib.import_module(f"chunkwise.operations.{family}")
-    folder = os.path.join(_HERE, family)
-    if not os.path.isdir(folder):
+    if not has_methods(family):
         return {whole.OPERATION.name: whole.OPERATION}
-    names = sorted(os.path.splitext(file)[0] for file in os.listdir(folder) if file.endswith(".py") and file[0] != "_")
+    names = sorted(
+        os.path.splitext(file)[0]
+        for file in os.listdir(os.path.join(_HERE, family))
+        if file.endswith(".py") and file[0] != "_"
+    )
     modules = [importlib.import_module(f"chunkwise.operations.{family}.{name}") for name in names]
     return {module.OPERATION.name: module.OPERATION for module in modules}
 

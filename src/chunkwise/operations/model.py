@@ -55,7 +55,8 @@ class Parameter:
     @property
     def range_words(self) -> str:
         """What a number has to be, in words."""
-        what = f"{'an odd' if self.odd else 'a'} {'whole ' if self.type is int else ''}number"
+        kind = "odd" if self.odd else "whole" if self.type is int else "" if self.least is not None else "finite"
+        what = f"{'an' if self.odd else 'a'} {kind} number".replace("  ", " ")
         bounds = {
             (True, True): f" from {self.least:g} to {self.most:g}" if None not in (self.least, self.most) else "",
             (True, False): f" of {self.least:g} or more" if self.least is not None else "",

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from chunkwise.blocks.progress import Progress
 from chunkwise.cluster.resources import parse_bytes
 from chunkwise.errors import InputError
-from chunkwise.operations import families, load_family, operations_of, options_of
+from chunkwise.operations import families, has_methods, load_family, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
@@ -69,7 +69,7 @@ def function_of(family: str) -> Callable[..., Result]:
         inputs.append(inspect.Parameter(role, kind, default=default, annotation=str | Image | Result))
         rows[role] = (str | Image | Result, default, taken.help or "path or URL of an OME-Zarr, or a reference")
     chosen: dict[str, tuple[Any, Any, str]] = {}
-    if len(operations) > 1:
+    if has_methods(family):
         methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
         chosen["method"] = (Literal[tuple(operations)], inspect.Parameter.empty, methods)
     for name, (parameter, of) in options_of(operations).items():

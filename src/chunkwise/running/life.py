@@ -50,8 +50,8 @@ def check_files(to: Destination, *, output: bool = False) -> None:
     for name, path in {"output": to.output, "run_dir": to.run_dir, **to.files}.items():
         if not path:
             continue
-        if name in to.files or (output and name == "output"):
-            check_output_file(path)
+        if (name in to.files and name != "pictures") or (output and name == "output"):
+            check_output_file(path)  # a folder of pictures may be there already
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
             both = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))

@@ -33,5 +33,9 @@ OPERATION = Operation(
     working_set=1.0,
     equals="scipy.ndimage.gaussian_filter(image, sigma)",
     exact={"iuf": "bit"},
-    examples=(Example("coins_2d.ome.zarr", {"sigma": 2.0}), Example("cells_zyx_v04.ome.zarr", {"sigma": 1.0})),
+    examples=(
+        Example("coins_2d.ome.zarr", {"sigma": 2.0}),
+        Example("cells_zyx_v04.ome.zarr", {"sigma": 1.0}),
+        Example("cells_tczyx.ome.zarr", {"sigma": 1.5}, {"channel": ["GFP"], "time": "1", "planes": True}),
+    ),
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from chunkwise.operations import families, has_methods, operations_of
+from chunkwise.operations.model import Parameter, Table
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.publishing.allowed import (
     OUT,
@@ -56,15 +58,10 @@ PUBLISHED: Final = frozenset(
 )
 WITHHELD: Final = frozenset({"agent", "root"})
 
-_PART: Final[dict[str, Rule]] = {"level": texts, "time": texts, "region": texts}
 _WORK: Final[dict[str, Rule]] = {"block": sizes, "memory": sizes, "workers": sizes}
-#: The name below ``labels/`` of an image stays out.
-_STORE: Final[dict[str, Rule]] = {"shard": sizes, "no_pyramid": truth, "into_source": nothing}
 #: Models that come with chunkwise; others have names of somebody's choosing, and are told by DOI and digest.
 _SHIPPED: Final = ("nuclei",)
-_SETTING: Final[Rule] = first_of(nothing, number, truth)
 _MAPS: Final = ("foreground", "boundary", "distance", "distances", "probability", "flow_z", "flow_y", "flow_x")
-_METHODS: Final = ("threshold", "foreground-boundary", "foreground-distance", "flows", "stardist")
 
 
 def _measured(value: Json) -> Json:
@@ -73,50 +70,51 @@ def _measured(value: Json) -> Json:
     return each(word(*PROPERTIES, *GROUPS["all"], *GROUPS))(value)
 
 
-#: Parameters that are published, by command; a channel that is named is seen to by ``record.py``.
-PARAMETERS: Final[dict[str, dict[str, Rule]]] = {
-    "segment": _PART
-    | _WORK
-    | _STORE
-    | {
-        "channel": nothing,
-        "sigma": number,
-        "threshold": first_of(number, word("otsu", "li", "triangle", "yen", "isodata", "mean")),
-        "foreground": word("bright", "dark"),
-        "connectivity": _SETTING,
-        "fill_holes": truth,
-        "min_size": number,
-        "split": first_of(nothing, word("distance")),
-        "split_min_distance": number,
-    },
-    "predict": _PART
-    | _WORK
-    | _STORE
-    | {
-        "channel": nothing,
-        "model": word(*_SHIPPED),
-        "model_sha256": digest,
-        "map": each(word(*_MAPS)),
-        "rescale": truth,
-        "dtype": word("float32", "float16", "uint8"),
-    },
-    "objects": _PART
-    | _WORK
-    | _STORE
-    | {
-        "method": word("auto", *_METHODS),
-        "channels": matching(rf"(?:{'|'.join(_MAPS)})=\d{{1,4}}(?:,(?:{'|'.join(_MAPS)})=\d{{1,4}})*"),
-        **dict.fromkeys(("threshold", "seed_threshold", "min_distance", "min_size", "connectivity"), _SETTING),
-        **dict.fromkeys(("flow_scale", "steps", "sink_distance", "nms_threshold", "max_radius", "grid"), _SETTING),
-        "fill_holes": truth,
-    },
-    "measure": _PART
-    | _WORK
-    | {"channel": nothing, "properties": _measured, "percentiles": sizes, "format": word("tsv", "parquet")}
-    | {"same_voxels": truth},
-    "compare": _PART | _WORK | {"threshold": sizes, "share": number, "same_voxels": truth},
-    "fetch": _PART | _WORK | {"channel": nothing, "shard": sizes, "format": word("zarr", "ozx", "tiff")},
+#: Of free text, which leaves only where it stands here; a channel that is named is seen to by ``record.py``.
+_TEXTS: Final[dict[tuple[str, str], Rule]] = {
+    ("predict", "model"): word(*_SHIPPED),
+    ("predict", "map"): each(word(*_MAPS)),
+    ("objects", "channels"): matching(rf"(?:{'|'.join(_MAPS)})=\d{{1,4}}(?:,(?:{'|'.join(_MAPS)})=\d{{1,4}})*"),
+    ("measure", "properties"): _measured,
+    ("measure", "percentiles"): sizes,
 }
+#: Texts of digits and marks, wherever they are options.
+_PART: Final[dict[str, Rule]] = {"level": texts, "time": texts, "region": texts}
+#: What records of a command hold besides its options.
+_NOTED: Final[dict[str, dict[str, Rule]]] = {"predict": {"model_sha256": digest}}
+
+
+def _rule(command: str, name: str, parameter: Parameter) -> Rule:
+    """Let through what a declaration says: its numbers, its choices, yes and no; of text nothing."""
+    if (command, name) in _TEXTS:
+        return _TEXTS[command, name]
+    if name in _PART:
+        return _PART[name]
+    if parameter.type is bool:
+        return truth
+    choices = (word(*parameter.choices),) if parameter.choices else ()
+    numbers = () if parameter.type is str else (sizes if parameter.several else number,)
+    return first_of(nothing, *choices, *numbers)
+
+
+def _rules(command: str) -> dict[str, Rule]:
+    operations = operations_of(command)
+    made = next(iter(operations.values())).gives
+    options = {name: one for operation in operations.values() for name, one in operation.options.items()}
+    rules = _WORK | {name: _rule(command, name, one) for name, one in options.items()}
+    if has_methods(command):
+        rules["method"] = word(*operations)
+    formats = getattr(made, "formats", None)
+    if formats:
+        rules["format"] = word(*formats)
+    if not isinstance(made, Table):
+        # The name of an image below ``labels/`` stays out.
+        rules |= {"shard": sizes, "into_source": nothing} | ({} if formats else {"no_pyramid": truth})
+    return rules | _NOTED.get(command, {})
+
+
+#: Parameters that are published, by command.
+PARAMETERS: Final[dict[str, dict[str, Rule]]] = {command: _rules(command) for command in families()}
 
 _LEVEL: Final[dict[str, Rule]] = {
     "path": matching(r"\d{1,3}"),

@@ -1,0 +1,121 @@
+"""Write what is made of the declarations: Galaxy's tools, and tables of the docs (``make faces``).
+
+What the tools' tests have to find is worked out here, by the literal reference of each operation on the whole image.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from chunkwise.cli import summaries  # noqa: E402
+from chunkwise.faces.galaxy import Found, tool_xml  # noqa: E402
+from chunkwise.faces.pages import (  # noqa: E402
+    declared_families,
+    exactness_sections,
+    methods_table,
+    options_tables,
+)
+from chunkwise.operations.model import Example, Operation  # noqa: E402
+from whole_content import whole_content  # noqa: E402
+
+__all__ = ["ROOT", "expected", "faces"]
+
+
+def reference(operation: Operation, volume: Any, values: dict[str, Any]) -> Any:
+    """The literal call, on a whole volume."""
+    found: dict[str, Any] = {"image": volume, **values}
+    for package, path in re.findall(r"\b(numpy|scipy|skimage)((?:\.\w+)*)\.\w+", operation.equals):
+        importlib.import_module(package + path)
+        found[package] = sys.modules[package]
+    return eval(operation.equals, found)
+
+
+def expected(operation: Operation, example: Example) -> Found:
+    """What a test of the Galaxy tool has to find."""
+    store = zarr.open_group(ROOT / "test-data" / example.image, mode="r")
+    about: Any = dict(store.attrs)
+    about = about.get("ome", about)
+    axes = [axis["name"] for axis in about["multiscales"][0]["axes"]]
+    values = operation.check({**example.values, **example.part})
+    array: Any = store[values["level"]]
+    whole = np.asarray(array[...])[tuple(_cut(axis, values, about) for axis in axes)]
+    space = 2 if values["planes"] else sum(axis in "zyx" for axis in axes)
+    made = np.empty(whole.shape, whole.dtype if operation.gives.dtype == "same" else operation.gives.dtype)
+    for place in np.ndindex(whole.shape[: whole.ndim - space]):
+        made[place] = reference(operation, whole[place], operation.own(values))
+    content = whole_content(made)
+    kind = next(kind for letters, kind in operation.exact.items() if whole.dtype.kind in letters)
+    return Found(made.shape, str(made.dtype), content if kind == "bit" else {"voxels": content["voxels"]})
+
+
+def _cut(axis: str, values: dict[str, Any], about: Any) -> Any:
+    """What of an axis an example takes."""
+    if axis == "c" and values["channel"]:
+        names = [channel.get("label") for channel in about.get("omero", {}).get("channels", [])]
+        return [names.index(one) if one in names else int(one) for one in values["channel"]]
+    text = values["time"] if axis == "t" else None
+    if axis in "zyx" and values["region"]:
+        parts = values["region"].split(",")
+        text = parts["zyx".index(axis) - 3 + len(parts)]
+    first, _, last = (text or ":").partition(":")
+    if text and not last:
+        return slice(int(first), int(first) + 1)
+    return slice(int(first or 0), int(last) if last else None)
+
+
+def between(path: str, **parts: str) -> tuple[Path, str]:
+    """A page whose marked parts are written anew."""
+    text = (ROOT / path).read_text()
+    for name, content in parts.items():
+        start, end = f"<!-- {name}: made by make faces -->\n", f"<!-- end of {name} -->"
+        before, found, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise SystemExit(f"{path} lacks the lines {start.strip()} and {end}.")
+        text = f"{before}{start}\n{content}\n\n{end}{after}"
+    return ROOT / path, text
+
+
+def index(row: str) -> str:
+    """Rows of an index of all commands; ``row`` is a template with ``{name}`` and ``{summary}``."""
+    return "\n".join(row.format(name=name, summary=summary) for name, summary in summaries().items())
+
+
+def faces() -> dict[Path, str]:
+    """Every file that is made, or holds a part that is."""
+    families = declared_families()
+    tools = {ROOT / f"tools/chunkwise/chunkwise_{name}.xml": tool_xml(name, expected) for name in families}
+    readme = "| command | what it does |\n|---|---|\n"
+    readme += index("| [`chunkwise {name}`](docs/commands/{name}.md) | {summary} |")
+    pages = [
+        between("README.md", commands=readme),
+        between("docs/index.md", commands="| | |\n|---|---|\n" + index("| [{name}](commands/{name}.md) | {summary} |")),
+        between("docs/exactness.md", kernels=exactness_sections()),
+        *(
+            between(f"docs/commands/{name}.md", methods=methods_table(name), options=options_tables(name))
+            for name in families
+        ),
+    ]
+    return tools | dict(pages)
+
+
+def main() -> None:
+    """Write them."""
+    for path, text in faces().items():
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
