@@ -9,19 +9,13 @@ from math import isfinite
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import has_methods, load_family, operations_for, operations_of
+from chunkwise.operations import has_methods, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
-from chunkwise.running.request import Destination, Spread
-from chunkwise.running.run import run
+from chunkwise.running.request import REPORTS
+from chunkwise.running.run import run_named
 
 __all__ = ["add_arguments", "description_of", "method_in", "run_command"]
-
-REPORTS = {
-    "reference": ("OUT.json", "write a reference to the result"),
-    "crate": ("CRATE.zip", "write an RO-Crate that says what was done"),
-    "record": ("RECORD.json", "write the run record"),
-}
 
 
 def method_in(words: Sequence[str]) -> str | None:
@@ -75,18 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
         _add_parameter(group, option, parameter, only, several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)
-
-
-def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
-    """The options of a family, each with the methods that have it."""
-    found: dict[str, tuple[Parameter, list[str]]] = {}
-    for operation in operations.values():
-        for name, parameter in operation.options.items():
-            known, methods = found.setdefault(name, (parameter, []))
-            if known != parameter:
-                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
-            methods.append(operation.name)
-    return found
 
 
 def _add_role(parser: argparse.ArgumentParser, name: str, role: Role) -> None:
@@ -230,53 +212,9 @@ _bytes.__name__ = "memory"
 
 
 def run_command(name: str, options: Mapping[str, Any]) -> int:
-    """Run a family with what was typed; prints what came of it.
-
-    Parameters
-    ----------
-    name : str
-        Of the family.
-    options : mapping
-        By the names of the options, outputs held to the policy.
-
-    Raises
-    ------
-    InputError
-        If an option is given that the chosen method does not have, or lacks one.
-    """
+    """Run a family with what was typed, as :func:`chunkwise.running.run.run_named`; prints what came of it."""
     from chunkwise.site import load_site
 
-    operations = operations_for(name, options.get("method"))
-    operation = operations[options["method"]] if has_methods(name) else next(iter(operations.values()))
-    given = {key: value for key, value in options.items() if value is not None}
-    for option, (_, methods) in options_of(operations).items():
-        if option in given and operation.name not in methods:
-            others = ", ".join(f"--{other.replace('_', '-')}" for other in operation.parameters)
-            raise InputError(
-                f"--{option.replace('_', '-')} is not an option of the method {operation.name}, which has {others}."
-            )
-    for option, parameter in operation.options.items():
-        if parameter.required and option not in given:
-            raise InputError(f"The method {operation.name} needs --{option.replace('_', '-')}.")
-    result = run(
-        operation,
-        {role: given[role] for role in operation.takes if role in given},
-        {option: given[option] for option in operation.options if option in given},
-        destination_of(operation, given),
-        Spread(given.get("workers"), given.get("memory"), given.get("block")),
-        load_site(),
-    )
-    for line in result.lines:
+    for line in run_named(name, options, load_site()).lines:
         print(line)
     return 0
-
-
-def destination_of(operation: Operation, given: Mapping[str, Any]) -> Destination:
-    """What the options say of where the result goes."""
-    names = ("output", "to_workspace", "into_source", "format", "run_dir", "shard")
-    files = {name: given[name] for name in (*operation.files, *REPORTS) if name in given}
-    return Destination(
-        **{name: given[name] for name in names if name in given},
-        files=files,
-        pyramid=not given.get("no_pyramid", False),
-    )

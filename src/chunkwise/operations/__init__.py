@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from functools import cache
 
 from chunkwise.errors import InputError
-from chunkwise.operations.model import Family, Operation
+from chunkwise.operations.model import Family, Operation, Parameter
 
-__all__ = ["families", "find", "has_methods", "load_family", "operations_for", "operations_of"]
+__all__ = [
+    "families",
+    "find",
+    "has_methods",
+    "load_family",
+    "operations_for",
+    "operations_of",
+    "options_of",
+]
 
 _HERE = os.path.dirname(__file__)
 
@@ -63,12 +72,24 @@ def operations_for(family: str, method: str | None) -> dict[str, Operation]:
         If the site does not list it.
     """
     known = operations_of(family)
-    if method is None or method in known or not has_methods(family):
+    if not isinstance(method, str) or method in known or not has_methods(family):
         return known
     from chunkwise.operations._plugins import load_plugin
 
     plugin = load_plugin(family, method)
     return known if plugin is None else {method: plugin}
+
+
+def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
+    """The options of a family, each with the methods that have it."""
+    found: dict[str, tuple[Parameter, list[str]]] = {}
+    for operation in operations.values():
+        for name, parameter in operation.options.items():
+            known, methods = found.setdefault(name, (parameter, []))
+            if known != parameter:
+                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
+            methods.append(operation.name)
+    return found
 
 
 def find(family: str, method: str | None = None) -> Operation:

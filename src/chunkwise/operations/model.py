@@ -95,6 +95,8 @@ class Parameter:
             if not self.choices or value in self.choices:
                 return value
             raise InputError(f"{words} is not one of {', '.join(self.choices)}.")
+        if self.type is str:
+            raise InputError(f"{words} has to be text.")
         if self.type is bool:
             if isinstance(value, bool):
                 return value
