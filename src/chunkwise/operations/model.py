@@ -55,7 +55,7 @@ class Parameter:
     @property
     def range_words(self) -> str:
         """What a number has to be, in words."""
-        kind = "odd" if self.odd else "whole" if self.type is int else "" if self.least is not None else "finite"
+        kind = "odd whole" if self.odd else "whole" if self.type is int else "" if self.least is not None else "finite"
         what = f"{'an' if self.odd else 'a'} {kind} number".replace("  ", " ")
         bounds = {
             (True, True): f" from {self.least:g} to {self.most:g}" if None not in (self.least, self.most) else "",
@@ -217,12 +217,16 @@ class Operation:
     """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum`` or ``mean``."""
     working_set: float = 1.0
     """What the kernel holds beside input and result, in bytes of its input."""
+    threads: bool = True
+    """Whether several threads of a process may call the kernel at once."""
     equals: str = ""
     """The literal call of NumPy, SciPy or scikit-image that the result is equal to, on the whole volume."""
     exact: Mapping[str, str] = field(default_factory=dict)
     """``bit``, or ``rtol N``, by letters of :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    origin: str = ""
+    """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""
     examples: tuple[Example, ...] = ()
     witnesses: tuple[Callable[..., Any], ...] = ()

@@ -70,16 +70,12 @@ OPERATION = Operation(
     kernel=local,
     reach=reach,
     working_set=18.0,
-    equals="""\
-(image > (
-    numpy.apply_over_axes(
-        lambda sums, axis: scipy.ndimage.correlate1d(sums, numpy.ones(size), axis),
-        image.astype(float),
-        range(image.ndim),
-    ) / size**image.ndim - offset
-    if weights == "mean"
-    else skimage.filters.threshold_local(image, size, weights, offset)
-)) == (foreground == "bright")""",
+    equals=(
+        "(image > (numpy.apply_over_axes("
+        "lambda sums, axis: scipy.ndimage.correlate1d(sums, numpy.ones(size), axis), "
+        "image.astype(float), range(image.ndim)) / size**image.ndim - offset if weights == 'mean' "
+        "else skimage.filters.threshold_local(image, size, weights, offset))) == (foreground == 'bright')"
+    ),
     exact={"iuf": "bit"},
     examples=(
         Example("coins_2d.ome.zarr", {"size": 35}),

@@ -29,7 +29,7 @@ OPERATION = Operation(
     kernel=value,
     reach=lambda **_: 0,
     working_set=1.0,
-    equals='(image > threshold) == (foreground == "bright")',
+    equals="(image > threshold) == (foreground == 'bright')",
     exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"threshold": 100.0}),),
 )
