@@ -225,6 +225,8 @@ class Operation:
     """``bit``, or ``rtol N``, by letters of :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    origin: str = ""
+    """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""
     examples: tuple[Example, ...] = ()
     witnesses: tuple[Callable[..., Any], ...] = ()

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from chunkwise.blocks.progress import Progress
 from chunkwise.cluster.resources import parse_bytes
 from chunkwise.errors import InputError
-from chunkwise.operations import families, has_methods, load_family, operations_of, options_of
+from chunkwise.operations import families, has_methods, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
@@ -31,13 +31,16 @@ from chunkwise.site import Site, load_site
 
 __all__ = ["bind", "call", "destination_parameters", "function_of", "list_operations", "numpy_docs"]
 
+#: Type, default, and what it is.
+_Row = tuple[Any, Any, str]
+
 #: How the result is written and the work is spread: type, default, what it is; of stores only where it says so.
-_STORE: dict[str, tuple[Any, Any, str]] = {
+_STORE: dict[str, _Row] = {
     "to_workspace": (str, None, "write into the site's workspace under this name, instead"),
     "shard": (Sequence[int], None, "voxels of one file of the result, spatial axes only"),
     "pyramid": (bool, True, "whether smaller levels are written, too"),
 }
-_ALL: dict[str, tuple[Any, Any, str]] = {
+_ALL: dict[str, _Row] = {
     **{name: (str, None, words) for name, (_, words) in REPORTS.items()},
     "run_dir": (str, None, "where plan, journal and scratch files go (default: OUT.run)"),
     "workers": (int, None, "number of worker processes (default: the cores there are)"),
@@ -59,16 +62,35 @@ def list_operations() -> dict[str, dict[str, str]]:
 @cache
 def function_of(family: str) -> Callable[..., Result]:
     """Make the function of a family, such as ``chunkwise.filter``."""
-    operations = operations_of(family)
+    known = operations_of(family)
+
+    def function(*args: Any, **options: Any) -> Result:
+        method = options.get("method")
+        operations = operations_for(family, method) if isinstance(method, str) else known
+        given = bind(family, signature if operations is known else _signature(family, operations)[0], args, options)
+        parameters = {name: parameter for name, (parameter, _) in options_of(operations).items()}
+        return call(family, next(iter(operations.values())), parameters, given)
+
+    signature, rows = _signature(family, known)
+    function.__name__ = function.__qualname__ = family
+    function.__module__ = "chunkwise"
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    about = re.sub(r"^  chunkwise .*\n\n?", "", load_family(family).about, flags=re.MULTILINE)
+    function.__doc__ = numpy_docs(about.replace("the same command is", "the same call is"), rows)
+    return function
+
+
+def _signature(family: str, operations: Mapping[str, Operation]) -> tuple[inspect.Signature, dict[str, _Row]]:
+    """What the function of a family takes, and its rows of the docs."""
     first = next(iter(operations.values()))
-    rows: dict[str, tuple[Any, Any, str]] = {}
+    rows: dict[str, _Row] = {}
     inputs = []
     for role, taken in first.takes.items():
         default = None if taken.optional else inspect.Parameter.empty
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         inputs.append(inspect.Parameter(role, kind, default=default, annotation=str | Image | Result))
         rows[role] = (str | Image | Result, default, taken.help or "path or URL of an OME-Zarr, or a reference")
-    chosen: dict[str, tuple[Any, Any, str]] = {}
+    chosen: dict[str, _Row] = {}
     if has_methods(family):
         methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
         chosen["method"] = (Literal[tuple(operations)], inspect.Parameter.empty, methods)
@@ -87,23 +109,13 @@ def function_of(family: str) -> Callable[..., Result]:
         )
         for name, (annotation, default, _) in chosen.items()
     ]
-    signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
-
-    def function(*args: Any, **options: Any) -> Result:
-        return call(family, first, bind(family, signature, args, options))
-
-    function.__name__ = function.__qualname__ = family
-    function.__module__ = "chunkwise"
-    function.__signature__ = signature  # type: ignore[attr-defined]
-    about = re.sub(r"^  chunkwise .*\n\n?", "", load_family(family).about, flags=re.MULTILINE)
-    function.__doc__ = numpy_docs(about.replace("the same command is", "the same call is"), rows | chosen)
-    return function
+    return inspect.Signature([*inputs, *keywords], return_annotation=Result), rows | chosen
 
 
-def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, str]]:
+def destination_parameters(operation: Operation) -> dict[str, _Row]:
     """Where a result goes, and how the work is spread: type, default and help by name."""
     made, store = operation.gives, not isinstance(operation.gives, Table)
-    found: dict[str, tuple[Any, Any, str]] = {"output": (str, None, _OUTPUT)}
+    found: dict[str, _Row] = {"output": (str, None, _OUTPUT)}
     formats = getattr(made, "formats", None)
     if formats:
         found["format"] = (Literal[tuple(formats)], None, "of the result (default: by its name)")
@@ -121,7 +133,7 @@ def _annotation(parameter: Parameter) -> Any:
     return one | Sequence[one] if parameter.several else one  # type: ignore[valid-type]
 
 
-def numpy_docs(about: str, rows: Mapping[str, tuple[Any, Any, str]]) -> str:
+def numpy_docs(about: str, rows: Mapping[str, _Row]) -> str:
     """Write what a function is, and its parameters, as NumPy does."""
     lines = [about.strip(), "", "Parameters", "----------"]
     for name, (kind, default, words) in rows.items():
@@ -154,7 +166,9 @@ def bind(name: str, signature: inspect.Signature, args: Sequence[Any], options: 
         raise InputError(f"chunkwise.{name}: {error}; it takes {known}.") from None
 
 
-def call(family: str, operation: Operation, given: dict[str, Any], made: bool = False) -> Result:
+def call(
+    family: str, operation: Operation, parameters: Mapping[str, Parameter], given: dict[str, Any], made: bool = False
+) -> Result:
     """Run an operation with what was given by names.
 
     Parameters
@@ -163,6 +177,8 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
         Its name.
     operation : Operation
         The first of the family, which says what a result of it is; or the one that is meant.
+    parameters : mapping
+        That may be chosen.
     given : dict
         Values by names, as Python writes them.
     made : bool
@@ -170,9 +186,6 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
     """
     given = {name: value for name, value in given.items() if value is not None}
     quiet, pyramid = given.pop("quiet", False), given.pop("pyramid", True)
-    parameters = (
-        operation.options if made else {name: one for name, (one, _) in options_of(operations_of(family)).items()}
-    )
     with in_python(), _one_at_a_time:
         site = load_site()
         options = {name: _option(operation, parameters, name, value) for name, value in given.items()}
