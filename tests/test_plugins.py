@@ -89,6 +89,9 @@ def test_it_is_used_like_any_other(
     assert np.array_equal(edges, scipy.ndimage.laplace(image) * 3)
     parameters = json.loads(Path("r.json").read_text())["parameters"]
     assert (parameters["method"], parameters["size"], parameters["plugin"]) == ("edges", 3, origin(module))
+    again = cw.filter("i.ome.zarr", method="edges", size=3, output="p.ome.zarr", quiet=True)
+    assert np.array_equal(again.to_numpy(), edges)
+    assert again.record["parameters"]["plugin"] == origin(module)
     # Its --size is its own, with a range of its own.
     assert main([*WORDS, "--size", "11"]) == 2
     assert capsys.readouterr().err.endswith("error: --size 11 has to be a whole number from 1 to 9.\n")
@@ -140,13 +143,3 @@ def test_two_packages_bring_the_same(module: Path, capsys: pytest.CaptureFixture
     (other / "entry_points.txt").write_text("[chunkwise.operations]\nfilter.edges = lab_filters.edges:OPERATION\n")
     said = "Several packages bring the operation 'filter.edges': lab-filters==1.2, more==2; keep one of them."
     assert refusal(capsys, 2) == said
-
-
-@pytest.mark.usefixtures("module")
-def test_it_is_used_from_python_with_its_own_parameters() -> None:
-    result = cw.filter("i.ome.zarr", method="edges", size=3, quiet=True)
-    assert np.array_equal(result.to_numpy(), scipy.ndimage.laplace(cw.open("i.ome.zarr").to_numpy()) * 3)
-    with pytest.raises(cw.InputError, match="unexpected keyword argument 'sigma'"):
-        cw.filter("i.ome.zarr", method="edges", sigma=1.0)
-    with pytest.raises(cw.InputError, match=r"size 10 has to be a(?: whole)? number from 1 to 9"):
-        cw.filter("i.ome.zarr", method="edges", size=10)

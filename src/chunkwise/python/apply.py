@@ -152,8 +152,7 @@ _ROWS = _FIXED | destination_parameters(Operation("apply", "apply", "", "", {"im
 def apply(*args: Any, **options: Any) -> Result:  # noqa: D103 -- made below, of what the parameters say of themselves
     given = bind("apply", inspect.signature(apply), args, options)
     given["image"] = open(given["image"])
-    operation = _declare(given, given.pop("values", {}))
-    return call("apply", operation, operation.options, given, made=True)
+    return call("apply", _declare(given, given.pop("values", {})), given, made=True)
 
 
 apply.__doc__ = numpy_docs(_ABOUT, _ROWS | {"values": (Any, inspect.Parameter.empty, "are handed to the function")})

@@ -31,16 +31,13 @@ from chunkwise.site import Site, load_site
 
 __all__ = ["bind", "call", "destination_parameters", "function_of", "list_operations", "numpy_docs"]
 
-#: Type, default, and what it is.
-_Row = tuple[Any, Any, str]
-
 #: How the result is written and the work is spread: type, default, what it is; of stores only where it says so.
-_STORE: dict[str, _Row] = {
+_STORE: dict[str, tuple[Any, Any, str]] = {
     "to_workspace": (str, None, "write into the site's workspace under this name, instead"),
     "shard": (Sequence[int], None, "voxels of one file of the result, spatial axes only"),
     "pyramid": (bool, True, "whether smaller levels are written, too"),
 }
-_ALL: dict[str, _Row] = {
+_ALL: dict[str, tuple[Any, Any, str]] = {
     **{name: (str, None, words) for name, (_, words) in REPORTS.items()},
     "run_dir": (str, None, "where plan, journal and scratch files go (default: OUT.run)"),
     "workers": (int, None, "number of worker processes (default: the cores there are)"),
@@ -60,37 +57,18 @@ def list_operations() -> dict[str, dict[str, str]]:
 
 
 @cache
-def function_of(family: str) -> Callable[..., Result]:
-    """Make the function of a family, such as ``chunkwise.filter``."""
-    known = operations_of(family)
-
-    def function(*args: Any, **options: Any) -> Result:
-        method = options.get("method")
-        operations = operations_for(family, method) if isinstance(method, str) else known
-        given = bind(family, signature if operations is known else _signature(family, operations)[0], args, options)
-        parameters = {name: parameter for name, (parameter, _) in options_of(operations).items()}
-        return call(family, next(iter(operations.values())), parameters, given)
-
-    signature, rows = _signature(family, known)
-    function.__name__ = function.__qualname__ = family
-    function.__module__ = "chunkwise"
-    function.__signature__ = signature  # type: ignore[attr-defined]
-    about = re.sub(r"^  chunkwise .*\n\n?", "", load_family(family).about, flags=re.MULTILINE)
-    function.__doc__ = numpy_docs(about.replace("the same command is", "the same call is"), rows)
-    return function
-
-
-def _signature(family: str, operations: Mapping[str, Operation]) -> tuple[inspect.Signature, dict[str, _Row]]:
-    """What the function of a family takes, and its rows of the docs."""
+def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
+    """Make the function of a family, such as ``chunkwise.filter``; or of the method of another package in it."""
+    operations = operations_for(family, named)
     first = next(iter(operations.values()))
-    rows: dict[str, _Row] = {}
+    rows: dict[str, tuple[Any, Any, str]] = {}
     inputs = []
     for role, taken in first.takes.items():
         default = None if taken.optional else inspect.Parameter.empty
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         inputs.append(inspect.Parameter(role, kind, default=default, annotation=str | Image | Result))
         rows[role] = (str | Image | Result, default, taken.help or "path or URL of an OME-Zarr, or a reference")
-    chosen: dict[str, _Row] = {}
+    chosen: dict[str, tuple[Any, Any, str]] = {}
     if has_methods(family):
         methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
         chosen["method"] = (Literal[tuple(operations)], inspect.Parameter.empty, methods)
@@ -109,13 +87,26 @@ def _signature(family: str, operations: Mapping[str, Operation]) -> tuple[inspec
         )
         for name, (annotation, default, _) in chosen.items()
     ]
-    return inspect.Signature([*inputs, *keywords], return_annotation=Result), rows | chosen
+    signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
+
+    def function(*args: Any, **options: Any) -> Result:
+        method = options.get("method") if has_methods(family) else None
+        if isinstance(method, str) and method not in (named, *operations):
+            return function_of(family, method)(*args, **options)
+        return call(family, first, bind(family, signature, args, options))
+
+    function.__name__ = function.__qualname__ = family
+    function.__module__ = "chunkwise"
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    about = re.sub(r"^  chunkwise .*\n\n?", "", load_family(family).about, flags=re.MULTILINE)
+    function.__doc__ = numpy_docs(about.replace("the same command is", "the same call is"), rows | chosen)
+    return function
 
 
-def destination_parameters(operation: Operation) -> dict[str, _Row]:
+def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, str]]:
     """Where a result goes, and how the work is spread: type, default and help by name."""
     made, store = operation.gives, not isinstance(operation.gives, Table)
-    found: dict[str, _Row] = {"output": (str, None, _OUTPUT)}
+    found: dict[str, tuple[Any, Any, str]] = {"output": (str, None, _OUTPUT)}
     formats = getattr(made, "formats", None)
     if formats:
         found["format"] = (Literal[tuple(formats)], None, "of the result (default: by its name)")
@@ -133,7 +124,7 @@ def _annotation(parameter: Parameter) -> Any:
     return one | Sequence[one] if parameter.several else one  # type: ignore[valid-type]
 
 
-def numpy_docs(about: str, rows: Mapping[str, _Row]) -> str:
+def numpy_docs(about: str, rows: Mapping[str, tuple[Any, Any, str]]) -> str:
     """Write what a function is, and its parameters, as NumPy does."""
     lines = [about.strip(), "", "Parameters", "----------"]
     for name, (kind, default, words) in rows.items():
@@ -166,9 +157,7 @@ def bind(name: str, signature: inspect.Signature, args: Sequence[Any], options: 
         raise InputError(f"chunkwise.{name}: {error}; it takes {known}.") from None
 
 
-def call(
-    family: str, operation: Operation, parameters: Mapping[str, Parameter], given: dict[str, Any], made: bool = False
-) -> Result:
+def call(family: str, operation: Operation, given: dict[str, Any], made: bool = False) -> Result:
     """Run an operation with what was given by names.
 
     Parameters
@@ -177,8 +166,6 @@ def call(
         Its name.
     operation : Operation
         The first of the family, which says what a result of it is; or the one that is meant.
-    parameters : mapping
-        That may be chosen.
     given : dict
         Values by names, as Python writes them.
     made : bool
@@ -186,6 +173,11 @@ def call(
     """
     given = {name: value for name, value in given.items() if value is not None}
     quiet, pyramid = given.pop("quiet", False), given.pop("pyramid", True)
+    parameters = (
+        operation.options
+        if made
+        else {name: one for name, (one, _) in options_of(operations_for(family, given.get("method"))).items()}
+    )
     with in_python(), _one_at_a_time:
         site = load_site()
         options = {name: _option(operation, parameters, name, value) for name, value in given.items()}
