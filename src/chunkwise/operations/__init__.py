@@ -14,15 +14,7 @@ from functools import cache
 from chunkwise.errors import InputError
 from chunkwise.operations.model import Family, Operation, Parameter
 
-__all__ = [
-    "families",
-    "find",
-    "has_methods",
-    "load_family",
-    "operations_for",
-    "operations_of",
-    "options_of",
-]
+__all__ = ["families", "find", "has_methods", "load_family", "operations_for", "operations_of", "options_of"]
 
 _HERE = os.path.dirname(__file__)
 
@@ -61,6 +53,18 @@ def operations_of(family: str) -> dict[str, Operation]:
     return {module.OPERATION.name: module.OPERATION for module in modules}
 
 
+def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
+    """The options of a family, each with the methods that have it."""
+    found: dict[str, tuple[Parameter, list[str]]] = {}
+    for operation in operations.values():
+        for name, parameter in operation.options.items():
+            known, methods = found.setdefault(name, (parameter, []))
+            if known != parameter:
+                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
+            methods.append(operation.name)
+    return found
+
+
 def operations_for(family: str, method: str | None) -> dict[str, Operation]:
     """The operations of a family; where ``method`` is one that another package brings, that one alone.
 
@@ -78,18 +82,6 @@ def operations_for(family: str, method: str | None) -> dict[str, Operation]:
 
     plugin = load_plugin(family, method)
     return known if plugin is None else {method: plugin}
-
-
-def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
-    """The options of a family, each with the methods that have it."""
-    found: dict[str, tuple[Parameter, list[str]]] = {}
-    for operation in operations.values():
-        for name, parameter in operation.options.items():
-            known, methods = found.setdefault(name, (parameter, []))
-            if known != parameter:
-                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
-            methods.append(operation.name)
-    return found
 
 
 def find(family: str, method: str | None = None) -> Operation:
