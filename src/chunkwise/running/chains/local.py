@@ -48,9 +48,11 @@ def run(request: Request) -> Result:
         return projected_memory(grid, reach, item_in, item_out, operation.working_set, BASE)
 
     check_files(request.to)
-    grid, resources = fit_blocks(
-        request, selection, projected, threads=lambda grid, count: BASE + count * (projected(grid) - BASE)
-    )
+
+    def together(grid: Grid, count: int) -> int:
+        return BASE + count * (projected(grid) - BASE)
+
+    grid, resources = fit_blocks(request, selection, projected, threads=together if operation.threads else None)
     _check_reach(operation, reach, grid, fixed=request.spread.block is not None)
     voxels = prod(source.shape) * source.volumes * len(selection.channels)
     recorded = request.recorded(method=operation.name, channel=selection.channel_names)
