@@ -214,7 +214,8 @@ class Operation:
     reach_is: str = "exact"
     """``exact``, ``upper`` (a bound from above) or ``bounded`` (what lies beyond it changes little)."""
     needs: Mapping[str, str] = field(default_factory=dict)
-    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum`` or ``mean``."""
+    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum``, or a method of
+    :mod:`chunkwise.ops.threshold`."""
     working_set: float = 1.0
     """What the kernel holds beside input and result, in bytes of its input."""
     threads: bool = True

@@ -37,6 +37,8 @@ def run(request: Request) -> Result:
     opened = request.open("image")
     selection = select(opened.image, values["level"], values["channel"] or EVERY, values["time"], values["region"])
     source, image = selection.source, opened.image
+    if operation.needs and values["planes"]:
+        raise InputError(f"The {operation.title.lower()} looks at a whole volume first, and knows no --planes.")
     _check_kind(operation, source.dtype, image.location.address)
     own = operation.own(values)
     far = operation.reach_of(own, len(source.shape))
@@ -71,7 +73,10 @@ def run(request: Request) -> Result:
     )
     volumes = LocalVolumes(source, grid, selection.channels, kernel, own, far, values["planes"], dtype, operation.needs)
     with work.working(resources, output.n_volumes * grid.n_units) as job:
-        apply_locally(volumes, output, job)
+        found = apply_locally(volumes, output, job)
+        if found:
+            known = [{name: np.asarray(one).item() for name, one in each.items()} for each in found]
+            work.recorder.result("statistics", known)
         work.complete(output)
     sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(output.axes, output.shape, strict=True))
     return work.finish(output, [f"{sizes} voxels of {dtype} in {work.location.address}"])
