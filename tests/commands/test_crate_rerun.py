@@ -16,7 +16,7 @@ import pytest
 import zarr
 
 from chunkwise.cli import build_parser, main
-from chunkwise.commands.rerun_words import parser_of, words_of
+from chunkwise.commands.crate.words import parser_of, words_of
 from chunkwise.errors import InputError
 from chunkwise.provenance.chain import in_order
 from chunkwise.provenance.collect import read_records
@@ -345,7 +345,7 @@ def test_a_model_is_named_by_the_library_or_by_the_person() -> None:
 
 
 def test_another_model_of_the_same_name_is_refused() -> None:
-    from chunkwise.commands.crate_rerun import _check_model
+    from chunkwise.commands.crate.rerun import _check_model
     from chunkwise.models.library import find_model
 
     here = find_model("nuclei", None)

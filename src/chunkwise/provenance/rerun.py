@@ -1,6 +1,6 @@
 """Doing recorded runs again: which runs, on which data, and whether they come to the same bytes.
 
-How a run's parameters become the words of a command is the commands' own (``commands/crate_rerun.py``).
+How a run's parameters become the words of a command is the commands' own (``commands/crate/rerun.py``).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.rerun_words import check_words, file_name, parser_of, words_of
+from chunkwise.commands.crate.words import check_words, file_name, parser_of, words_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.faces.parser import run_command
 from chunkwise.files import is_zip
