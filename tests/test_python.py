@@ -287,7 +287,7 @@ def test_tables_and_images_are_not_mistaken(monkeypatch: pytest.MonkeyPatch) -> 
         table.to_numpy()
     with pytest.raises(cw.InputError, match=r"use to_arrow\(\) or to_pandas\(\)"):
         table.to_dict()
-    with pytest.raises(cw.InputError, match="is no table"):
+    with pytest.raises(cw.InputError, match="is not a table"):
         cw.fetch(labels, quiet=True).to_arrow()
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(cw.InputError, match=r"pandas is not installed; install it, or use to_arrow\(\)"):

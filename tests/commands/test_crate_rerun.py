@@ -368,5 +368,5 @@ def test_an_image_of_other_dates_is_run_again(
     capsys.readouterr()
     assert main(["crate", "rerun", "c.zip", "--output", "again"]) == 0
     said = capsys.readouterr().out
-    assert "is known by sizes and dates only, and these are others: it may have been copied" in said
+    assert "is known by sizes and dates only, and these differ: it may have been copied" in said
     assert "all of 1 output the same" in said

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         title = family.title.lower()
         groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(
-            "--method", required=True, choices=tuple(operations), help="what is done, of the methods named above"
+            "--method", required=True, choices=tuple(operations), help="what to do: one of the methods above"
         )
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or family.title.lower()
@@ -157,7 +157,7 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="number of worker processes (default: GALAXY_SLOTS, SLURM_CPUS_PER_TASK, or the cores there are)",
+        help="number of worker processes (default: GALAXY_SLOTS, SLURM_CPUS_PER_TASK, or the number of cores)",
     )
     group.add_argument(
         "--memory",

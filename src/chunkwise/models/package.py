@@ -314,8 +314,8 @@ def _check_same_size(description: Any, tensor: Any, axis: Any) -> None:
         if known is not None and size.offset == 0 and known.scale == axis.scale and str(known.id) == str(axis.id):
             return
     raise InputError(
-        f"The output '{tensor.id}' of {description.name} has another size along {axis.id} than its input; chunkwise "
-        "runs models whose outputs have the voxels of their inputs."
+        f"The output '{tensor.id}' of {description.name} has a different size along {axis.id} than its input; "
+        "chunkwise runs models whose outputs have the voxels of their inputs."
     )
 
 

@@ -21,7 +21,7 @@ APART_IN_TIME = 0.5
 #: What rounding does to an origin, as a share of it.
 ROUNDING = 1e-6
 
-OFFER = "if the voxels are the same all the same, say so with --same-voxels"
+OFFER = "if the voxels are the same nevertheless, say so with --same-voxels"
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def match_selections(
             for one in (first, second)
         )
         offer = f"; {OFFER}" if alike else ""
-        raise InputError(f"The two images have to be of one shape and scale, but {this}, and {other}{offer}.")
+        raise InputError(f"The two images have to have the same shape and scale, but {this}, and {other}{offer}.")
     far = _apart(first, second)
     if far and not same_voxels and first.image.placed and second.image.placed:
         raise InputError(f"{_elsewhere(first, second, next(iter(far)), far)}; {OFFER}.")

@@ -33,7 +33,7 @@ TIME: Final = Parameter(
     str,
     None,
     "Time points",
-    "one time point, or those from A up to but without B",
+    "one time point, or those from A up to, but not including, B",
     group=_GROUP,
     metavar="N|A:B",
     pattern="[0-9]+(:[0-9]+)?",
@@ -49,7 +49,7 @@ REGION: Final = Parameter(
     group=_GROUP,
     metavar="z0:z1,y0:y1,x0:x1",
     pattern="[0-9]+:[0-9]+(,[0-9]+:[0-9]+){1,2}",
-    like="ranges parted by commas, such as 0:16,0:512,0:512",
+    like="ranges separated by commas, such as 0:16,0:512,0:512",
 )
 PLANES: Final = Parameter(
     bool, False, "Plane by plane", "treat each plane (y, x) of a volume alone, as if it were an image", group=_GROUP

@@ -33,7 +33,7 @@ VALIDATE = """\
 Check a crate against the run profile that it says it follows, without a network.
 
 Prints one line for every rule that is broken. The exit code is 0 for a valid crate, 1 for one that breaks
-a rule, 2 for something that is no crate."""
+a rule, 2 for something that is not a crate."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
