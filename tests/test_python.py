@@ -231,7 +231,7 @@ def test_the_site_decides_what_is_read_and_written(site: Path) -> None:
     [
         (lambda: cw.filter(COINS), "missing a required argument: 'method'"),
         (lambda: cw.filter(COINS, method="tophat"), "'filter' has no method 'tophat'; it has gaussian"),
-        (lambda: cw.filter(COINS, method="median", size=4), "size 4 has to be an odd whole number from 1 to 255"),
+        (lambda: cw.filter(COINS, method="median", size=4), "size 4 has to be an odd number from 1 to 255"),
         (lambda: cw.filter(COINS, method="median", sise=3), "unexpected keyword argument 'sise'; it takes image, "),
         (lambda: cw.filter(COINS, method="median", sigma=3.0), "sigma is not an option of the method median"),
         (lambda: cw.filter(COINS, method="median", region=7j), "region has to be text, and not 7j"),

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import has_methods, load_family, operations_of, options_of
+from chunkwise.operations import has_methods, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
 from chunkwise.running.request import REPORTS
 from chunkwise.running.run import run_named
 
-__all__ = ["add_arguments", "description_of", "run_command"]
+__all__ = ["add_arguments", "description_of", "method_in", "run_command"]
 
 
-def description_of(name: str) -> str:
+def method_in(words: Sequence[str]) -> str | None:
+    """The method that was typed, found before there is a parser: another package may have to bring its options."""
+    for word, following in pairwise([*words, None]):
+        if word is not None and word.partition("=")[0] == "--method":
+            return word.partition("=")[2] or following
+    return None
+
+
+def description_of(name: str, method: str | None = None) -> str:
     """What a command says of itself, with its methods."""
-    family, operations = load_family(name), operations_of(name)
+    family, operations = load_family(name), operations_of(name) | operations_for(name, method)
     if not has_methods(name):
         return family.about
-    methods = "\n".join(f"  {one.name:<10} {one.does}" for one in operations.values())
+    said = {one.name: one.does + (", as its author says" if one.origin else "") for one in operations.values()}
+    methods = "\n".join(f"  {one:<10} {does}" for one, does in said.items())
     return f"{family.about}\nmethods:\n{methods}\n"
 
 
-def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None = None) -> None:
     """Add the options of a family.
 
     Parameters
@@ -35,8 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         Of the command.
     name : str
         Of the family.
+    method : str, optional
+        That was typed: one of another package has the parser to itself.
     """
-    family, operations = load_family(name), operations_of(name)
+    family, operations = load_family(name), operations_for(name, method)
     first = next(iter(operations.values()))
     for role, taken in first.takes.items():
         _add_role(parser, role, taken)
@@ -45,7 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         title = family.title.lower()
         groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(
-            "--method", required=True, choices=tuple(operations), help="what to do: one of the methods above"
+            "--method",
+            required=True,
+            choices=tuple(operations_of(name) | operations),
+            help="what to do: one of the methods above",
         )
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or family.title.lower()

@@ -217,12 +217,16 @@ class Operation:
     """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum`` or ``mean``."""
     working_set: float = 1.0
     """What the kernel holds beside input and result, in bytes of its input."""
+    threads: bool = True
+    """Whether several threads of a process may call the kernel at once."""
     equals: str = ""
     """The literal call of NumPy, SciPy or scikit-image that the result is equal to, on the whole volume."""
     exact: Mapping[str, str] = field(default_factory=dict)
     """``bit``, or ``rtol N``, by letters of :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    origin: str = ""
+    """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""
     examples: tuple[Example, ...] = ()
     witnesses: tuple[Callable[..., Any], ...] = ()

@@ -145,6 +145,7 @@ def _declare(given: dict[str, Any], values: dict[str, Any]) -> Operation:
         kernel=_Callers(function),
         reach=lambda **_: far if len(far) > 1 else far[0],
         working_set=working,
+        threads=False,  # nobody has said that it can do that
     )
 
 

@@ -91,6 +91,8 @@ class Request:
                 made["no_pyramid"] = not self.to.pyramid
         if isinstance(self.operation.gives, Labels):
             made["into_source"] = self.to.into_source
+        if self.operation.origin:
+            made["plugin"] = self.operation.origin
         found = {**self.values, **made, **vars(self.spread), **others}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in sorted(found.items())}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import find, has_methods, operations_of, options_of
+from chunkwise.operations import find, has_methods, operations_for, options_of
 from chunkwise.running.request import REPORTS, Destination, Request, Result, Spread
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ def run_named(family: str, options: Mapping[str, Any], site: Site | None) -> Res
     InputError
         If an option is given that the chosen method does not have, or lacks one; else as :func:`run`.
     """
-    operations = operations_of(family)
-    operation = find(family, options.get("method") if has_methods(family) else None)
+    method = options.get("method") if has_methods(family) else None
+    operations = operations_for(family, method)
+    operation = find(family, method)
     for option, (_, methods) in options_of(operations).items():
         if options.get(option) is not None and operation.name not in methods:
             others = ", ".join(f"--{other.replace('_', '-')}" for other in operation.parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,18 @@ def run(request: Request) -> Result:
         return projected_memory(grid, reach, item_in, item_out, operation.working_set, BASE)
 
     check_files(request.to)
-    grid, resources = fit_blocks(
-        request, selection, projected, threads=lambda grid, count: BASE + count * (projected(grid) - BASE)
-    )
+
+    def together(grid: Grid, count: int) -> int:
+        return BASE + count * (projected(grid) - BASE)
+
+    grid, resources = fit_blocks(request, selection, projected, threads=together if operation.threads else None)
     _check_reach(operation, reach, grid, fixed=request.spread.block is not None)
     voxels = prod(source.shape) * source.volumes * len(selection.channels)
     recorded = request.recorded(method=operation.name, channel=selection.channel_names)
     work = StoreRun(request, opened, selection, grid, recorded, size=voxels * item_out, labels=False)
+    channels = tuple(image.channels[c] for c in selection.channels)
+    if made.dtype != "same":  # the contrast was that of other voxels; names and colours stay
+        channels = tuple(replace(channel, window=None) for channel in channels)
     output = output_like(
         selection,
         image.name or "image",
@@ -61,7 +67,7 @@ def run(request: Request) -> Result:
         shard=request.to.shard,
         pyramid=request.to.pyramid,
         downsampling=made.downsampling,
-        omero=omero_of(tuple(image.channels[c] for c in selection.channels), dtype) if made.dtype == "same" else None,
+        omero=omero_of(channels, dtype),
     )
     volumes = LocalVolumes(source, grid, selection.channels, kernel, own, far, values["planes"], dtype, operation.needs)
     with work.working(resources, output.n_volumes * grid.n_units) as job:
