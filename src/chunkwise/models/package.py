@@ -96,11 +96,6 @@ class Package:
         """The spatial axes of its inputs."""
         return self.inputs[0].spatial
 
-    @property
-    def needs_code(self) -> bool:
-        """Whether every format that it comes in runs code of the package."""
-        return all(name in CODE_FORMATS for name in self.formats)
-
 
 def bioimageio() -> None:
     """Keep bioimageio's packages from the user's cache; called before they are imported."""

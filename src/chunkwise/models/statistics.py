@@ -70,11 +70,6 @@ class Samples:
         return cls(channels, planes, Grid(shape, tuple(map(min, block, shape)), tuple(map(min, block, shape))))
 
     @property
-    def n_samples(self) -> int:
-        """Samples of a channel, all time points together."""
-        return self.channels[0].volumes * (self.channels[0].shape[0] if self.planes else 1)
-
-    @property
     def per_group(self) -> int:
         """Blocks that are summed up together: those of a slab of planes, or of a volume."""
         return self.grid.n_blocks // (self.grid.blocks_shape[0] if self.planes else 1)

@@ -34,7 +34,6 @@ from chunkwise.storage.objects import LateError, object_keys, object_status, rea
 
 __all__ = [
     "ALGORITHM",
-    "FINGERPRINT_LEVELS",
     "METADATA_NAMES",
     "SAMPLE",
     "documents_digest",
@@ -42,8 +41,6 @@ __all__ = [
     "manifest_digest",
 ]
 
-#: As they are asked for; ``none`` gives a fingerprint of level ``metadata``.
-FINGERPRINT_LEVELS = ("none", "stat", "sample", "full")
 METADATA_NAMES = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 ALGORITHM = "sha256-manifest"
 
