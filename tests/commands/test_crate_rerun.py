@@ -212,7 +212,7 @@ def of_other_inputs(records: list[RunRecord]) -> list[RunRecord]:
     [
         (gone, "What segment-1 read cannot be opened"),
         (of_another_command, "cannot be run again from a record"),
-        (all_failed, "No run in it was completed"),
+        (all_failed, "None of its runs was completed"),
         (of_other_inputs, "segment-1 read 'run_dir'"),
         (with_parameters("segment", surprise=1), "parameter 'surprise'"),
         (with_parameters("segment", run_dir="/tmp/x"), "parameter 'run_dir'"),
