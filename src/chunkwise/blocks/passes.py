@@ -204,10 +204,7 @@ KILLS = "workers died on it again and again, usually for lack of memory: give a 
 
 
 def _results(
-    executor: Executor,
-    function: Callable[..., Any],
-    calls: Iterable[tuple[Any, ...]],
-    failures: list[tuple[int, str]],
+    executor: Executor, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], failures: list[tuple[int, str]]
 ) -> Iterator[Any]:
     """Run calls whose last argument is a batch of blocks.
 

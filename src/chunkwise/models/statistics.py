@@ -114,11 +114,7 @@ class _Summary:
 
 
 def measure_samples(
-    samples: Samples,
-    quantiles: Sequence[Quantile],
-    job: Job,
-    together: bool = False,
-    name: str = "statistics",
+    samples: Samples, quantiles: Sequence[Quantile], job: Job, together: bool = False, name: str = "statistics"
 ) -> list[dict[str, Any]]:
     """Measure every sample of every channel, block by block.
 
@@ -204,8 +200,7 @@ def _count_block(work: _Count, number: int) -> _Summary:
 
 def _add(one: _Summary, other: _Summary) -> _Summary:
     return _Summary(
-        one.counts + other.counts,
-        tuple((a + c, b + d) for (a, b), (c, d) in zip(one.sums, other.sums, strict=True)),
+        one.counts + other.counts, tuple((a + c, b + d) for (a, b), (c, d) in zip(one.sums, other.sums, strict=True))
     )
 
 

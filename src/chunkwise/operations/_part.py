@@ -15,12 +15,7 @@ LEVEL: Final = Parameter(
     str, "0", "Resolution level", "resolution: 0 is the full one", group=_GROUP, metavar="N", pattern="[0-9A-Za-z_.-]+"
 )
 CHANNEL: Final = Parameter(
-    str,
-    None,
-    "Channel",
-    "channel, by name or number; needed where there are several",
-    group=_GROUP,
-    metavar="NAME|N",
+    str, None, "Channel", "channel, by name or number; needed where there are several", group=_GROUP, metavar="NAME|N"
 )
 CHANNELS: Final = replace(
     CHANNEL,

@@ -117,10 +117,7 @@ class Inputs:
     def plan(self) -> dict[str, Any]:
         """The ``inputs`` of the plan."""
         return {
-            one.name: {
-                "array": one.opened.image.location.child(one.path).address,
-                "fingerprint": one.mark,
-            }
+            one.name: {"array": one.opened.image.location.child(one.path).address, "fingerprint": one.mark}
             for one in self._inputs
         }
 

@@ -70,9 +70,7 @@ def _people(site: Site) -> Iterator[Finding]:
     by_person = any(root.users or root.groups or root.roles for root in site.roots.values())
     if by_person or (site.workspace is not None and site.workspace.layout != "flat"):
         yield Finding(
-            UNTESTED,
-            "people",
-            "whether jobs get CHUNKWISE_USER, CHUNKWISE_GROUPS and CHUNKWISE_ROLES is up to Galaxy",
+            UNTESTED, "people", "whether jobs get CHUNKWISE_USER, CHUNKWISE_GROUPS and CHUNKWISE_ROLES is up to Galaxy"
         )
 
 
