@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
             "--method",
             required=True,
             choices=tuple(operations_of(name) | operations),
-            help="what is done, of the methods named above",
+            help="what to do: one of the methods above",
         )
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or family.title.lower()

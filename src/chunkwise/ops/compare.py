@@ -80,7 +80,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _ComparePass:
     run: Run
     compared: Compared
 
@@ -102,7 +102,7 @@ def compare(
     job : Job
         Where the work is done, and what is done already.
     thresholds : sequence of float
-        Of the IoU, each from 0.5 up to but without 1.
+        Of the IoU, each at least 0.5 and below 1.
     share : float
         Part of an object that another has to cover to count in splits and merges.
     write : callable, optional
@@ -123,7 +123,7 @@ def compare(
         If the run stopped in the middle.
     """
     voxels = compared.truth.volumes * prod(compared.grid.shape)
-    work = _Work(job.run, compared)
+    work = _ComparePass(job.run, compared)
     grid = compared.grid
     found = map_pass(job, "compare", _compare_block, work, compared.n_blocks, voxels=voxels, grid=grid)
     count = grid.n_blocks
@@ -147,7 +147,7 @@ def projected_memory(grid: Grid, truth: str, predicted: str) -> int:
     return BASE + prod(grid.block) * (2 * (np.dtype(truth).itemsize + np.dtype(predicted).itemsize) + 10)
 
 
-def _compare_block(work: _Work, number: int) -> BlockResult:
+def _compare_block(work: _ComparePass, number: int) -> BlockResult:
     compared = work.compared
     volume, block = divmod(number, compared.grid.n_blocks)
     box = compared.grid.block_box(block)

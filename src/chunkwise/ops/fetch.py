@@ -25,7 +25,7 @@ BASE = 300 * 2**20
 
 
 @dataclass(frozen=True)
-class _Work:
+class _CopyPass:
     run: Run
     channels: tuple[VolumeSource, ...]
     grid: Grid
@@ -53,7 +53,7 @@ def fetch(channels: tuple[VolumeSource, ...], grid: Grid, output: OutputImage, j
     ResumableError
         If the run stopped in the middle.
     """
-    work = _Work(job.run, channels, grid, output)
+    work = _CopyPass(job.run, channels, grid, output)
     count = output.n_volumes * grid.n_units
     voxels = output.n_volumes * prod(grid.shape)
     map_pass(job, "copy", _copy_unit, work, count, voxels=voxels, grid=grid, units=True)
@@ -66,7 +66,7 @@ def projected_memory(grid: Grid, dtype: str) -> int:
     return BASE + size * (3 * prod(grid.unit) + 2 * prod(grid.block))
 
 
-def _copy_unit(work: _Work, number: int) -> BlockResult:
+def _copy_unit(work: _CopyPass, number: int) -> BlockResult:
     volume, unit = divmod(number, work.grid.n_units)
     time, channel = divmod(volume, len(work.channels))
     box = work.grid.unit_box(unit)

@@ -148,7 +148,7 @@ def projected_memory(
 
 
 @dataclass(frozen=True)
-class _Work:
+class _WritePass:
     volumes: LocalVolumes
     output: OutputImage
     run: Run
@@ -183,7 +183,7 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple
         volumes = volumes.with_rims(job, WORTH_RIMS if volumes.needs else WORTH_RIMS + 1)
     if volumes.needs:
         volumes = replace(volumes, found=_statistics(volumes, job))
-    work, grid = _Work(volumes, output, job.run), volumes.grid
+    work, grid = _WritePass(volumes, output, job.run), volumes.grid
     count = volumes.n_volumes * grid.n_units
     map_pass(job, "write", _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
     write_pyramid(output, job)
@@ -217,7 +217,7 @@ def _items(_: int, extent: tuple[Any, Any]) -> list[Any]:
     return [value.item() for value in extent]
 
 
-def _write_unit(work: _Work, number: int) -> BlockResult:
+def _write_unit(work: _WritePass, number: int) -> BlockResult:
     volumes, grid = work.volumes, work.volumes.grid
     volume, unit = divmod(number, grid.n_units)
     box = grid.unit_box(unit)

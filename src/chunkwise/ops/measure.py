@@ -1,7 +1,7 @@
 """Measurement of the objects of a label image: sums over blocks merged by label, then a pass by object.
 
 =========  ====================================================================================
-measure    every block's objects: what can be added up, one row an object
+measure    every block's objects: what can be added up, one row per object
 objects    by object, where it is asked for: what needs all of an object, from its bounding box
 =========  ====================================================================================
 
@@ -103,7 +103,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _MeasurePass:
     run: Run
     measured: Measured
 
@@ -134,7 +134,7 @@ def measure(measured: Measured, job: Job) -> Iterator[tuple[int, Array]]:
         If the run stopped in the middle.
     """
     voxels = measured.labels.volumes * prod(measured.grid.shape)
-    work = _Work(job.run, measured)
+    work = _MeasurePass(job.run, measured)
     grid = measured.grid
     found = map_pass(job, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, grid=grid)
     count = grid.n_blocks
@@ -171,7 +171,7 @@ def projected_memory(grid: Grid, labels: str, image: str | None, properties: tup
     return BASE + prod(grid.block) * (2 * sizes + 4 + more)
 
 
-def _measure_block(work: _Work, number: int) -> BlockResult:
+def _measure_block(work: _MeasurePass, number: int) -> BlockResult:
     measured = work.measured
     volume, block = divmod(number, measured.grid.n_blocks)
     box = measured.grid.block_box(block)

@@ -278,7 +278,7 @@ def _bounds(model: Approved) -> list[str]:
         return []
     return [
         f"{model.id} looks at the whole image at once ({', '.join(model.reach.unbounded)}), so that its result on "
-        "tiles is near to that on the whole image, and not the same."
+        "tiles is close to that on the whole image, but not the same."
     ]
 
 
