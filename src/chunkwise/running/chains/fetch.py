@@ -12,7 +12,7 @@ from chunkwise.cluster.resources import find_resources
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import EVERY, Selection, select
-from chunkwise.ops.fetch import fetch, omero_of, projected_memory
+from chunkwise.ops.fetch import fetch, memory_of, omero_of
 from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
 from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
@@ -57,7 +57,7 @@ def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: 
     if labels:  # which have to be integers
         selection = replace(selection, source=selection.source.as_numbers)
     dtype = selection.source.dtype
-    grid, resources = fit_blocks(request, read, lambda grid: projected_memory(grid, dtype))
+    grid, resources = fit_blocks(request, read, lambda grid: memory_of(grid, dtype))
     recorded = request.recorded(channel=selection.channel_names, format=form)
     work = StoreRun(
         request,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import EVERY, select
 from chunkwise.operations.model import KINDS, Image
 from chunkwise.ops.fetch import omero_of
-from chunkwise.ops.local import LocalVolumes, apply_locally, projected_memory
+from chunkwise.ops.local import LocalVolumes, apply_locally
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
@@ -44,7 +45,9 @@ def run(request: Request) -> Result:
     item_in, item_out = (np.dtype(one).itemsize for one in (source.dtype, dtype))
 
     def projected(grid: Grid) -> int:
-        return projected_memory(grid, reach, item_in, item_out, operation.working_set, BASE)
+        # Voxels with their halo, the kernel's working set, and its result, which is as large; the unit.
+        outer = item_in * (2 + operation.working_set) + item_out
+        return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE)
 
     check_files(request.to)
     grid, resources = fit_blocks(

@@ -12,7 +12,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.errors import InputError
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops import star_passes
-from chunkwise.ops.objects import ObjectParameters, find_objects, projected_memory
+from chunkwise.ops.objects import ObjectParameters, find_objects, memory_of
 from chunkwise.ops.write_labels import LabelResult
 from chunkwise.running.labels import counted, report_unsplit
 from chunkwise.running.life import check_files
@@ -36,8 +36,8 @@ def run(request: Request) -> Result:
 
     def projected(grid: Grid) -> int:
         if rays:
-            return star_passes.projected_memory(grid, source.dtype, len(rays), parameters.values["max_radius"])
-        return projected_memory(grid, source.dtype)
+            return star_passes.memory_of(grid, source.dtype, len(rays), parameters.values["max_radius"])
+        return memory_of(grid, source.dtype)
 
     grid, resources = fit_blocks(request, selection, projected)
     # Parameters of other methods are left out, so that the record says what was done and nothing else.

@@ -14,7 +14,7 @@ from chunkwise.errors import InputError
 from chunkwise.ngff.units import conversion
 from chunkwise.ngff.volumes import Selection, select
 from chunkwise.ops import split_passes
-from chunkwise.ops.segment import SegmentParameters, projected_memory, segment
+from chunkwise.ops.segment import SegmentParameters, memory_of, segment
 from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.ops.split import relative_spacing
 from chunkwise.ops.split_passes import SplitParameters
@@ -41,8 +41,8 @@ def run(request: Request) -> Result:
     check_files(request.to)
 
     def projected(grid: Grid, threads: int = 1) -> int:
-        splitting = split_passes.projected_memory(grid) if split else 0
-        return max(projected_memory(SmoothedVolumes(source, grid, sigma), threads), splitting)
+        splitting = split_passes.memory_of(grid) if split else 0
+        return max(memory_of(SmoothedVolumes(source, grid, sigma), threads), splitting)
 
     # Components that are parted may take all of a worker's memory, one at a time.
     grid, resources = fit_blocks(request, selection, projected, threads=None if split else projected)
