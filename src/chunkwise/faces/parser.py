@@ -189,6 +189,13 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
         metavar="z,y,x",
         help="voxels computed at once (default: whole shards, or what fits the memory)",
     )
+    group.add_argument(
+        "--plan",
+        nargs="?",
+        const="text",
+        choices=("text", "json"),
+        help="say what the run would take, and do nothing: blocks, bytes, files, memory and CPU-hours",
+    )
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -215,7 +222,7 @@ _bytes.__name__ = "memory"
 
 
 def run_command(name: str, options: Mapping[str, Any]) -> int:
-    """Run a family with what was typed; prints what came of it.
+    """Run a family with what was typed; prints what came of it, or its plan.
 
     Parameters
     ----------
@@ -229,6 +236,7 @@ def run_command(name: str, options: Mapping[str, Any]) -> int:
     InputError
         If an option is given that the chosen method does not have, or lacks one.
     """
+    from chunkwise.running.planned import Planned
     from chunkwise.site import load_site
 
     operations = operations_of(name)
@@ -243,14 +251,19 @@ def run_command(name: str, options: Mapping[str, Any]) -> int:
     for option, parameter in operation.options.items():
         if parameter.required and option not in given:
             raise InputError(f"The method {operation.name} needs --{option.replace('_', '-')}.")
-    result = run(
-        operation,
-        {role: given[role] for role in operation.takes if role in given},
-        {option: given[option] for option in operation.options if option in given},
-        destination_of(operation, given),
-        Spread(given.get("workers"), given.get("memory"), given.get("block")),
-        load_site(),
-    )
+    try:
+        result = run(
+            operation,
+            {role: given[role] for role in operation.takes if role in given},
+            {option: given[option] for option in operation.options if option in given},
+            destination_of(operation, given),
+            Spread(given.get("workers"), given.get("memory"), given.get("block")),
+            load_site(),
+            "plan" in given,
+        )
+    except Planned as planned:
+        print(planned.text(given["plan"]))
+        return 0
     for line in result.lines:
         print(line)
     return 0

@@ -221,6 +221,8 @@ class Operation:
     """``bit``, or ``rtol N``, by letters of :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    rate: float | Callable[[Mapping[str, Any]], float | None] | None = None
+    """CPU-seconds that a million voxels take, by ``benchmarks/rates.py``; or how that follows from the values."""
     citation: str = ""
     examples: tuple[Example, ...] = ()
     witnesses: tuple[Callable[..., Any], ...] = ()

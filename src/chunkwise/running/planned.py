@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from chunkwise.cluster.resources import Resources, size_words
-from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.running.request import Request
 
-__all__ = ["Planned", "written_by"]
+__all__ = ["Planned"]
 
 #: Processor of the rates in the declarations, measured by ``benchmarks/rates.py``.
 MEASURED_ON = "one core of an AMD EPYC, with default parameters"
@@ -70,9 +69,9 @@ class Planned(Exception):
         if form == "json":
             return json.dumps(told)
         sizes = "x".join(map(str, told["block"] or told["shape"]))
-        workers = f"{told['workers']} worker{'s' if told['workers'] > 1 else ''}"
+        workers, each = f"{told['workers']} worker{'s' if told['workers'] > 1 else ''}", "a worker"
         if told["threads"] > 1:
-            workers = f"{told['threads']} threads"
+            workers, each = f"{told['threads']} threads", "for all threads together"
         written = "as much as the objects that are found take"
         if told["bytes_written"] is not None:
             written = f"{size_words(told['bytes_written'])} before compression"
@@ -84,17 +83,8 @@ class Planned(Exception):
             "blocks": f"{told['blocks']} of {sizes} voxels, by {workers}",
             "read": f"{size_words(told['bytes_read'])} before compression, in each pass over the image",
             "written": f"{written}, in {told['files']} file{'s' if told['files'] > 1 else ''} at most",
-            "memory": f"{size_words(told['memory_bytes_a_worker'])} a worker, which may take "
-            f"{size_words(told['memory_bytes_allowed'])}",
+            "memory": f"{size_words(told['memory_bytes_a_worker'])} {each}, of "
+            f"{size_words(told['memory_bytes_allowed'])} that may be taken",
             "CPU-hours": hours,
         }
         return "\n".join(f"{name:<10} {words}" for name, words in rows.items())
-
-
-def written_by(output: OutputImage) -> dict[str, int]:
-    """``bytes_written`` of all levels before compression, and ``files``: shards and metadata; empty shards are left
-    out, so that it may be fewer."""
-    layouts = [output.layout(level) for level in range(output.n_levels)]
-    shards = (prod(-(-n // s) for n, s in zip(one.shape, one.shards, strict=True)) for one in layouts)
-    size = sum(prod(one.shape) for one in layouts) * np.dtype(output.dtype).itemsize
-    return {"bytes_written": size, "files": sum(shards) + len(layouts) + 1}

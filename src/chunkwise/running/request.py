@@ -60,6 +60,8 @@ class Request:
     to: Destination
     spread: Spread = Spread()
     site: Site | None = None
+    plan: bool = False
+    """Whether to say what it would take, instead of doing it: see :class:`chunkwise.running.planned.Planned`."""
 
     def open(self, role: str) -> OpenedInput:
         """Open the image that has a role.

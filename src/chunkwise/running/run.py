@@ -26,6 +26,7 @@ def run(
     to: Destination,
     spread: Spread,
     site: Site | None,
+    plan: bool = False,
 ) -> Result:
     """Do an operation.
 
@@ -43,6 +44,8 @@ def run(
         How the work is spread.
     site : Site or None
         The administrator's file.
+    plan : bool
+        Whether only its plan is asked for.
 
     Raises
     ------
@@ -52,8 +55,10 @@ def run(
         If the site does not allow it.
     ResumableError
         If the run stopped in the middle.
+    Planned
+        In the place of a result, where only the plan is asked for.
     """
-    request = Request(operation, inputs, operation.check(values), to, spread, site)
+    request = Request(operation, inputs, operation.check(values), to, spread, site, plan)
     module, _, function = (operation.chain or LOCAL).partition(":")
     chain: Callable[[Request], Result] = getattr(importlib.import_module(module), function)
     return chain(request)

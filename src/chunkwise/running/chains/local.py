@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,19 +43,15 @@ def run(request: Request) -> Result:
     dtype = source.dtype if made.dtype == "same" else made.dtype
     item_in, item_out = (np.dtype(one).itemsize for one in (source.dtype, dtype))
 
-    def projected(grid: Grid) -> int:
+    def projected(grid: Grid, threads: int = 1) -> int:
         # Voxels with their halo, the kernel's working set, and its result, which is as large; the unit.
         outer = item_in * (2 + operation.working_set) + item_out
-        return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE)
+        return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE, threads=threads)
 
     check_files(request.to)
-    grid, resources = fit_blocks(
-        request, selection, projected, threads=lambda grid, count: BASE + count * (projected(grid) - BASE)
-    )
+    grid, resources = fit_blocks(request, selection, projected, threads=projected)
     _check_reach(operation, reach, grid, fixed=request.spread.block is not None)
-    voxels = prod(source.shape) * source.volumes * len(selection.channels)
     recorded = request.recorded(method=operation.name, channel=selection.channel_names)
-    work = StoreRun(request, opened, selection, grid, recorded, size=voxels * item_out, labels=False)
     output = output_like(
         selection,
         image.name or "image",
@@ -67,6 +62,7 @@ def run(request: Request) -> Result:
         omero=omero_of(tuple(image.channels[c] for c in selection.channels), dtype) if made.dtype == "same" else None,
     )
     volumes = LocalVolumes(source, grid, selection.channels, kernel, own, far, values["planes"], dtype, operation.needs)
+    work = StoreRun(request, opened, selection, grid, recorded, output=output)
     with work.working(resources, output.n_volumes * grid.n_units) as job:
         apply_locally(volumes, output, job)
         work.complete(output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -48,9 +47,8 @@ def run(request: Request) -> Result:
     }
     if isinstance(told.get("model"), dict):
         recorded["model"] = " ".join(str(told["model"].get(name, "")) for name in ("id", "sha256")).strip()
-    size = 4 * prod(source.shape) * source.volumes
     read = (*channels.values(), *rays)
-    work = StoreRun(request, opened, selection, grid, recorded, size=size, labels=True, sources=read)
+    work = StoreRun(request, opened, selection, grid, recorded, sources=read)
     with work.working(resources, grid.n_blocks * source.volumes) as job:
         result: LabelResult
         if rays:

@@ -7,8 +7,6 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from chunkwise.cluster.resources import find_resources
 from chunkwise.errors import InputError
 from chunkwise.models.library import Approved, find_model
@@ -83,8 +81,6 @@ def run(request: Request) -> Result:
         model=model.id,
         model_sha256=model.sha256,
     )
-    size = source.volumes * prod(source.shape) * len(names) * np.dtype(dtype).itemsize
-    store = StoreRun(request, opened, selection, grid, recorded, size=size, labels=False, shard=shard)
     output = output_like(
         selection,
         "maps",
@@ -96,6 +92,7 @@ def run(request: Request) -> Result:
         downsampling="mean",
         about=about,
     )
+    store = StoreRun(request, opened, selection, grid, recorded, output=output, shard=shard)
     work = Inference(
         path=model.path,
         sha256=model.sha256,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,7 @@ def run(request: Request) -> Result:
         threshold, values["foreground"], connectivity, values["fill_holes"], values["min_size"], split
     )
     recorded = request.recorded(connectivity=connectivity, threshold=threshold)
-    size = 4 * prod(source.shape) * source.volumes
-    work = StoreRun(request, opened, selection, grid, recorded, size=size, labels=True, sources=(selection.source,))
+    work = StoreRun(request, opened, selection, grid, recorded, sources=(selection.source,))
     volumes = SmoothedVolumes(source, grid, sigma)
     with work.working(resources, volumes.n_blocks) as job:
         result = segment(volumes, parameters, work.label_image, job)
