@@ -56,13 +56,15 @@ def summaries() -> dict[str, str]:
     return first | {name: load_family(name).summary for name in families()} | COMMANDS
 
 
-def build_parser(name: str | None = None) -> argparse.ArgumentParser:
+def build_parser(name: str | None = None, words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Build the parser; with ``name``, only that command's options are filled in.
 
     Parameters
     ----------
     name : str, optional
-        A key of :data:`COMMANDS`.
+        A key of :data:`COMMANDS`, or a family of operations.
+    words : sequence of str
+        That were typed: operations of other packages are looked for only where one is named.
     """
     parser = argparse.ArgumentParser(
         prog="chunkwise",
@@ -81,10 +83,11 @@ def build_parser(name: str | None = None) -> argparse.ArgumentParser:
         sub.description = module.__doc__
         module.add_arguments(sub)
     elif name is not None:
-        from chunkwise.faces.parser import add_arguments, description_of
+        from chunkwise.faces.parser import add_arguments, description_of, method_in
 
-        sub.description = description_of(name)
-        add_arguments(sub, name)
+        method = method_in(words)
+        sub.description = description_of(name, method)
+        add_arguments(sub, name, method)
     return parser
 
 
@@ -114,7 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     known = {*COMMANDS, *families()}
     name = next((word for word in arguments if word in known), None)
-    parser = build_parser(name)
+    try:
+        parser = build_parser(name, arguments)
+    except ChunkwiseError as error:
+        _complain(str(name), " ".join(str(error).split()))
+        return error.exit_code
     args = parser.parse_args(arguments)
     if args.command is None:
         parser.print_help()

@@ -79,8 +79,8 @@ def test_the_chain_comes_to_the_same_bytes(here: Path, tmp_path: Path, capsys: p
     assert main(["crate", "rerun", "crate.zip", "--output", str(tmp_path / "again")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines] == [
-        "segment-1 overlay (picture): same",
         "segment-1 output (labels): same",
+        "segment-1 overlay (picture): same",
         "measure-2 output (table): same",
         "all of 3 outputs the same",
     ]

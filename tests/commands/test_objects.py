@@ -175,7 +175,7 @@ WRONG: list[tuple[Any, list[str], str]] = [
     ({"objects": {"method": "magic"}}, [], "asks for the method 'magic'"),
     ({"objects": BOUNDARY | {"parameters": [1]}}, [], "gives as 'parameters' of 'objects' is not a table"),
     ({"objects": BOUNDARY | {"parameters": {"steps": 3}}}, [], "gives 'steps', which is not a parameter of"),
-    ({"objects": BOUNDARY | {"parameters": {"threshold": "0.5"}}}, [], "gives as threshold has to be a number"),
+    ({"objects": BOUNDARY | {"parameters": {"threshold": "0.5"}}}, [], "gives as threshold has to be a finite number"),
     ({"objects": BOUNDARY | {"parameters": {"fill_holes": 1}}}, [], "gives as fill_holes has to be true or false"),
     ({"objects": BOUNDARY | {"channels": {"boundary": 7}}}, [], "has no channel '7'"),
     ({"objects": BOUNDARY | {"channels": {"boundary": [1]}}}, [], "gives [1] as the channel of 'boundary'"),

@@ -14,7 +14,7 @@ import pytest
 import zarr
 
 import made_stores
-from chunkwise.cli import COMMANDS, build_parser, main
+from chunkwise.cli import build_parser, main, summaries
 from slurm_server import Slurm
 
 NASTY = [
@@ -125,7 +125,7 @@ def actions(parser: argparse.ArgumentParser) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", summaries())
 def test_no_option_chooses_a_cluster_or_speaks_to_it(command: str) -> None:
     """The site does, by its profiles; and the job's environment names one of these."""
     sub = next(action for action in build_parser(command)._actions if isinstance(action, argparse._SubParsersAction))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from chunkwise.cli import COMMANDS, build_parser, main
+from chunkwise.cli import build_parser, main, summaries
 from chunkwise.running.outputs import Output
 from outputs_world import NEEDED, OPTIONS, STORES, WORDS, WRITES, call, everything, output, words_of
 
@@ -44,7 +44,7 @@ def name_of(action: argparse.Action) -> str:
 def test_every_option_is_known_for_what_it_names() -> None:
     found: dict[str, set[str]] = {}
     outputs = []
-    for command in COMMANDS:
+    for command in summaries():
         for name, action in options_of(parser_of(command), command):
             found.setdefault(name, set()).add(name_of(action))
             if isinstance(action.type, type) and issubclass(action.type, Output):

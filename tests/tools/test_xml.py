@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from chunkwise.cli import FOR_ADMINISTRATORS, build_parser, summaries
-from chunkwise.faces.parser import options_of as declared_options
 from chunkwise.operations import families, operations_of
+from chunkwise.operations import options_of as declared_options
 from chunkwise.operations.model import Parameter
 
 TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"

@@ -35,6 +35,9 @@ class Progress:
     #: Seconds before the first line of a log, and between two lines at most.
     FIRST, LONGEST = 1.0, 30.0
 
+    #: Whether anything is said at all.
+    shown = True
+
     def __init__(
         self,
         name: str,
@@ -49,12 +52,14 @@ class Progress:
         self._begin = self._last = time.monotonic()
         self._live = sys.stderr.isatty()
         self._pause = 0.2 if self._live else self.FIRST
-        if skipped:
+        if skipped and self.shown:
             print(f"{name:<10} {skipped} of {total} {unit} were done before", file=sys.stderr, flush=True)
 
     def advance(self, blocks: int) -> None:
         """Say that blocks are done."""
         self._done += blocks
+        if not self.shown:
+            return
         now = time.monotonic()
         if self._done == self._total or now - self._last >= self._pause:
             self._last = now

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import has_methods, load_family, operations_of
+from chunkwise.operations import has_methods, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
-from chunkwise.running.request import Destination, Spread
-from chunkwise.running.run import run
+from chunkwise.running.request import REPORTS
+from chunkwise.running.run import run_named
 
-__all__ = ["add_arguments", "description_of", "run_command"]
-
-REPORTS = {
-    "reference": ("OUT.json", "write a reference to the result"),
-    "crate": ("CRATE.zip", "write an RO-Crate that says what was done"),
-    "record": ("RECORD.json", "write the run record"),
-}
+__all__ = ["add_arguments", "description_of", "method_in", "run_command"]
 
 
-def description_of(name: str) -> str:
+def method_in(words: Sequence[str]) -> str | None:
+    """The method that was typed, found before there is a parser: another package may have to bring its options."""
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        if word.startswith("--method"):
+            return word.partition("=")[2] or following
+    return None
+
+
+def description_of(name: str, method: str | None = None) -> str:
     """What a command says of itself, with its methods."""
-    family, operations = load_family(name), operations_of(name)
+    family, operations = load_family(name), operations_of(name) | operations_for(name, method)
     if not has_methods(name):
         return family.about
-    methods = "\n".join(f"  {one.name:<10} {one.does}" for one in operations.values())
+    said = {one.name: one.does + (", as its author says" if one.origin else "") for one in operations.values()}
+    methods = "\n".join(f"  {one:<10} {does}" for one, does in said.items())
     return f"{family.about}\nmethods:\n{methods}\n"
 
 
-def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None = None) -> None:
     """Add the options of a family.
 
     Parameters
@@ -41,8 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         Of the command.
     name : str
         Of the family.
+    method : str, optional
+        That was typed: one of another package has the parser to itself.
     """
-    family, operations = load_family(name), operations_of(name)
+    family, operations = load_family(name), operations_for(name, method)
     first = next(iter(operations.values()))
     for role, taken in first.takes.items():
         _add_role(parser, role, taken)
@@ -51,7 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         title = family.title.lower()
         groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(
-            "--method", required=True, choices=tuple(operations), help="what is done, of the methods named above"
+            "--method",
+            required=True,
+            choices=tuple(operations_of(name) | operations),
+            help="what is done, of the methods named above",
         )
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or family.title.lower()
@@ -60,18 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         _add_parameter(group, option, parameter, only, several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)
-
-
-def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
-    """The options of a family, each with the methods that have it."""
-    found: dict[str, tuple[Parameter, list[str]]] = {}
-    for operation in operations.values():
-        for name, parameter in operation.options.items():
-            known, methods = found.setdefault(name, (parameter, []))
-            if known != parameter:
-                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
-            methods.append(operation.name)
-    return found
 
 
 def _add_role(parser: argparse.ArgumentParser, name: str, role: Role) -> None:
@@ -222,59 +218,14 @@ _bytes.__name__ = "memory"
 
 
 def run_command(name: str, options: Mapping[str, Any]) -> int:
-    """Run a family with what was typed; prints what came of it, or its plan.
-
-    Parameters
-    ----------
-    name : str
-        Of the family.
-    options : mapping
-        By the names of the options, outputs held to the policy.
-
-    Raises
-    ------
-    InputError
-        If an option is given that the chosen method does not have, or lacks one.
-    """
+    """Run a family with what was typed, as :func:`chunkwise.running.run.run_named`; prints the result, or the plan."""
     from chunkwise.running.planned import Planned
     from chunkwise.site import load_site
 
-    operations = operations_of(name)
-    operation = operations[options["method"]] if has_methods(name) else next(iter(operations.values()))
-    given = {key: value for key, value in options.items() if value is not None}
-    for option, (_, methods) in options_of(operations).items():
-        if option in given and operation.name not in methods:
-            others = ", ".join(f"--{other.replace('_', '-')}" for other in operation.parameters)
-            raise InputError(
-                f"--{option.replace('_', '-')} is not an option of the method {operation.name}, which has {others}."
-            )
-    for option, parameter in operation.options.items():
-        if parameter.required and option not in given:
-            raise InputError(f"The method {operation.name} needs --{option.replace('_', '-')}.")
     try:
-        result = run(
-            operation,
-            {role: given[role] for role in operation.takes if role in given},
-            {option: given[option] for option in operation.options if option in given},
-            destination_of(operation, given),
-            Spread(given.get("workers"), given.get("memory"), given.get("block")),
-            load_site(),
-            "plan" in given,
-        )
+        lines: Iterable[str] = run_named(name, options, load_site()).lines
     except Planned as planned:
-        print(planned.text(given["plan"]))
-        return 0
-    for line in result.lines:
+        lines = [planned.text(options["plan"])]
+    for line in lines:
         print(line)
     return 0
-
-
-def destination_of(operation: Operation, given: Mapping[str, Any]) -> Destination:
-    """What the options say of where the result goes."""
-    names = ("output", "to_workspace", "into_source", "format", "run_dir", "shard")
-    files = {name: given[name] for name in (*operation.files, *REPORTS) if name in given}
-    return Destination(
-        **{name: given[name] for name in names if name in given},
-        files=files,
-        pyramid=not given.get("no_pyramid", False),
-    )

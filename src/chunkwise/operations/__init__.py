@@ -1,6 +1,6 @@
 """The breadth: one declaration a file, found by its name; a folder is a family, which is one command.
 
-``operations/filter/median.py`` declares ``median`` of the family ``filter``. Other packages bring more by the
+``operations/filter/median.py`` declares ``median`` of the family ``filter``. Other packages bring more methods by the
 entry-point group ``chunkwise.operations``; they are loaded only when they are named.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from functools import cache
 
 from chunkwise.errors import InputError
-from chunkwise.operations.model import Family, Operation
+from chunkwise.operations.model import Family, Operation, Parameter
 
-__all__ = ["families", "find", "has_methods", "load_family", "operations_of"]
+__all__ = ["families", "find", "has_methods", "load_family", "operations_for", "operations_of", "options_of"]
 
 _HERE = os.path.dirname(__file__)
 
@@ -52,6 +53,37 @@ def operations_of(family: str) -> dict[str, Operation]:
     return {module.OPERATION.name: module.OPERATION for module in modules}
 
 
+def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter, list[str]]]:
+    """The options of a family, each with the methods that have it."""
+    found: dict[str, tuple[Parameter, list[str]]] = {}
+    for operation in operations.values():
+        for name, parameter in operation.options.items():
+            known, methods = found.setdefault(name, (parameter, []))
+            if known != parameter:
+                raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
+            methods.append(operation.name)
+    return found
+
+
+def operations_for(family: str, method: str | None) -> dict[str, Operation]:
+    """The operations of a family; where ``method`` is one that another package brings, that one alone.
+
+    Raises
+    ------
+    InputError
+        If the other package's does not work.
+    PolicyError
+        If the site does not list it.
+    """
+    known = operations_of(family)
+    if method is None or method in known or not has_methods(family):
+        return known
+    from chunkwise.operations._plugins import load_plugin
+
+    plugin = load_plugin(family, method)
+    return known if plugin is None else {method: plugin}
+
+
 def find(family: str, method: str | None = None) -> Operation:
     """Give one operation; its method need not be named where the family has one only.
 
@@ -62,7 +94,7 @@ def find(family: str, method: str | None = None) -> Operation:
     """
     if family not in families():
         raise InputError(f"There is no operation '{family}'; there are {', '.join(families())}.")
-    known = operations_of(family)
+    known = operations_for(family, method)
     name = next(iter(known)) if method is None and len(known) == 1 else method
     if name not in known:
         asked = "needs a method" if name is None else f"has no method '{name}'"

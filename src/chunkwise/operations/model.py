@@ -55,7 +55,7 @@ class Parameter:
     @property
     def range_words(self) -> str:
         """What a number has to be, in words."""
-        kind = "odd" if self.odd else "whole" if self.type is int else "" if self.least is not None else "finite"
+        kind = "odd whole" if self.odd else "whole" if self.type is int else "" if self.least is not None else "finite"
         what = f"{'an' if self.odd else 'a'} {kind} number".replace("  ", " ")
         bounds = {
             (True, True): f" from {self.least:g} to {self.most:g}" if None not in (self.least, self.most) else "",
@@ -95,6 +95,8 @@ class Parameter:
             if not self.choices or value in self.choices:
                 return value
             raise InputError(f"{words} is not one of {', '.join(self.choices)}.")
+        if self.type is str:
+            raise InputError(f"{words} has to be text.")
         if self.type is bool:
             if isinstance(value, bool):
                 return value
@@ -215,6 +217,8 @@ class Operation:
     """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum`` or ``mean``."""
     working_set: float = 1.0
     """What the kernel holds beside input and result, in bytes of its input."""
+    threads: bool = True
+    """Whether several threads of a process may call the kernel at once."""
     equals: str = ""
     """The literal call of NumPy, SciPy or scikit-image that the result is equal to, on the whole volume."""
     exact: Mapping[str, str] = field(default_factory=dict)
@@ -223,6 +227,8 @@ class Operation:
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
     rate: float | Callable[[Mapping[str, Any]], float | None] | None = None
     """CPU-seconds that a million voxels take, by ``benchmarks/rates.py``; or how that follows from the values."""
+    origin: str = ""
+    """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""
     examples: tuple[Example, ...] = ()
     witnesses: tuple[Callable[..., Any], ...] = ()

@@ -14,7 +14,7 @@ from chunkwise.blocks.grid import Box
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Run
-from chunkwise.errors import InputError
+from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ops.exact_sum import exact_sum
@@ -107,7 +107,9 @@ def apply_kernel(kernel: Kernel, voxels: Array, values: Mapping[str, Any], plane
     for part in parts:
         try:
             found = np.asarray(kernel(part, **values))
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (ChunkwiseError, MemoryError, OSError):
+            raise
+        except Exception as error:  # whoever wrote the kernel
             said = " ".join(str(error).split())
             raise InputError(f"The operation failed in the block {box}: {type(error).__name__}: {said}") from error
         if found.shape != part.shape or found.dtype != np.dtype(dtype):

@@ -198,7 +198,7 @@ class LifeCycle:
         blocks: int | None = None,
         noted: Mapping[str, Any] | None = None,
         attachments: Mapping[str, bytes] | None = None,
-    ) -> RunRecord:
+    ) -> Reference:
         """Close a run whose outputs are written and named to the recorder: its record, and the reports on it.
 
         Parameters
@@ -226,10 +226,11 @@ class LifeCycle:
         )
         run.close(record.to_dict())
         shutil.rmtree(os.path.join(run.folder, "scratch"), ignore_errors=True)
-        write_reports(self.request.to, record, self._earlier, kind, {name: table} | dict(attachments or {}))
+        attached = {name: table} | dict(attachments or {})
+        reference = write_reports(self.request.to, record, self._earlier, kind, attached)
         if self._place.workspace:
             self._place.workspace.forget()  # reference, record and crate say all that the run's folder said
-        return record
+        return reference
 
 
 def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -240,8 +241,8 @@ def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def write_reports(
     to: Destination, record: RunRecord, earlier: list[dict[str, Any]], kind: str, attachments: Mapping[str, bytes]
-) -> None:
-    """Write what was asked for of record, reference and crate.
+) -> Reference:
+    """Write what was asked for of record, reference and crate; gives the reference.
 
     Parameters
     ----------
@@ -260,11 +261,12 @@ def write_reports(
     records = [*earlier, content]
     if "record" in to.files:
         write_atomically(to.files["record"], json_bytes(content))
+    made = record.outputs[0]
+    reference = Reference(kind, made.location, made.root, made.description, made.fingerprint or {}, tuple(records))
     if "reference" in to.files:
-        made = record.outputs[0]
-        description, mark = made.description, made.fingerprint or {}
-        Reference(kind, made.location, made.root, description, mark, tuple(records)).write(to.files["reference"])
+        reference.write(to.files["reference"])
     if "crate" in to.files:
         from chunkwise.provenance.crate import build_crate
 
         build_crate([RunRecord.from_dict(entry) for entry in records], to.files["crate"], attachments=attachments)
+    return reference

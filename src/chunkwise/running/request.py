@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from chunkwise.operations.model import Labels, Operation, Table
 
 if TYPE_CHECKING:  # what a command asks for is put together before NumPy is imported
-    from chunkwise.provenance.record import RunRecord
-    from chunkwise.reference import OpenedInput
+    from chunkwise.reference import OpenedInput, Reference
     from chunkwise.site import Site
     from chunkwise.storage.location import Location
 
-__all__ = ["Destination", "Request", "Result", "Spread"]
+__all__ = ["REPORTS", "Destination", "Request", "Result", "Spread"]
+
+#: What every run can write of itself: what stands for the file, and what it is.
+REPORTS: Final = {
+    "reference": ("OUT.json", "write a reference to the result"),
+    "crate": ("CRATE.zip", "write an RO-Crate that says what was done"),
+    "record": ("RECORD.json", "write the run record"),
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,8 @@ class Request:
                 made["no_pyramid"] = not self.to.pyramid
         if isinstance(self.operation.gives, Labels):
             made["into_source"] = self.to.into_source
+        if self.operation.origin:
+            made["plugin"] = self.operation.origin
         found = {**self.values, **made, **vars(self.spread), **others}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in sorted(found.items())}
 
@@ -95,7 +103,8 @@ class Request:
 class Result:
     """What came of a request."""
 
-    record: RunRecord
+    reference: Reference
+    """With the records of all runs that led to it, the last of which is of this one."""
     lines: tuple[str, ...]
     """What there is to say of it, to people."""
     location: Location | None = None

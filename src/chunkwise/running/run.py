@@ -6,14 +6,16 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.running.request import Destination, Request, Result, Spread
+from chunkwise.errors import InputError
+from chunkwise.operations import find, has_methods, operations_for, options_of
+from chunkwise.running.request import REPORTS, Destination, Request, Result, Spread
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
     from chunkwise.reference import OpenedInput
     from chunkwise.site import Site
 
-__all__ = ["run"]
+__all__ = ["run", "run_given", "run_named"]
 
 #: Of operations that are a kernel.
 LOCAL = "chunkwise.running.chains.local:run"
@@ -62,3 +64,55 @@ def run(
     module, _, function = (operation.chain or LOCAL).partition(":")
     chain: Callable[[Request], Result] = getattr(importlib.import_module(module), function)
     return chain(request)
+
+
+def run_named(family: str, options: Mapping[str, Any], site: Site | None) -> Result:
+    """Run a family with options by their names, as people give them.
+
+    Parameters
+    ----------
+    family : str
+        Its name.
+    options : mapping
+        Inputs, method, values, destination and spread; None is as good as left out; outputs are held to the policy.
+    site : Site or None
+        The administrator's file.
+
+    Raises
+    ------
+    InputError
+        If an option is given that the chosen method does not have, or lacks one; else as :func:`run`.
+    """
+    method = options.get("method") if has_methods(family) else None
+    operations = operations_for(family, method)
+    operation = find(family, method)
+    for option, (_, methods) in options_of(operations).items():
+        if options.get(option) is not None and operation.name not in methods:
+            others = ", ".join(f"--{other.replace('_', '-')}" for other in operation.parameters)
+            raise InputError(
+                f"--{option.replace('_', '-')} is not an option of the method {operation.name}, which has {others}."
+            )
+    return run_given(operation, options, site)
+
+
+def run_given(operation: Operation, options: Mapping[str, Any], site: Site | None) -> Result:
+    """Run an operation with options by their names, as :func:`run_named`."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for option, parameter in operation.options.items():
+        if parameter.required and option not in given:
+            raise InputError(f"The method {operation.name} needs --{option.replace('_', '-')}.")
+    places = ("output", "to_workspace", "into_source", "format", "run_dir", "shard")
+    to = Destination(
+        **{name: given[name] for name in places if name in given},
+        files={name: given[name] for name in (*operation.files, *REPORTS) if name in given},
+        pyramid=not given.get("no_pyramid", False),
+    )
+    return run(
+        operation,
+        {role: given[role] for role in operation.takes if role in given},
+        {option: given[option] for option in operation.options if option in given},
+        to,
+        Spread(given.get("workers"), given.get("memory"), given.get("block")),
+        site,
+        "plan" in given,
+    )

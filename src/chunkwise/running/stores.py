@@ -253,13 +253,13 @@ class StoreRun(LifeCycle):
         self._write_overlay(output)
         listed, name = manifest.to_bytes(), manifest_name(len(self._earlier) + 1)
         put_object(self._place.run_dir, FILE_NAME, listed)
-        record = self.close(
+        reference = self.close(
             made.kind,
             self._grid.n_blocks * output.n_volumes,
             {"manifest": name, "manifest_sha256": hashlib.sha256(listed).hexdigest()},
             {name: listed} if len(listed) <= ATTACHED else {},
         )
-        return Result(record, tuple(lines), self.location)
+        return Result(reference, tuple(lines), self.location)
 
 
 def _list_held(source: Location) -> AbstractContextManager[None]:

@@ -133,4 +133,12 @@ PLAIN: Final[dict[str, dict[str, Key]]] = {
         "library": Key("path", "folder of approved bioimage.io packages"),
         "code": Key("flag", "whether packages that hold Python code may be used", False),
     },
+    "plugins": {
+        "operations": Key(
+            "texts",
+            "operations of other packages that may be run, each as `NAME==VERSION sha256=DIGEST`: distribution, "
+            "version, and digest of the file of the module that declares it; a refusal prints all of it",
+            (),
+        ),
+    },
 }

@@ -168,6 +168,8 @@ class Site:
     gpu_cluster: str | None = None
     limits: Limits = Limits()
     models: Models = Models()
+    plugins: tuple[str, ...] = ()
+    """Operations of other packages that may be run."""
     person: Person = Person()
 
     def names_root(self, name: str) -> bool:

@@ -107,6 +107,7 @@ def load_site() -> Site | None:
         plain["cluster"]["gpu"],
         Limits(**plain["limits"]),
         Models(**plain["models"]),
+        plain["plugins"]["operations"],
         Person.of(os.environ),
     )
 

@@ -119,6 +119,5 @@ def _to_tiff(request: Request, opened: OpenedInput, selection: Selection, form: 
     recorder.output(
         "output", image.kind, output, media_type="image/tiff", description=description, **describe_file(output)
     )
-    record = recorder.finish()
-    write_reports(to, record, earlier_records(opened.records), image.kind, {})
-    return Result(record, (f"{line}{output}",))
+    reference = write_reports(to, recorder.finish(), earlier_records(opened.records), image.kind, {})
+    return Result(reference, (f"{line}{output}",))

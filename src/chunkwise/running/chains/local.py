@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,9 +50,12 @@ def run(request: Request) -> Result:
         return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE, threads=threads)
 
     check_files(request.to)
-    grid, resources = fit_blocks(request, selection, projected, threads=projected)
+    grid, resources = fit_blocks(request, selection, projected, threads=projected if operation.threads else None)
     _check_reach(operation, reach, grid, fixed=request.spread.block is not None)
     recorded = request.recorded(method=operation.name, channel=selection.channel_names)
+    channels = tuple(image.channels[c] for c in selection.channels)
+    if made.dtype != "same":  # the contrast was that of other voxels; names and colours stay
+        channels = tuple(replace(channel, window=None) for channel in channels)
     output = output_like(
         selection,
         image.name or "image",
@@ -59,7 +63,7 @@ def run(request: Request) -> Result:
         shard=request.to.shard,
         pyramid=request.to.pyramid,
         downsampling=made.downsampling,
-        omero=omero_of(tuple(image.channels[c] for c in selection.channels), dtype) if made.dtype == "same" else None,
+        omero=omero_of(channels, dtype),
     )
     volumes = LocalVolumes(source, grid, selection.channels, kernel, own, far, values["planes"], dtype, operation.needs)
     work = StoreRun(request, opened, selection, grid, recorded, output=output)

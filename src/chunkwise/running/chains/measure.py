@@ -107,16 +107,16 @@ def run(request: Request) -> Result:
         recorder.output("dictionary", "table", to.files["dictionary"], media_type=MEDIA["tsv"])
     if wanted[-1].of == "not_measured":
         _report_too_large(recorder, too_large)
-    record = work.close("table")
+    reference = work.close("table")
     if not count:
         return Result(
-            record, (f"No objects in {labels.image.location.address}: {to.output} has nothing but its header",)
+            reference, (f"No objects in {labels.image.location.address}: {to.output} has nothing but its header",)
         )
     lines = [f"{counted(count)}, {len(wanted)} columns in {to.output}"]
     if image is not None:
         where = f"level {read[-1].path} of {image.image.location.address}"
         lines.append(f"  intensities of {', '.join(names)} from {where}")
-    return Result(record, tuple(lines))
+    return Result(reference, tuple(lines))
 
 
 def _measure(

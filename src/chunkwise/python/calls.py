@@ -1,0 +1,283 @@
+"""One function a family, made of its declarations when it is asked for."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import itertools
+import os
+import re
+import shutil
+import sys
+import tempfile
+import textwrap
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Literal
+
+from chunkwise.blocks.progress import Progress
+from chunkwise.cluster.resources import parse_bytes
+from chunkwise.errors import InputError
+from chunkwise.operations import families, has_methods, load_family, operations_of, options_of
+from chunkwise.operations.model import Labels, Operation, Parameter, Table
+from chunkwise.python.handles import Image, Result, open
+from chunkwise.python.words import in_python, python_words
+from chunkwise.running.outputs import Output, StoreOutput, hold_outputs
+from chunkwise.running.request import REPORTS
+from chunkwise.running.run import run_given, run_named
+from chunkwise.site import Site, load_site
+
+__all__ = ["bind", "call", "destination_parameters", "function_of", "list_operations", "numpy_docs"]
+
+#: How the result is written and the work is spread: type, default, what it is; of stores only where it says so.
+_STORE: dict[str, tuple[Any, Any, str]] = {
+    "to_workspace": (str, None, "write into the site's workspace under this name, instead"),
+    "shard": (Sequence[int], None, "voxels of one file of the result, spatial axes only"),
+    "pyramid": (bool, True, "whether smaller levels are written, too"),
+}
+_ALL: dict[str, tuple[Any, Any, str]] = {
+    **{name: (str, None, words) for name, (_, words) in REPORTS.items()},
+    "run_dir": (str, None, "where plan, journal and scratch files go (default: OUT.run)"),
+    "workers": (int, None, "number of worker processes (default: the cores there are)"),
+    "memory": (int | str, None, "memory of each worker, in bytes or such as '2GiB' (default: 1GiB)"),
+    "block": (Sequence[int], None, "voxels computed at once (default: whole shards, or what fits the memory)"),
+    "quiet": (bool, False, "whether to print no progress"),
+}
+_OUTPUT = "path or URL of the result; without it, it is kept until Python ends"
+
+_one_at_a_time = threading.RLock()
+_numbers = itertools.count(1)
+
+
+def list_operations() -> dict[str, dict[str, str]]:
+    """Say what there is: for each function its methods, and what each does."""
+    return {family: {one.name: one.does for one in operations_of(family).values()} for family in families()}
+
+
+@cache
+def function_of(family: str) -> Callable[..., Result]:
+    """Make the function of a family, such as ``chunkwise.filter``."""
+    operations = operations_of(family)
+    first = next(iter(operations.values()))
+    rows: dict[str, tuple[Any, Any, str]] = {}
+    inputs = []
+    for role, taken in first.takes.items():
+        default = None if taken.optional else inspect.Parameter.empty
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        inputs.append(inspect.Parameter(role, kind, default=default, annotation=str | Image | Result))
+        rows[role] = (str | Image | Result, default, taken.help or "path or URL of an OME-Zarr, or a reference")
+    chosen: dict[str, tuple[Any, Any, str]] = {}
+    if has_methods(family):
+        methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
+        chosen["method"] = (Literal[tuple(operations)], inspect.Parameter.empty, methods)
+    for name, (parameter, of) in options_of(operations).items():
+        only = f"{', '.join(of)}: " if len(of) < len(operations) else ""
+        needed = parameter.required and len(of) == len(operations)
+        default = inspect.Parameter.empty if needed else parameter.default
+        chosen[name] = (_annotation(parameter), default, only + parameter.help)
+    chosen |= destination_parameters(first)
+    keywords = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=annotation | None if default is None else annotation,
+        )
+        for name, (annotation, default, _) in chosen.items()
+    ]
+    signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
+
+    def function(*args: Any, **options: Any) -> Result:
+        return call(family, first, bind(family, signature, args, options))
+
+    function.__name__ = function.__qualname__ = family
+    function.__module__ = "chunkwise"
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    about = re.sub(r"^  chunkwise .*\n\n?", "", load_family(family).about, flags=re.MULTILINE)
+    function.__doc__ = numpy_docs(about.replace("the same command is", "the same call is"), rows | chosen)
+    return function
+
+
+def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, str]]:
+    """Where a result goes, and how the work is spread: type, default and help by name."""
+    made, store = operation.gives, not isinstance(operation.gives, Table)
+    found: dict[str, tuple[Any, Any, str]] = {"output": (str, None, _OUTPUT)}
+    formats = getattr(made, "formats", None)
+    if formats:
+        found["format"] = (Literal[tuple(formats)], None, "of the result (default: by its name)")
+    found |= {name: (str, None, file.help) for name, file in operation.files.items()}
+    if isinstance(made, Labels):
+        found["into_source"] = (str, None, "write labels/NAME into the image that is read, instead")
+    if store:
+        found |= {name: row for name, row in _STORE.items() if name != "pyramid" or not formats}
+    return found | _ALL
+
+
+def _annotation(parameter: Parameter) -> Any:
+    words = Literal[parameter.choices] if parameter.choices else None
+    one = words if words and parameter.type is str else parameter.type | words if words else parameter.type
+    return one | Sequence[one] if parameter.several else one  # type: ignore[valid-type]
+
+
+def numpy_docs(about: str, rows: Mapping[str, tuple[Any, Any, str]]) -> str:
+    """Write what a function is, and its parameters, as NumPy does."""
+    lines = [about.strip(), "", "Parameters", "----------"]
+    for name, (kind, default, words) in rows.items():
+        optional = {inspect.Parameter.empty: "", None: ", optional"}.get(default, f", default {default!r}")
+        said = words.replace("may be given several times", "several as a list")
+        lines += [
+            f"{name} : {_type_words(kind)}{optional}",
+            *textwrap.wrap(said, 110, initial_indent="    ", subsequent_indent="    "),
+        ]
+    return python_words("\n".join([*lines, "", "Returns", "-------", "Result"]))
+
+
+def _type_words(kind: Any) -> str:
+    """Write a type as people do."""
+    return re.sub(r"(\w+\.)+(?=\w)", "", inspect.formatannotation(kind))
+
+
+def bind(name: str, signature: inspect.Signature, args: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what was given by its names.
+
+    Raises
+    ------
+    InputError
+        If something is missing, or there is no such parameter.
+    """
+    try:
+        return dict(signature.bind(*args, **options).arguments)
+    except TypeError as error:
+        known = ", ".join(signature.parameters)
+        raise InputError(f"chunkwise.{name}: {error}; it takes {known}.") from None
+
+
+def call(family: str, operation: Operation, given: dict[str, Any], made: bool = False) -> Result:
+    """Run an operation with what was given by names.
+
+    Parameters
+    ----------
+    family : str
+        Its name.
+    operation : Operation
+        The first of the family, which says what a result of it is; or the one that is meant.
+    given : dict
+        Values by names, as Python writes them.
+    made : bool
+        Whether ``operation`` was made by the caller, and is to be run itself.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    quiet, pyramid = given.pop("quiet", False), given.pop("pyramid", True)
+    parameters = (
+        operation.options if made else {name: one for name, (one, _) in options_of(operations_of(family)).items()}
+    )
+    with in_python(), _one_at_a_time:
+        site = load_site()
+        options = {name: _option(operation, parameters, name, value) for name, value in given.items()}
+        options["no_pyramid"] = not Parameter(bool).check("pyramid", pyramid)
+        places = [name for name in ("output", "to_workspace", "into_source") if name in options]
+        if len(places) > 1:
+            raise InputError(f"{' and '.join(places)} are two places for one result; give one.")
+        if not places:
+            options["output"] = _temporary(family, operation, options.get("format"), site)
+        hold_outputs(options, site)
+        with _without_main(), _progress(not quiet):
+            done = run_given(operation, options, site) if made else run_named(family, options, site)
+    files = {name: str(value) for name, value in options.items() if isinstance(value, Output)}
+    files.pop("run_dir", None)
+    return Result(done, os.path.abspath(files.pop("output", "")), files)
+
+
+def _option(operation: Operation, parameters: Mapping[str, Parameter], name: str, value: Any) -> Any:
+    """Make of a value of Python what the command line makes of its text."""
+    if name in operation.takes:
+        return value if isinstance(value, str) else open(value).opened()
+    if name in ("output", "run_dir", *operation.files, *REPORTS):
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
+        if not text:
+            raise InputError(f"{name} has to be a path, and not {value!r}; give one, or leave it out.")
+        return StoreOutput(text) if name == "output" and not isinstance(operation.gives, Table) else Output(text)
+    if name == "memory" and isinstance(value, str):
+        return parse_bytes(value)
+    if name in ("workers", "memory"):
+        return Parameter(int, least=1).check(name, _plain(value))
+    if name in ("block", "shard"):
+        items = value if isinstance(value, list | tuple) else [value]
+        return tuple(Parameter(int, least=1).accept(_plain(item), f"{name} {value}") for item in items)
+    parameter = parameters.get(name)
+    if parameter is None or parameter.type is not str or parameter.choices:
+        return _plain(value)
+    if parameter.several:
+        return [_text(name, item) for item in (value if isinstance(value, list | tuple) else [value])]
+    return _text(name, value)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as one of Python."""
+    return value.item() if hasattr(value, "item") and not getattr(value, "ndim", 0) else value
+
+
+def _text(name: str, value: Any, inner: bool = False) -> str:
+    """Write numbers, slices and pairs as the command line has them: ``1``, ``0:10``, ``0:16,0:512,0:512``."""
+    value = _plain(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, slice) and value.step in (None, 1):
+        return ":".join("" if end is None else str(_plain(end)) for end in (value.start, value.stop))
+    if isinstance(value, list | tuple) and value:
+        pair = inner and len(value) == 2
+        return ":".join(map(str, map(_plain, value))) if pair else ",".join(_text(name, one, True) for one in value)
+    raise InputError(f"{name} has to be text, and not {value!r}.")
+
+
+@cache
+def _scratch() -> str:
+    """A folder that is there until Python ends."""
+    folder = tempfile.mkdtemp(prefix="chunkwise-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _temporary(family: str, operation: Operation, form: str | None, site: Site | None) -> Output:
+    """Name a result that nobody gave a name.
+
+    Raises
+    ------
+    InputError
+        Where a site file says what may be written where.
+    """
+    if site is not None:
+        raise InputError(f"{site.file} says where results may be written, so a result needs a place here: give output.")
+    table, formats = isinstance(operation.gives, Table), dict(getattr(operation.gives, "formats", {}))
+    ending = formats.get(form or "parquet") or (".json" if table else ".ome.zarr")
+    return (Output if table else StoreOutput)(os.path.join(_scratch(), f"{next(_numbers)}-{family}{ending}"))
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep new workers from running the caller's script once more, as every process does that Python spawns.
+
+    What a worker needs of it is sent to it.
+    """
+    main: Any = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), vars(main).pop("__file__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+        if file is not None:
+            main.__file__ = file
+
+
+@contextmanager
+def _progress(shown: bool) -> Iterator[None]:
+    before, Progress.shown = Progress.shown, shown
+    try:
+        yield
+    finally:
+        Progress.shown = before

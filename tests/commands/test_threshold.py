@@ -1,0 +1,121 @@
+"""Masks made by thresholds: what scikit-image or exact sums say of the whole image, whatever the blocks."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import skimage.filters
+import tensorstore
+import zarr
+
+from chunkwise.cli import main
+from chunkwise.operations import find
+from made_stores import multiscale, write
+
+Array = np.ndarray[Any, Any]
+LOCAL = find("threshold", "local")
+
+
+def literal(image: Array, **values: Any) -> Array:
+    """What the declaration says that it equals."""
+    known = {"numpy": np, "scipy": scipy, "skimage": skimage, "image": image, **values}
+    return np.asarray(eval(LOCAL.equals, known))
+
+
+def by_blocks(image: Array, far: int, edge: int, **values: Any) -> Array:
+    """The kernel on blocks that see ``far`` voxels around them."""
+    assert LOCAL.kernel is not None
+    out = np.zeros(image.shape, bool)
+    for corner in product(*(range(0, n, edge) for n in image.shape)):
+        block = tuple(slice(a, min(a + edge, n)) for a, n in zip(corner, image.shape, strict=True))
+        outer = tuple(slice(max(0, b.start - far), b.stop + far) for b in block)
+        inner = tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(block, outer, strict=True))
+        out[block] = LOCAL.kernel(image[outer], **values)[inner]
+    return out
+
+
+def values_of(weights: str, size: int = 9, offset: float = 0.0, foreground: str = "bright") -> dict[str, Any]:
+    return {"weights": weights, "size": size, "offset": offset, "foreground": foreground}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "int64", "uint64", "float32", "float64"])
+@pytest.mark.parametrize("weights", ["gaussian", "mean", "median"])
+def test_blocks_are_the_whole_image(dtype: str, weights: str) -> None:
+    rng = np.random.default_rng(3)
+    for shape, low, offset in (((60, 70), 0, 0.0), ((14, 20, 24), 90, 1.5)):
+        noise = rng.integers(low, 100, shape)
+        image = (noise * 1.1 if dtype.startswith("f") else noise).astype(dtype)
+        values = values_of(weights, offset=offset, foreground="dark" if low else "bright")
+        expected, far = literal(image, **values), LOCAL.reach_of(values, image.ndim)[0]
+        assert 0 < expected.sum() < expected.size
+        assert np.array_equal(by_blocks(image, far, 7, **values), expected)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "mean", "median"])
+def test_nothing_less_than_the_reach_will_do(weights: str) -> None:
+    # On a slope every voxel is its own threshold, so that the least change is seen; noise hides a Gaussian's end.
+    slope = np.add.outer(np.arange(40), 2 * np.arange(50)).astype("uint8")
+    values = values_of(weights)
+    expected, far = literal(slope, **values), LOCAL.reach_of(values, 2)[0]
+    assert np.array_equal(by_blocks(slope, far, 7, **values), expected)
+    assert not np.array_equal(by_blocks(slope, far - 1, 7, **values), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32"])
+def test_a_mean_of_integers_is_exact(dtype: str) -> None:
+    # A flat ground lies not above its own mean; in scikit-image, rounding decides.
+    image = np.full((40, 50), 77, dtype)
+    image[20, 25] = 201
+    window = np.lib.stride_tricks.sliding_window_view(np.pad(image, 3, mode="symmetric"), (7, 7))
+    exact = image.astype(np.int64) * 49 > window.astype(np.int64).sum((-2, -1))
+    assert exact.sum() == 1
+    values = values_of("mean", 7)
+    assert np.array_equal(literal(image, **values), exact)
+    assert np.array_equal(by_blocks(image, 3, 8, **values), exact)
+
+
+def test_a_mask_is_an_image_for_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(4).integers(0, 5000, (2, 100, 300)).astype("uint16")
+    block = multiscale("cyx", 1)
+    omero = {"channels": [{"label": name, "color": "00FF00", "active": True} for name in ("DNA", "actin")]}
+    write(Path("i.ome.zarr"), "0.5", "cyx", pixels.shape, "uint16", block, {"omero": omero})
+    zarr.open_array("i.ome.zarr/0", mode="r+")[...] = pixels
+    words = ["threshold", "i.ome.zarr", "--method", "local", "--size", "5", "--block", "16,16", "--workers", "1"]
+    assert main([*words, "--output", "m.ome.zarr", "--record", "r.json"]) == 0
+    expected = np.stack([literal(plane, **values_of("gaussian", 5)) for plane in pixels])
+    for level, mask in enumerate((expected, expected[:, ::2, ::2])):
+        found: Any = zarr.open_array(f"m.ome.zarr/{level}", mode="r")[...]
+        assert found.dtype == bool
+        assert np.array_equal(found, mask)
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(tmp_path / "m.ome.zarr" / "0")}}
+    assert np.array_equal(tensorstore.open(spec).result().read().result(), expected)
+    record = json.loads(Path("r.json").read_text())
+    assert record["parameters"]["method"] == "local"
+    # A channel is found by its name, and its mask is labelled as it is.
+    words = ["segment", "m.ome.zarr", "--channel", "actin", "--sigma", "0", "--output", "l.ome.zarr", "--workers", "1"]
+    assert main(words) == 0
+    labels: Any = zarr.open_array("l.ome.zarr/0", mode="r")[...]
+    assert np.array_equal(labels.squeeze() > 0, expected[1])
+    assert main(["threshold", "i.ome.zarr", "--method", "value", "--threshold", "2500", "--output", "v.ome.zarr"]) == 0
+    assert np.array_equal(zarr.open_array("v.ome.zarr/0", mode="r")[...], pixels > 2500)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "local", "--size", "4"], "--size 4 has to be an odd whole number from 3 to 255 voxels."),
+        (["--method", "value"], "The method value needs --threshold."),
+        (["--method", "value", "--threshold", "nan"], "--threshold nan has to be a number."),
+    ],
+)
+def test_refusals(words: list[str], said: str, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["threshold", str(image), *words, "--output", "m.ome.zarr"]) == 2
+    assert capsys.readouterr().err == f"chunkwise threshold: error: {said}\n"
+    assert not Path("m.ome.zarr").exists()
