@@ -13,6 +13,7 @@ import pytest
 import scipy.ndimage
 import zarr
 
+import chunkwise as cw
 import made_stores
 from chunkwise.cli import main
 
@@ -88,6 +89,9 @@ def test_it_is_used_like_any_other(
     assert np.array_equal(edges, scipy.ndimage.laplace(image) * 3)
     parameters = json.loads(Path("r.json").read_text())["parameters"]
     assert (parameters["method"], parameters["size"], parameters["plugin"]) == ("edges", 3, origin(module))
+    again = cw.filter("i.ome.zarr", method="edges", size=3, output="p.ome.zarr", quiet=True)
+    assert np.array_equal(again.to_numpy(), edges)
+    assert again.record["parameters"]["plugin"] == origin(module)
     # Its --size is its own, with a range of its own.
     assert main([*WORDS, "--size", "11"]) == 2
     assert capsys.readouterr().err.endswith("error: --size 11 has to be a whole number from 1 to 9.\n")

@@ -110,9 +110,9 @@ def test_a_mask_is_an_image_for_everybody(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--method", "local", "--size", "4"], "--size 4 has to be an odd whole number from 3 to 255 voxels."),
+        (["--method", "local", "--size", "4"], "--size 4 has to be an odd number from 3 to 255 voxels."),
         (["--method", "value"], "The method value needs --threshold."),
-        (["--method", "value", "--threshold", "nan"], "--threshold nan has to be a number."),
+        (["--method", "value", "--threshold", "nan"], "--threshold nan has to be a finite number."),
     ],
 )
 def test_refusals(words: list[str], said: str, image: Path, capsys: pytest.CaptureFixture[str]) -> None:

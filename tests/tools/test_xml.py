@@ -197,8 +197,8 @@ def test_numbers_have_default_and_range_of_the_declaration(command: str) -> None
         if parameter.get("type") in ("integer", "float") and name != "--level":
             one = declared[name]
             value = parameter.get("value")
-            assert (None if value is None else float(value)) == one.default, name
-            assert (parameter.get("optional") == "true") == (one.default is None), name
+            assert (float(value) if value else None) == one.default, name
+            assert (parameter.get("optional") == "true") == (one.default is None and not one.required), name
             assert bool(parameter.findall("validator")) == one.odd, name
             for end, bound in (("min", one.least), ("max", one.most)):
                 if bound is not None and bound < 2**31:  # beyond it is what a computer can count to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -19,8 +20,8 @@ __all__ = ["add_arguments", "description_of", "method_in", "run_command"]
 
 def method_in(words: Sequence[str]) -> str | None:
     """The method that was typed, found before there is a parser: another package may have to bring its options."""
-    for word, following in zip(words, [*words[1:], None], strict=True):
-        if word.startswith("--method"):
+    for word, following in pairwise([*words, None]):
+        if word is not None and word.partition("=")[0] == "--method":
             return word.partition("=")[2] or following
     return None
 

@@ -76,7 +76,7 @@ def operations_for(family: str, method: str | None) -> dict[str, Operation]:
         If the site does not list it.
     """
     known = operations_of(family)
-    if method is None or method in known or not has_methods(family):
+    if not isinstance(method, str) or method in known or not has_methods(family):
         return known
     from chunkwise.operations._plugins import load_plugin
 

@@ -55,7 +55,7 @@ class Parameter:
     @property
     def range_words(self) -> str:
         """What a number has to be, in words."""
-        kind = "odd whole" if self.odd else "whole" if self.type is int else "" if self.least is not None else "finite"
+        kind = "odd" if self.odd else "whole" if self.type is int else "" if self.least is not None else "finite"
         what = f"{'an' if self.odd else 'a'} {kind} number".replace("  ", " ")
         bounds = {
             (True, True): f" from {self.least:g} to {self.most:g}" if None not in (self.least, self.most) else "",

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from chunkwise.blocks.progress import Progress
 from chunkwise.cluster.resources import parse_bytes
 from chunkwise.errors import InputError
-from chunkwise.operations import families, has_methods, load_family, operations_of, options_of
+from chunkwise.operations import families, has_methods, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
@@ -57,9 +57,9 @@ def list_operations() -> dict[str, dict[str, str]]:
 
 
 @cache
-def function_of(family: str) -> Callable[..., Result]:
-    """Make the function of a family, such as ``chunkwise.filter``."""
-    operations = operations_of(family)
+def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
+    """Make the function of a family, such as ``chunkwise.filter``; or of the method of another package in it."""
+    operations = operations_for(family, named)
     first = next(iter(operations.values()))
     rows: dict[str, tuple[Any, Any, str]] = {}
     inputs = []
@@ -90,6 +90,9 @@ def function_of(family: str) -> Callable[..., Result]:
     signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
 
     def function(*args: Any, **options: Any) -> Result:
+        method = options.get("method") if has_methods(family) else None
+        if isinstance(method, str) and method not in (named, *operations):
+            return function_of(family, method)(*args, **options)
         return call(family, first, bind(family, signature, args, options))
 
     function.__name__ = function.__qualname__ = family
@@ -171,7 +174,9 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
     given = {name: value for name, value in given.items() if value is not None}
     quiet, pyramid = given.pop("quiet", False), given.pop("pyramid", True)
     parameters = (
-        operation.options if made else {name: one for name, (one, _) in options_of(operations_of(family)).items()}
+        operation.options
+        if made
+        else {name: one for name, (one, _) in options_of(operations_for(family, given.get("method"))).items()}
     )
     with in_python(), _one_at_a_time:
         site = load_site()
