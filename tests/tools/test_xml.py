@@ -28,6 +28,7 @@ DEFAULT = {"crate": "build"}
 NOT_OFFERED = {
     "--help": "Galaxy shows the tool's help",
     "--memory": "chunkwise reads GALAXY_MEMORY_MB",
+    "--plan": "a job that is placed and runs has no use for it",
     "--workers": "chunkwise reads GALAXY_SLOTS, or the site file's cluster decides",
     "--into-source": "a Galaxy job writes results of its own, never into its input",
     "--no-pyramid": "results are looked at, and viewers need the smaller levels",

@@ -144,7 +144,7 @@ def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
         words="\n".join(_words(one) for one in operations if one.parameters),
         options="\n".join(_option(one.name, one.title, one.name == usual) for one in operations),
         whens="\n".join(_when(one) for one in operations),
-        channels="Names or numbers (from 0), parted by commas; leave empty for all",
+        channels="Names or numbers (from 0), separated by commas; leave empty for all",
         planes=_param("planes", operations[0].part["planes"], 12),
         tests="\n".join(tests),
         about="\n\n".join(_paragraphs(family.about)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
             "--method",
             required=True,
             choices=tuple(operations_of(name) | operations),
-            help="what is done, of the methods named above",
+            help="what to do: one of the methods above",
         )
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or family.title.lower()
@@ -157,6 +157,7 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, metavar="N", help=WORDS["workers"])
     group.add_argument("--memory", type=_bytes, metavar="BYTES", help=WORDS["memory"])
     group.add_argument("--block", type=parse_sizes, metavar="z,y,x", help=WORDS["block"])
+    group.add_argument("--plan", nargs="?", const="text", choices=("text", "json"), help=WORDS["plan"])
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -183,9 +184,14 @@ _bytes.__name__ = "memory"
 
 
 def run_command(name: str, options: Mapping[str, Any]) -> int:
-    """Run a family with what was typed, as :func:`chunkwise.running.run.run_named`; prints what came of it."""
+    """Run a family with what was typed, as :func:`chunkwise.running.run.run_named`; prints the result, or the plan."""
+    from chunkwise.running.planned import Planned
     from chunkwise.site import load_site
 
-    for line in run_named(name, options, load_site()).lines:
+    try:
+        lines: Iterable[str] = run_named(name, options, load_site()).lines
+    except Planned as planned:
+        lines = [planned.text(options["plan"])]
+    for line in lines:
         print(line)
     return 0

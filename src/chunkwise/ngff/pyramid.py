@@ -25,7 +25,7 @@ AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
-class _Work:
+class _LevelPass:
     run: Run
     output: OutputImage
     level: int
@@ -43,14 +43,14 @@ def write_pyramid(output: OutputImage, job: Job) -> None:
     for level in range(1, output.n_levels):
         # The array has to be readable while the store's own documents are still to come.
         put_object(job.run.store, f"{level - 1}/zarr.json", json_bytes(output.layout(level - 1).document()))
-        work = _Work(job.run, output, level)
+        work = _LevelPass(job.run, output, level)
         count = output.n_volumes * work.grid.n_units
         voxels = output.n_volumes * prod(work.grid.shape)
         name = f"level-{level}"
         map_pass(job, name, _write_unit, work, count, voxels=voxels, grid=work.grid, units=True)
 
 
-def _write_unit(work: _Work, number: int) -> BlockResult:
+def _write_unit(work: _LevelPass, number: int) -> BlockResult:
     grid, output = work.grid, work.output
     volume, unit = divmod(number, grid.n_units)
     box = grid.unit_box(unit)

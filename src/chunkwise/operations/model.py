@@ -228,6 +228,8 @@ class Operation:
     """``bit``, or ``rtol N``, by letters of :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    rate: float | Callable[[Mapping[str, Any]], float | None] | None = None
+    """CPU-seconds that a million voxels take, by ``benchmarks/rates.py``; or how that follows from the values."""
     origin: str = ""
     """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.boxes import inside
-from chunkwise.blocks.grid import Box, Grid
+from chunkwise.blocks.grid import Box
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Run
@@ -22,7 +21,7 @@ from chunkwise.ops.threshold import METHODS
 from chunkwise.ops.volumes import WORTH_RIMS, HaloedVolumes
 from chunkwise.ops.write_unit import write_unit
 
-__all__ = ["LocalVolumes", "apply_kernel", "apply_locally", "projected_memory"]
+__all__ = ["LocalVolumes", "apply_kernel", "apply_locally"]
 
 Array = np.ndarray[Any, Any]
 Kernel = Callable[..., Any]
@@ -122,33 +121,8 @@ def apply_kernel(kernel: Kernel, voxels: Array, values: Mapping[str, Any], plane
     return made[0] if len(made) == 1 and parts[0] is voxels else np.stack(made)
 
 
-def projected_memory(
-    grid: Grid, reach: tuple[int, ...], item_in: int, item_out: int, working_set: float, base: int
-) -> int:
-    """Bytes that a worker needs at most.
-
-    While a block is computed: its voxels with their halo, as they are read and put together, the working set of the
-    kernel, its result; the unit that is written, and its encoded form.
-
-    Parameters
-    ----------
-    grid : Grid
-        Of the blocks.
-    reach : tuple of int
-        Of the kernel.
-    item_in, item_out : int
-        Bytes of a voxel that is read, and of one that is written.
-    working_set : float
-        What the kernel holds, in bytes of its input.
-    base : int
-        What a worker takes before it reads a voxel.
-    """
-    outer = prod(min(n, b + 2 * r) for n, b, r in zip(grid.shape, grid.block, reach, strict=True))
-    return int(base + outer * item_in * (2 + working_set) + outer * item_out + 2 * prod(grid.unit) * item_out)
-
-
 @dataclass(frozen=True)
-class _Work:
+class _WritePass:
     volumes: LocalVolumes
     output: OutputImage
     run: Run
@@ -183,7 +157,7 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple
         volumes = volumes.with_rims(job, WORTH_RIMS if volumes.needs else WORTH_RIMS + 1)
     if volumes.needs:
         volumes = replace(volumes, found=_statistics(volumes, job))
-    work, grid = _Work(volumes, output, job.run), volumes.grid
+    work, grid = _WritePass(volumes, output, job.run), volumes.grid
     count = volumes.n_volumes * grid.n_units
     map_pass(job, "write", _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
     write_pyramid(output, job)
@@ -217,7 +191,7 @@ def _items(_: int, extent: tuple[Any, Any]) -> list[Any]:
     return [value.item() for value in extent]
 
 
-def _write_unit(work: _Work, number: int) -> BlockResult:
+def _write_unit(work: _WritePass, number: int) -> BlockResult:
     volumes, grid = work.volumes, work.volumes.grid
     volume, unit = divmod(number, grid.n_units)
     box = grid.unit_box(unit)

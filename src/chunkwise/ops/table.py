@@ -12,11 +12,9 @@ from chunkwise.errors import InputError
 from chunkwise.ops.measure import Column
 from chunkwise.storage.outputs import new_file, said_clearly
 
-__all__ = ["FORMATS", "TableWriter", "open_table"]
+__all__ = ["TableWriter", "open_table"]
 
 Array = np.ndarray[Any, Any]
-
-FORMATS = ("tsv", "parquet")
 
 #: Rows of a row group of Parquet.
 GROUP = 2**16

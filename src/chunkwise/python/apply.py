@@ -29,12 +29,16 @@ image's edge) and returns an array of the same shape. The record says that it wa
 its source.
 """
 _OWN: dict[str, tuple[Any, Any, str]] = {
-    "function": (Callable[..., Any], inspect.Parameter.empty, "a function; a lambda or one of a notebook does, too"),
+    "function": (
+        Callable[..., Any],
+        inspect.Parameter.empty,
+        "a function; a lambda or one defined in a notebook works, too",
+    ),
     "image": (str | Image | Result, inspect.Parameter.empty, "path or URL of an OME-Zarr, a reference, or a result"),
     "reach": (
         int | Sequence[int],
         inspect.Parameter.empty,
-        "how many voxels around it decide on a voxel, along every axis or along each; what is given too small shows at "
+        "how many voxels around it decide on a voxel, along every axis or along each; too small a value shows at "
         "the borders of blocks",
     ),
     "dtype": (str, "same", "type of the result, or 'same'"),
@@ -99,7 +103,7 @@ def _identity(function: Callable[..., Any]) -> dict[str, str]:
 def _declare(given: dict[str, Any], values: dict[str, Any]) -> Operation:
     function, reach, dtype = given.pop("function"), given.pop("reach"), str(given.pop("dtype", "same"))
     if not callable(function):
-        raise InputError(f"The function has to be one that can be called, and not {function!r}.")
+        raise InputError(f"The function has to be callable, not {function!r}.")
     parts = list(reach) if isinstance(reach, list | tuple) else [reach]
     far = tuple(Parameter(int, least=0).accept(part, f"reach {reach}") for part in parts)
     axes = [axis for axis in given["image"].axes if axis in "zyx"]

@@ -205,7 +205,7 @@ def _option(operation: Operation, parameters: Mapping[str, Parameter], name: str
     if name in ("output", "run_dir", *operation.files, *REPORTS):
         text = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
         if not text:
-            raise InputError(f"{name} has to be a path, and not {value!r}; give one, or leave it out.")
+            raise InputError(f"{name} has to be a path, not {value!r}; give one, or leave it out.")
         return StoreOutput(text) if name == "output" and not isinstance(operation.gives, Table) else Output(text)
     if name == "memory" and isinstance(value, str):
         return parse_bytes(value)
@@ -239,7 +239,7 @@ def _text(name: str, value: Any, inner: bool = False) -> str:
     if isinstance(value, list | tuple) and value:
         pair = inner and len(value) == 2
         return ":".join(map(str, map(_plain, value))) if pair else ",".join(_text(name, one, True) for one in value)
-    raise InputError(f"{name} has to be text, and not {value!r}.")
+    raise InputError(f"{name} has to be text, not {value!r}.")
 
 
 @cache

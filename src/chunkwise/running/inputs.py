@@ -117,10 +117,7 @@ class Inputs:
     def plan(self) -> dict[str, Any]:
         """The ``inputs`` of the plan."""
         return {
-            one.name: {
-                "array": one.opened.image.location.child(one.path).address,
-                "fingerprint": one.mark,
-            }
+            one.name: {"array": one.opened.image.location.child(one.path).address, "fingerprint": one.mark}
             for one in self._inputs
         }
 
@@ -209,11 +206,11 @@ class Inputs:
         """Refuse to go on; where the person cannot remove what there is, it is removed."""
         run = self._run
         if run is None:
-            raise AssertionError("nothing was gone on with")
+            raise AssertionError("no run was resumed")
         if remove:
             run.abandon()
             said = sentence.partition("; remove ")[0]
-            return ChangedError(f"{said}; what was computed is removed: run the same job again to begin anew.")
+            return ChangedError(f"{said}; what was computed has been removed: run the same job again to begin anew.")
         return ChangedError(sentence.replace("{remains}", run.remains))
 
     def _leave_out(self, unread: Sequence[str]) -> None:
@@ -321,6 +318,6 @@ def _held_to_reference(opened: OpenedInput) -> str:
     if not same:
         raise InputError(
             f"{image.location.address} is not what its reference says, which was made before the image changed; make "
-            "the reference anew with 'chunkwise open', or give the image by its path."
+            "the reference again with 'chunkwise open', or give the image by its path."
         )
     return "compared"

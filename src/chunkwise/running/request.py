@@ -32,6 +32,7 @@ WORDS: Final = {
     "workers": "number of worker processes (default: GALAXY_SLOTS, SLURM_CPUS_PER_TASK, or the cores there are)",
     "memory": "memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, else 1GiB)",
     "block": "voxels computed at once (default: whole shards, or what fits the memory)",
+    "plan": "say what the run would take, and do nothing: blocks, bytes, files, memory and CPU-hours",
 }
 
 
@@ -78,6 +79,8 @@ class Request:
     to: Destination
     spread: Spread = Spread()
     site: Site | None = None
+    plan: bool = False
+    """Whether to say what it would take, instead of doing it: see :class:`chunkwise.running.planned.Planned`."""
 
     def open(self, role: str) -> OpenedInput:
         """Open the image that has a role.

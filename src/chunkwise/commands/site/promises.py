@@ -70,9 +70,7 @@ def _people(site: Site) -> Iterator[Finding]:
     by_person = any(root.users or root.groups or root.roles for root in site.roots.values())
     if by_person or (site.workspace is not None and site.workspace.layout != "flat"):
         yield Finding(
-            UNTESTED,
-            "people",
-            "whether jobs get CHUNKWISE_USER, CHUNKWISE_GROUPS and CHUNKWISE_ROLES is Galaxy's to say",
+            UNTESTED, "people", "whether jobs get CHUNKWISE_USER, CHUNKWISE_GROUPS and CHUNKWISE_ROLES is up to Galaxy"
         )
 
 
@@ -150,7 +148,7 @@ def _private(what: str, path: str) -> Finding:
         return Finding(PROBLEM, what, f"{path} cannot be read: {error.strerror}")
     if mode & 0o077:
         return Finding(PROBLEM, what, f"{path} holds a secret and can be read by others; chmod 600 it")
-    return Finding(OK, what, f"{path} is this account's alone")
+    return Finding(OK, what, f"{path} can be read by this account only")
 
 
 # ---- outputs
@@ -171,7 +169,7 @@ def _outputs(site: Site) -> Iterator[Finding]:
     writable = sorted(root.name for root in site.roots.values() if root.writable and not root.job)
     jobs = sorted(root.name for root in site.roots.values() if root.job)
     if not writable and not jobs:
-        yield Finding(UNTESTED, "outputs", "no root may be written, so that no command can write a file")
+        yield Finding(UNTESTED, "outputs", "no root may be written to, so no command can write a file")
         return
     yield Finding(OK, "outputs", f"what commands write lies below {' or '.join([*writable, *jobs])}, and nowhere else")
     if not jobs:
@@ -243,7 +241,7 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
         yield Finding(
             OK if there else PROBLEM,
             what,
-            f"the interface {cluster.interface} is {'there' if there else 'none of ' + ', '.join(known)}",
+            f"the interface {cluster.interface} is {'there' if there else 'not one of ' + ', '.join(known)}",
         )
     if cluster.folder is not None:
         folder_root = Root(cluster.name, cluster.folder, None, writable=True)
@@ -261,7 +259,7 @@ def _slurm(what: str, cluster: Cluster) -> Iterator[Finding]:
         yield Finding(PROBLEM, what, f"{', '.join(missing)} is not on the path")
         return
     if cluster.kind == "allocation":
-        yield Finding(UNTESTED, what, "srun starts workers inside a job's allocation, and this is none")
+        yield Finding(UNTESTED, what, "srun starts workers inside a job's allocation, and this process is not in one")
         return
     if cluster.partition is not None:
         said = _said(["sinfo", "--noheader", "--partition", cluster.partition, "--format", "%R"])
