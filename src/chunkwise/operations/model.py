@@ -190,6 +190,8 @@ class Family:
     edam: str
     help: str = ""
     """More for the tool's page, in reStructuredText."""
+    usual: str = ""
+    """Method that the tool's page begins with; else the first by name."""
 
 
 @dataclass(frozen=True)
