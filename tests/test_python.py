@@ -60,6 +60,14 @@ def test_an_image_says_what_it_is_and_reads_what_is_asked_for() -> None:
     assert cw.open(DATA / "coins_2d_labels.ome.zarr").kind == "labels"
 
 
+def test_what_no_memory_holds_is_not_read(tmp_path: Path) -> None:
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (64, 64))
+    made_stores.change_json(store / "0" / "zarr.json", lambda document: document.update(shape=[2**21, 2**21]))
+    with pytest.raises(cw.InputError, match=r"takes \d+ GiB, and this machine has \d+; take a coarser level"):
+        cw.open(store).to_numpy()
+    assert cw.open(store).to_dask()[:3, :3].compute().shape == (3, 3)
+
+
 def test_a_mask_is_true_where_any_byte_stands_for_it(tmp_path: Path) -> None:
     result = cw.apply(lambda voxels: voxels > 100, COINS, reach=0, dtype="bool", output=tmp_path / "mask.ome.zarr")
     mask = result.to_numpy()

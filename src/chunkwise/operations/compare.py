@@ -84,4 +84,5 @@ OPERATION = Operation(
         ),
     },
     chain="chunkwise.running.chains.compare:run",
+    rate=0.003,
 )

@@ -92,5 +92,6 @@ OPERATION = Operation(
         )
     },
     chain="chunkwise.running.chains.measure:run",
+    rate=lambda values: None if values["properties"] else 0.006,
     equals="skimage.measure.regionprops_table(labels, image, properties=properties)",
 )

@@ -214,7 +214,8 @@ class Operation:
     reach_is: str = "exact"
     """``exact``, ``upper`` (a bound from above) or ``bounded`` (what lies beyond it changes little)."""
     needs: Mapping[str, str] = field(default_factory=dict)
-    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum`` or ``mean``."""
+    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum``, or a method of
+    :mod:`chunkwise.ops.threshold`."""
     working_set: float = 1.0
     """What the kernel holds beside input and result, in bytes of its input."""
     threads: bool = True
@@ -225,6 +226,8 @@ class Operation:
     """``bit``, or ``rtol N``, by letters of :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    rate: float | Callable[[Mapping[str, Any]], float | None] | None = None
+    """CPU-seconds that a million voxels take, by ``benchmarks/rates.py``; or how that follows from the values."""
     origin: str = ""
     """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""

@@ -116,5 +116,6 @@ OPERATION = Operation(
         "overlay": File(metavar="OVERLAY.png", help="write a picture of the first map with the outlines", ending=".png")
     },
     chain="chunkwise.running.chains.objects:run",
+    rate=lambda values: 0.019 if values["method"] == "threshold" else None,
     exact={"uf": "bit"},
 )

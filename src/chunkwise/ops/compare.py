@@ -22,6 +22,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
@@ -31,7 +32,7 @@ from chunkwise.ops.row_files import ROWS, RowFile, Spill, rows_bytes, sorted_bat
 from chunkwise.ops.scores import Tally, count_matches
 from chunkwise.storage.writer import StoredObject, put_object
 
-__all__ = ["COLUMNS", "MATCHED", "SHARE", "Compared", "compare", "projected_memory"]
+__all__ = ["COLUMNS", "MATCHED", "SHARE", "Compared", "compare", "memory_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -138,13 +139,14 @@ def compare(
     return tallies
 
 
-def projected_memory(grid: Grid, truth: str, predicted: str) -> int:
-    """Bytes that a worker needs at most; ``truth`` and ``predicted`` are types.
+def memory_of(grid: Grid, truth: str, predicted: str) -> int:
+    """Project what a worker needs, in bytes; ``truth`` and ``predicted`` are types.
 
     Arrays count twice, as they are read and as they are laid out for the kernel; the table of pairs is reckoned
     with one pair in every ten voxels, far more than objects of any use have.
     """
-    return BASE + prod(grid.block) * (2 * (np.dtype(truth).itemsize + np.dtype(predicted).itemsize) + 10)
+    sizes = np.dtype(truth).itemsize + np.dtype(predicted).itemsize
+    return projected_memory(grid, block=2 * sizes + 10, base=BASE)
 
 
 def _compare_block(work: _ComparePass, number: int) -> BlockResult:

@@ -25,6 +25,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
@@ -56,7 +57,7 @@ __all__ = [
     "Measured",
     "columns",
     "measure",
-    "projected_memory",
+    "memory_of",
     "table_columns",
 ]
 
@@ -160,15 +161,15 @@ def measure(measured: Measured, job: Job) -> Iterator[tuple[int, Array]]:
             yield volume, merge_rows(batch)
 
 
-def projected_memory(grid: Grid, labels: str, image: str | None, properties: tuple[str, ...] = ()) -> int:
-    """Bytes that a worker needs at most: labels, the number of each voxel's object, one channel.
+def memory_of(grid: Grid, labels: str, image: str | None, properties: tuple[str, ...] = ()) -> int:
+    """Project what a worker needs, in bytes: labels, the number of each voxel's object, one channel.
 
     Arrays count twice, as they are read and as they are laid out for the kernels; ``labels`` and ``image``
     are types. The Euler number needs the labels once more, with a rim of the neighbours'.
     """
     sizes = sum(np.dtype(dtype).itemsize for dtype in (labels, image) if dtype is not None)
     more = np.dtype(labels).itemsize if "euler" in summands(properties) else 0
-    return BASE + prod(grid.block) * (2 * sizes + 4 + more)
+    return projected_memory(grid, block=2 * sizes + 4 + more, base=BASE)
 
 
 def _measure_block(work: _MeasurePass, number: int) -> BlockResult:

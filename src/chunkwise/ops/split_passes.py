@@ -24,6 +24,7 @@ import numpy as np
 from chunkwise.blocks.boxes import groups_that_fit, inside
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import BASE, projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
@@ -39,7 +40,7 @@ from chunkwise.storage.location import Location
 from chunkwise.storage.outputs import new_file
 from chunkwise.storage.writer import clear_errors, json_bytes, put_object
 
-__all__ = ["COMPONENTS", "NAMED", "SplitParameters", "Splitting", "Unsplit", "projected_memory"]
+__all__ = ["COMPONENTS", "NAMED", "SplitParameters", "Splitting", "Unsplit", "memory_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -47,8 +48,6 @@ Array = np.ndarray[Any, Any]
 COMPONENTS = "scratch/components"
 #: Components that were too large are named up to this many.
 NAMED = 20
-#: Bytes that a worker takes before it reads a voxel: Python, NumPy, SciPy, tensorstore.
-BASE = 260 * 10**6
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,9 @@ class Unsplit:
     voxels: int
 
 
-def projected_memory(grid: Grid) -> int:
-    """Bytes that a worker needs at most, components aside: they are held against what is left of its memory."""
-    return BASE + prod(grid.unit) * (4 * 2 + 4 + 4)
+def memory_of(grid: Grid) -> int:
+    """Project what a worker needs, in bytes, components aside: they are held against what is left of its memory."""
+    return projected_memory(grid, unit=2 * 4 + 4 + 4)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
@@ -34,13 +35,12 @@ from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.maps import Maps
 from chunkwise.ops.objects import ObjectParameters
 from chunkwise.ops.row_files import rows_bytes
-from chunkwise.ops.split_passes import BASE
 from chunkwise.ops.star_polygons import LOST, OPEN, decide, draw, reach_of, visible
 from chunkwise.ops.write_labels import LabelResult, label_type
 from chunkwise.ops.write_unit import write_unit
 from chunkwise.storage.writer import put_object
 
-__all__ = ["StarResult", "find_stars", "projected_memory"]
+__all__ = ["StarResult", "find_stars", "memory_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -131,10 +131,10 @@ class _Stars:
         return stars.those(np.lexsort((stars.places[:, 1], stars.places[:, 0], -stars.chances)))
 
 
-def projected_memory(grid: Grid, dtype: str, rays: int, max_radius: int) -> int:
-    """Project what a worker holds at most, in bytes: a window in which every pixel is a candidate."""
-    window = prod(min(size, edge + 4 * max_radius) for size, edge in zip(grid.shape, grid.block, strict=True))
-    return BASE + window * (3 * np.dtype(dtype).itemsize + 8 + rays * 4 + 96) + prod(grid.unit) * 4 * 2
+def memory_of(grid: Grid, dtype: str, rays: int, max_radius: int) -> int:
+    """Project what a worker needs, in bytes: a window in which every pixel is a candidate, and the unit."""
+    candidate = 3 * np.dtype(dtype).itemsize + 8 + rays * 4 + 96
+    return projected_memory(grid, outer=candidate, reach=(2 * max_radius,) * len(grid.shape), unit=2 * 4)
 
 
 def find_stars(

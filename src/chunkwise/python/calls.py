@@ -25,25 +25,29 @@ from chunkwise.operations.model import Labels, Operation, Parameter, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
 from chunkwise.running.outputs import Output, StoreOutput, hold_outputs
-from chunkwise.running.request import REPORTS
+from chunkwise.running.request import REPORTS, WORDS
 from chunkwise.running.run import run_given, run_named
 from chunkwise.site import Site, load_site
 
 __all__ = ["bind", "call", "destination_parameters", "function_of", "list_operations", "numpy_docs"]
 
-#: How the result is written and the work is spread: type, default, what it is; of stores only where it says so.
-_STORE: dict[str, tuple[Any, Any, str]] = {
-    "to_workspace": (str, None, "write into the site's workspace under this name, instead"),
-    "shard": (Sequence[int], None, "voxels of one file of the result, spatial axes only"),
-    "pyramid": (bool, True, "whether smaller levels are written, too"),
+#: How a result is written and the work is spread, in the order in which help shows it: type and default.
+_HOW: dict[str, tuple[Any, Any]] = {
+    "into_source": (str, None),
+    "to_workspace": (str, None),
+    "shard": (Sequence[int], None),
+    "pyramid": (bool, True),
+    **dict.fromkeys((*REPORTS, "run_dir"), (str, None)),
+    "workers": (int, None),
+    "memory": (int | str, None),
+    "block": (Sequence[int], None),
+    "quiet": (bool, False),
 }
-_ALL: dict[str, tuple[Any, Any, str]] = {
-    **{name: (str, None, words) for name, (_, words) in REPORTS.items()},
-    "run_dir": (str, None, "where plan, journal and scratch files go (default: OUT.run)"),
-    "workers": (int, None, "number of worker processes (default: the number of cores)"),
-    "memory": (int | str, None, "memory of each worker, in bytes or such as '2GiB' (default: 1GiB)"),
-    "block": (Sequence[int], None, "voxels computed at once (default: whole shards, or what fits the memory)"),
-    "quiet": (bool, False, "whether to print no progress"),
+_WORDS = {
+    **WORDS,
+    **{name: words for name, (_, words) in REPORTS.items()},
+    "pyramid": "whether smaller levels are written, too",
+    "quiet": "whether to print no progress",
 }
 _OUTPUT = "path or URL of the result; without it, it is kept until Python ends"
 
@@ -111,11 +115,10 @@ def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, st
     if formats:
         found["format"] = (Literal[tuple(formats)], None, "of the result (default: by its name)")
     found |= {name: (str, None, file.help) for name, file in operation.files.items()}
-    if isinstance(made, Labels):
-        found["into_source"] = (str, None, "write labels/NAME into the image that is read, instead")
-    if store:
-        found |= {name: row for name, row in _STORE.items() if name != "pyramid" or not formats}
-    return found | _ALL
+    left_out = set() if isinstance(made, Labels) else {"into_source"}
+    left_out |= set() if store else {"to_workspace", "shard", "pyramid"}
+    left_out |= {"pyramid"} if formats else set()
+    return found | {name: (*how, _WORDS[name]) for name, how in _HOW.items() if name not in left_out}
 
 
 def _annotation(parameter: Parameter) -> Any:
