@@ -295,8 +295,8 @@ def array_folder(cluster: Cluster, folder: str) -> str:
 
 def job_names(folder: str) -> tuple[str, str]:
     """Names of the jobs of a run, by which a later leader finds them: of its arrays, and of successors."""
-    mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return f"chunkwise-array-{mark}", f"chunkwise-next-{mark}"
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return f"chunkwise-array-{digest}", f"chunkwise-next-{digest}"
 
 
 def job_script(cluster: Cluster, task: str) -> str:

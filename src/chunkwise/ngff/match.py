@@ -216,8 +216,8 @@ class _Steps:
 def _shared(first: Selection, second: Selection) -> list[_Steps]:
     sides = []
     for one in (first, second):
-        told = zip(one.image.axes, one.level.scale, one.translation, strict=True)
-        sides.append({axis.name: (axis, scale, origin) for axis, scale, origin in told if axis.type != "channel"})
+        along = zip(one.image.axes, one.level.scale, one.translation, strict=True)
+        sides.append({axis.name: (axis, scale, origin) for axis, scale, origin in along if axis.type != "channel"})
     calibrated = _calibrated(first.image) and _calibrated(second.image)
     found = []
     for name in (name for name in sides[0] if name in sides[1]):
@@ -338,9 +338,9 @@ def _elsewhere(first: Selection, second: Selection, axis: str, far: dict[str, fl
 
 def _place(selection: Selection, names: list[str]) -> str:
     """Such as ``y 0 micrometer, x 320 micrometer``."""
-    told = zip(selection.image.axes, selection.translation, strict=True)
+    along = zip(selection.image.axes, selection.translation, strict=True)
     return ", ".join(
-        f"{axis.name} {origin:.10g} {axis.unit or ''}".strip() for axis, origin in told if axis.name in names
+        f"{axis.name} {origin:.10g} {axis.unit or ''}".strip() for axis, origin in along if axis.name in names
     )
 
 

@@ -51,14 +51,14 @@ def open_table(path: str, form: str, columns: Sequence[Column]) -> Iterator[Tabl
     with new_file(path) as temporary:
         with said_clearly(path):
             writer: TableWriter = _Text(temporary, columns) if form == "tsv" else _Parquet(temporary, columns)
-        said = _Said(path, writer)
+        target = _PlainFailures(path, writer)
         try:
-            yield said
+            yield target
         finally:
-            said.close()
+            target.close()
 
 
-class _Said:
+class _PlainFailures:
     """A writer whose failures are one sentence, told apart from failures of what the caller reads meanwhile."""
 
     def __init__(self, path: str, writer: TableWriter) -> None:

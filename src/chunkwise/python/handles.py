@@ -180,8 +180,8 @@ class Image:
         shown = plane[::step, ::step]
         picture = label_colors(shown) if self.kind == "labels" else to_gray(shown, *contrast(shown))
         data = base64.b64encode(png_bytes(enlarge(picture))).decode()
-        said = repr(self).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{said}</figcaption></figure>'
+        caption = repr(self).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
 
 
 class Result:

@@ -122,11 +122,11 @@ def _maps(asked: Sequence[str], records: Sequence[Any]) -> dict[str, str]:
     known = {resource.location for record in records for resource in record.inputs}
     maps = {}
     for text in asked:
-        old, mark, new = text.partition("=")
+        old, sign, new = text.partition("=")
         for place in known:
             if text.startswith(f"{place}="):
-                old, mark, new = place, "=", text[len(place) + 1 :]
-        if not (old and mark and new):
+                old, sign, new = place, "=", text[len(place) + 1 :]
+        if not (old and sign and new):
             raise InputError(f"--map '{text}' is not of the form OLD=NEW.")
         maps[old] = new
     return maps
@@ -233,10 +233,12 @@ def _as_reference(folder: str, name: str, source: Source, opened: Any) -> str:
         return str(source.place)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}.json")
-    mark = source.resource.fingerprint or {}
-    if mark.get("level") in (None, "stat"):
-        mark = {"level": "none"}  # that sizes and dates are others was told, and does not keep the run from going on
-    make_reference(opened.image, mark).write(path)
+    fingerprint = source.resource.fingerprint or {}
+    if fingerprint.get("level") in (None, "stat"):
+        fingerprint = {
+            "level": "none"
+        }  # that sizes and dates are others was told, and does not keep the run from going on
+    make_reference(opened.image, fingerprint).write(path)
     return path
 
 
