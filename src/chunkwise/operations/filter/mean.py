@@ -29,6 +29,6 @@ OPERATION = Operation(
     reach=reach,
     working_set=1.0,
     equals="scipy.ndimage.uniform_filter(image, size)",
-    exact={"iu": "bit", "f": "rtol"},
+    exact={"iu": "bit", "f": "rtol 1e-6"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
 )
