@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
         ("index.html", "start here: pictures, numbers, what to try next"),
         ("report.html", "what 'chunkwise inspect' says of the image"),
         ("nuclei.ome.zarr", "the labels, for every program that reads OME-Zarr 0.5"),
-        ("objects.tsv", "one row an object"),
+        ("objects.tsv", "one row per object"),
         ("crate.zip", "the RO-Crate: what was done to which bytes"),
     ):
         terminal.say(f"  {terminal.paint(os.path.relpath(folder / name).ljust(28), '36')} {what}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -25,6 +26,7 @@ from chunkwise.faces.pages import (  # noqa: E402
     methods_table,
     options_tables,
 )
+from chunkwise.operations import families, operations_of  # noqa: E402
 from chunkwise.operations.model import Example, Operation  # noqa: E402
 from whole_content import whole_content  # noqa: E402
 
@@ -40,8 +42,8 @@ def reference(operation: Operation, volume: Any, values: dict[str, Any]) -> Any:
     return eval(operation.equals, found)
 
 
-def expected(operation: Operation, example: Example) -> Found:
-    """What a test of the Galaxy tool has to find."""
+def result(operation: Operation, example: Example) -> tuple[Any, str]:
+    """The result of an example by the reference, and how equal to it the blocks are."""
     store = zarr.open_group(ROOT / "test-data" / example.image, mode="r")
     about: Any = dict(store.attrs)
     about = about.get("ome", about)
@@ -53,8 +55,13 @@ def expected(operation: Operation, example: Example) -> Found:
     made = np.empty(whole.shape, whole.dtype if operation.gives.dtype == "same" else operation.gives.dtype)
     for place in np.ndindex(whole.shape[: whole.ndim - space]):
         made[place] = reference(operation, whole[place], operation.own(values))
-    content = whole_content(made)
-    kind = next(kind for letters, kind in operation.exact.items() if whole.dtype.kind in letters)
+    return made, next(kind for letters, kind in operation.exact.items() if whole.dtype.kind in letters)
+
+
+def expected(operation: Operation, example: Example) -> Found:
+    """What a test of the Galaxy tool has to find."""
+    made, kind = result(operation, example)
+    content = whole_content(made.view("uint8") if made.dtype == bool else made)  # records count true as 1
     return Found(made.shape, str(made.dtype), content if kind == "bit" else {"voxels": content["voxels"]})
 
 
@@ -91,26 +98,65 @@ def index(row: str) -> str:
     return "\n".join(row.format(name=name, summary=summary) for name, summary in summaries().items())
 
 
+def parts_of(name: str) -> dict[str, str]:
+    """What is made of the page of a family; pages with tables of their own are held by tests/test_docs.py."""
+    made = {"methods": methods_table, "options": options_tables}
+    text = (ROOT / f"docs/commands/{name}.md").read_text()
+    wanted = made if name in declared_families() else [part for part in made if f"<!-- {part}: " in text]
+    return {part: made[part](name) for part in wanted}
+
+
 def faces() -> dict[Path, str]:
     """Every file that is made, or holds a part that is."""
-    families = declared_families()
-    tools = {ROOT / f"tools/chunkwise/chunkwise_{name}.xml": tool_xml(name, expected) for name in families}
+    tools = {ROOT / f"tools/chunkwise/chunkwise_{name}.xml": tool_xml(name, expected) for name in declared_families()}
     readme = "| command | what it does |\n|---|---|\n"
     readme += index("| [`chunkwise {name}`](docs/commands/{name}.md) | {summary} |")
     pages = [
         between("README.md", commands=readme),
         between("docs/index.md", commands="| | |\n|---|---|\n" + index("| [{name}](commands/{name}.md) | {summary} |")),
         between("docs/exactness.md", kernels=exactness_sections()),
-        *(
-            between(f"docs/commands/{name}.md", methods=methods_table(name), options=options_tables(name))
-            for name in families
-        ),
+        *(between(f"docs/commands/{name}.md", **parts_of(name)) for name in families()),
     ]
     return tools | dict(pages)
 
 
+def picture(name: str) -> Any:
+    """Coins before and after each method of a family, as its examples are."""
+    coins = np.asarray(zarr.open_array(ROOT / "test-data/coins_2d.ome.zarr/0", mode="r")[...])
+    shown = [("before", coins)]
+    for operation in operations_of(name).values():
+        example = next((one for one in operation.examples if one.image == "coins_2d.ome.zarr" and not one.part), None)
+        if example is not None:
+            words = " ".join(f"{word} {value}" for word, value in example.values.items())
+            shown.append((", ".join(filter(None, (operation.name, words))), result(operation, example)[0]))
+    canvas = Image.new("L", (min(len(shown), 5) * 208 - 8, -(-len(shown) // 5) * 226 - 8), 255)
+    for place, (words, made) in enumerate(shown):
+        part = np.asarray(made[150:250, 20:120], "uint8") * (255 if made.dtype == bool else 1)
+        x, y = place % 5 * 208, place // 5 * 226
+        canvas.paste(Image.fromarray(part.repeat(2, 0).repeat(2, 1)), (x, y + 18))
+        ImageDraw.Draw(canvas).text((x, y + 2), words, 0, ImageFont.load_default_imagefont())
+    return canvas
+
+
+def pictures() -> dict[Path, Any]:
+    """Every picture that is made."""
+    return {ROOT / f"docs/images/{name}.png": picture(name) for name in declared_families()}
+
+
+def is_shown(path: Path, canvas: Any) -> bool:
+    """Whether a picture lies there already; another version of Pillow may write other bytes of it."""
+    if not path.exists():
+        return False
+    with Image.open(path) as image:
+        return image.size == canvas.size and image.tobytes() == canvas.tobytes()
+
+
 def main() -> None:
     """Write them."""
+    for path, canvas in pictures().items():
+        if not is_shown(path, canvas):
+            canvas.save(path, optimize=True)
+            print(path.relative_to(ROOT))
     for path, text in faces().items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

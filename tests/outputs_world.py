@@ -37,7 +37,7 @@ _ABOUT = (
     "--name --description --license --author-name --author-orcid --organization --organization-url --organism "
     "--modality --specimen --biosample --channel --image-license"
 )
-_SPREAD = "--workers --memory --block"
+_SPREAD = "--workers --memory --block --plan"
 _REPORTS = "--reference --crate --record --run-dir"
 _CUT = "--level --time --region"
 _STORE = f"--output {_REPORTS}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chunkwise.cli import build_parser, summaries
+from chunkwise.cli import COMMANDS, build_parser, summaries
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "workflows").rglob("*.md")])
@@ -56,6 +56,11 @@ def test_a_help_page_has_every_option_and_no_other(page: Path) -> None:
 
 def test_no_help_page_is_left_over() -> None:
     assert sorted((ROOT / "docs" / "commands").glob("*.md")) == sorted(COMMAND_PAGES)
+
+
+def test_every_module_of_commands_is_a_command() -> None:
+    files = (ROOT / "src" / "chunkwise" / "commands").iterdir()
+    assert {path.stem for path in files if not path.name.startswith("__")} == set(COMMANDS)
 
 
 def fenced(text: str) -> list[str]:

@@ -60,6 +60,14 @@ def test_an_image_says_what_it_is_and_reads_what_is_asked_for() -> None:
     assert cw.open(DATA / "coins_2d_labels.ome.zarr").kind == "labels"
 
 
+def test_what_no_memory_holds_is_not_read(tmp_path: Path) -> None:
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (64, 64))
+    made_stores.change_json(store / "0" / "zarr.json", lambda document: document.update(shape=[2**21, 2**21]))
+    with pytest.raises(cw.InputError, match=r"takes \d+ GiB, and this machine has \d+; take a coarser level"):
+        cw.open(store).to_numpy()
+    assert cw.open(store).to_dask()[:3, :3].compute().shape == (3, 3)
+
+
 def test_a_mask_is_true_where_any_byte_stands_for_it(tmp_path: Path) -> None:
     result = cw.apply(lambda voxels: voxels > 100, COINS, reach=0, dtype="bool", output=tmp_path / "mask.ome.zarr")
     mask = result.to_numpy()
@@ -119,6 +127,20 @@ def test_the_parameters_are_those_of_the_command(family: str) -> None:
         assert f"\n{name} : " in function.__doc__
     assert not re.search(r"--[a-z]", function.__doc__)
     assert function.__name__ == family
+
+
+def test_a_plan_is_what_the_command_says_and_nothing_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "never.ome.zarr"
+    plan = cw.filter(COINS, method="median", size=5, output=output, plan=True)
+    assert (
+        main(["filter", str(COINS), "--method", "median", "--size", "5", "--output", str(output), "--plan", "json"])
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out) == plan
+    assert plan["bytes_read"] == 303 * 384
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_family_and_results_as_inputs(tmp_path: Path) -> None:
@@ -234,16 +256,16 @@ def test_the_site_decides_what_is_read_and_written(site: Path) -> None:
         (lambda: cw.filter(COINS, method="median", size=4), "size 4 has to be an odd number from 1 to 255"),
         (lambda: cw.filter(COINS, method="median", sise=3), "unexpected keyword argument 'sise'; it takes image, "),
         (lambda: cw.filter(COINS, method="median", sigma=3.0), "sigma is not an option of the method median"),
-        (lambda: cw.filter(COINS, method="median", region=7j), "region has to be text, and not 7j"),
+        (lambda: cw.filter(COINS, method="median", region=7j), "region has to be text, not 7j"),
         (lambda: cw.filter(COINS, method="median", workers=0), "workers 0 has to be a whole number of 1 or more"),
         (lambda: cw.filter(COINS, method="median", memory="much"), "'much' is not a size in bytes"),
         (lambda: cw.filter(COINS, method="median", block=(0, 8)), "block (0, 8) has to be a whole number of 1 or"),
-        (lambda: cw.filter(COINS, method="median", output=""), "output has to be a path, and not ''"),
+        (lambda: cw.filter(COINS, method="median", output=""), "output has to be a path, not ''"),
         (lambda: cw.filter(COINS, method="median", pyramid="no"), "pyramid no has to be true or false"),
         (lambda: cw.segment(CELLS), "has 2 channels; choose one with channel: 0 (DAPI)"),
         (lambda: cw.segment(COINS, foreground=3), "foreground 3 has to be text"),
         (lambda: cw.segment(COINS, output="a", into_source="b"), "output and into_source are two places"),
-        (lambda: cw.segment(np.zeros((3, 3))), "and not <class 'numpy.ndarray'>"),
+        (lambda: cw.segment(np.zeros((3, 3))), "not <class 'numpy.ndarray'>"),
         (lambda: cw.segment(DATA / "nowhere.ome.zarr"), "nowhere.ome.zarr"),
         (lambda: cw.open(CELLS).to_numpy(level=7), "has no level 7"),
         (lambda: cw.open(CELLS).to_dask(channel="RFP"), "has no channel 'RFP'"),
@@ -252,7 +274,7 @@ def test_the_site_decides_what_is_read_and_written(site: Path) -> None:
         (lambda: cw.apply(top_hat, COINS, reach=(1, 1, 1)), "one for each of the axes yx"),
         (lambda: cw.apply(top_hat, COINS, reach=1, dtype="thing"), "dtype thing is not a type of voxels"),
         (lambda: cw.apply(top_hat, COINS, reach=1, size=[5]), "size=[5] cannot be a value of the function"),
-        (lambda: cw.apply(3, COINS, reach=1), "has to be one that can be called, and not 3"),
+        (lambda: cw.apply(3, COINS, reach=1), "has to be callable, not 3"),
     ],
 )
 def test_what_makes_no_sense_gets_one_sentence(call: Any, said: str) -> None:
@@ -287,7 +309,7 @@ def test_tables_and_images_are_not_mistaken(monkeypatch: pytest.MonkeyPatch) -> 
         table.to_numpy()
     with pytest.raises(cw.InputError, match=r"use to_arrow\(\) or to_pandas\(\)"):
         table.to_dict()
-    with pytest.raises(cw.InputError, match="is no table"):
+    with pytest.raises(cw.InputError, match="is not a table"):
         cw.fetch(labels, quiet=True).to_arrow()
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(cw.InputError, match=r"pandas is not installed; install it, or use to_arrow\(\)"):

@@ -193,7 +193,7 @@ def _not_ours(error: Exception) -> str | None:
         return "there is not enough memory; give a smaller --block, or fewer --workers, and run the same command again."
     if isinstance(error, OSError) and error.errno is not None:
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{os.strerror(error.errno)}. Mend the cause and run the same command again."
+        return f"{place}{os.strerror(error.errno)}. Fix the cause and run the same command again."
     return None
 
 

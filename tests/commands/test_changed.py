@@ -336,7 +336,7 @@ def test_in_the_workspace_the_next_job_begins_anew(here: Path, monkeypatch: pyte
     rewrite_unseen(chunks(here / "image")[7])
     assert main(words) == 2
     said = last(capsys)
-    assert "what was computed is removed: run the same job again to begin anew" in said
+    assert "what was computed has been removed: run the same job again to begin anew" in said
     assert str(here / "results" / ".runs") not in said
     left = {path.name for path in (here / "results" / ".runs").glob("*/*/**/*") if path.is_file()}
     assert left <= {"plan.json", "record.json"}

@@ -16,7 +16,7 @@ import pytest
 import zarr
 
 from chunkwise.cli import build_parser, main
-from chunkwise.commands.rerun_words import parser_of, words_of
+from chunkwise.commands.crate.words import parser_of, words_of
 from chunkwise.errors import InputError
 from chunkwise.provenance.chain import in_order
 from chunkwise.provenance.collect import read_records
@@ -212,7 +212,7 @@ def of_other_inputs(records: list[RunRecord]) -> list[RunRecord]:
     [
         (gone, "What segment-1 read cannot be opened"),
         (of_another_command, "cannot be run again from a record"),
-        (all_failed, "No run in it was completed"),
+        (all_failed, "None of its runs was completed"),
         (of_other_inputs, "segment-1 read 'run_dir'"),
         (with_parameters("segment", surprise=1), "parameter 'surprise'"),
         (with_parameters("segment", run_dir="/tmp/x"), "parameter 'run_dir'"),
@@ -345,7 +345,7 @@ def test_a_model_is_named_by_the_library_or_by_the_person() -> None:
 
 
 def test_another_model_of_the_same_name_is_refused() -> None:
-    from chunkwise.commands.crate_rerun import _check_model
+    from chunkwise.commands.crate.rerun import _check_model
     from chunkwise.models.library import find_model
 
     here = find_model("nuclei", None)
@@ -368,5 +368,5 @@ def test_an_image_of_other_dates_is_run_again(
     capsys.readouterr()
     assert main(["crate", "rerun", "c.zip", "--output", "again"]) == 0
     said = capsys.readouterr().out
-    assert "is known by sizes and dates only, and these are others: it may have been copied" in said
+    assert "is known by sizes and dates only, and these differ: it may have been copied" in said
     assert "all of 1 output the same" in said

@@ -84,7 +84,7 @@ def test_a_site_that_keeps_its_word(tmp_path: Path, check: Check, capsys: pytest
             "no-such-group",
         ),
         ('[roots.r]\npath = "/proc"\naccess = "write"\n[workspace]\nroot = "r"', "workspace", "cannot be made"),
-        ('[clusters.c]\ninterface = "ib99"', "clusters.c", "ib99 is none of"),
+        ('[clusters.c]\ninterface = "ib99"', "clusters.c", "ib99 is not one of"),
         ('[clusters.c]\npython = "/bin/sh"', "clusters.c", "/bin/sh has no chunkwise"),
         ('[clusters.c]\nfolder = "TMP/absent"', "clusters.c", "cannot be read"),
         ('[models]\nlibrary = "TMP/absent"', "models", "cannot be read"),
@@ -114,7 +114,7 @@ def test_each_promise_that_is_broken(
 def test_where_outputs_go(tmp_path: Path, check: Check) -> None:
     for folder in ("results", "jobs", "images"):
         (tmp_path / folder).mkdir()
-    assert check("")["outputs"] == {("not tested", "no root may be written, so that no command can write a file")}
+    assert check("")["outputs"] == {("not tested", "no root may be written to, so no command can write a file")}
     results = '[roots.results]\npath = "TMP/results"\naccess = "write"\n'
     jobs = '[roots.jobs]\npath = "TMP/jobs"\naccess = "job"\n'
     assert states(check(results), "outputs") == {"ok", "not tested"}

@@ -16,6 +16,7 @@ import zarr
 
 from chunkwise.cli import main
 from chunkwise.operations import find
+from chunkwise.ops.threshold import METHODS
 from made_stores import multiscale, write
 
 Array = np.ndarray[Any, Any]
@@ -111,6 +112,10 @@ def test_a_mask_is_an_image_for_everybody(tmp_path: Path, monkeypatch: pytest.Mo
     ("words", "said"),
     [
         (["--method", "local", "--size", "4"], "--size 4 has to be an odd number from 3 to 255 voxels."),
+        (
+            ["--method", "otsu", "--planes"],
+            "The otsu threshold looks at a whole volume first, and knows no --planes.",
+        ),
         (["--method", "value"], "The method value needs --threshold."),
         (["--method", "value", "--threshold", "nan"], "--threshold nan has to be a finite number."),
     ],
@@ -119,3 +124,31 @@ def test_refusals(words: list[str], said: str, image: Path, capsys: pytest.Captu
     assert main(["threshold", str(image), *words, "--output", "m.ome.zarr"]) == 2
     assert capsys.readouterr().err == f"chunkwise threshold: error: {said}\n"
     assert not Path("m.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_one_threshold_for_each_volume(
+    method: str, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(5)
+    pixels = np.concatenate([rng.normal(300, 40, (2, 2, 40, 30)), rng.normal(700, 90, (2, 2, 40, 30))], 3).astype(dtype)
+    pixels[:, 1] += np.array(500, dtype)  # channels differ, and so do time points
+    pixels[1] += np.array(90, dtype)
+    write(Path("i.ome.zarr"), "0.5", "tcyx", pixels.shape, dtype, multiscale("tcyx", 1))
+    zarr.open_array("i.ome.zarr/0", mode="r+")[...] = pixels
+    words = ["threshold", "i.ome.zarr", "--method", method, "--block", "16,16", "--workers", "1"]
+    assert main([*words, "--output", "m.ome.zarr", "--record", "r.json"]) == 0
+    find = getattr(skimage.filters, f"threshold_{method}")
+    thresholds = [find(pixels[place]) for place in np.ndindex(2, 2)]
+    known = [entry["threshold"] for entry in json.loads(Path("r.json").read_text())["results"]["statistics"]]
+    if dtype == "float32" and method in ("li", "mean"):
+        assert np.allclose(known, thresholds, rtol=1e-6)
+    else:
+        assert known == thresholds
+    expected = np.reshape(
+        [pixels[place] > found for place, found in zip(np.ndindex(2, 2), known, strict=True)], (2, 2, 40, 60)
+    )
+    assert np.array_equal(zarr.open_array("m.ome.zarr/0", mode="r")[...], expected)
+    assert 0 < expected.mean() < 1

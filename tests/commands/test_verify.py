@@ -47,7 +47,7 @@ def test_every_damage_to_what_a_run_wrote_is_named(
     shutil.rmtree("l.ome.zarr.run")
     code, printed = ask(capsys, "l.json")
     assert code == 1
-    assert "no manifest is at hand" in printed[0]
+    assert "there is no manifest to name" in printed[0]
     with zipfile.ZipFile("l.zip") as crate:
         Path("m.tsv.gz").write_bytes(crate.read("manifest-1.tsv.gz"))
     code, printed = ask(capsys, "l.json", "--against", "m.tsv.gz")
@@ -298,7 +298,7 @@ def test_mutant_that_takes_any_manifest(
     shutil.copy("now.tsv.gz", "l.ome.zarr.run/manifest.tsv.gz")
     code, printed = ask(capsys, "l.json")
     assert code == 1
-    assert "no manifest is at hand" in printed[0]
+    assert "there is no manifest to name" in printed[0]
     value = json.loads(Path("l.json").read_text())["fingerprint"]["value"]
     monkeypatch.setattr(Manifest, "digest", property(lambda self: value))
     assert ask(capsys, "l.json")[0] == 0

@@ -33,6 +33,13 @@ def test_what_is_made_is_fresh(made: ModuleType) -> None:
     assert not old, "run 'make faces' and commit what it writes"
 
 
+def test_pictures_are_fresh(made: ModuleType) -> None:
+    for path, canvas in made.pictures().items():
+        assert made.is_shown(path, canvas), "run 'make faces' and commit what it writes"
+        canvas.putpixel((300, 100), 255 - canvas.getpixel((300, 100)))
+        assert not made.is_shown(path, canvas)
+
+
 def test_a_page_without_its_marks_is_refused(made: ModuleType) -> None:
     with pytest.raises(SystemExit, match="lacks the lines"):
         made.between("docs/scale.md", options="")

@@ -254,7 +254,7 @@ def caught(method: str, **options: Any) -> None:
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_mutant_box_cut_at_the_unit(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(method)
-    honest = split_passes._Work.box
+    honest = split_passes._SplitPass.box
 
     def cut(work: Any, row: Any) -> Any:
         unit = work.grid.unit_box(int(work.owners(row.reshape(1))[0]))
@@ -263,7 +263,7 @@ def test_mutant_box_cut_at_the_unit(method: str, monkeypatch: pytest.MonkeyPatch
             for part, edge in zip(honest(work, row), unit, strict=True)
         )
 
-    monkeypatch.setattr(split_passes._Work, "box", cut)
+    monkeypatch.setattr(split_passes._SplitPass, "box", cut)
     caught(method)
 
 

@@ -363,7 +363,7 @@ def caught(**options: Any) -> None:
 def test_mutant_box_not_padded(monkeypatch: pytest.MonkeyPatch) -> None:
     crowd()
     monkeypatch.setattr(
-        module._Work,
+        module._SplitPass,
         "box",
         lambda work, row: tuple(slice(int(a), int(b) + 1) for a, b in zip(row["first"], row["last"], strict=True)),
     )
@@ -383,7 +383,7 @@ def test_mutant_outside_of_the_image_taken_for_background(monkeypatch: pytest.Mo
 
 def test_mutant_box_cut_at_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what lies in the unit of the first voxel, and one voxel more, is looked at."""
-    honest = module._Work.box
+    honest = module._SplitPass.box
 
     def cut(work: Any, row: Any) -> Any:
         unit = work.grid.unit_box(int(work.owners(row.reshape(1))[0]))
@@ -392,7 +392,7 @@ def test_mutant_box_cut_at_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
             for part, edge in zip(honest(work, row), unit, strict=True)
         )
 
-    monkeypatch.setattr(module._Work, "box", cut)
+    monkeypatch.setattr(module._SplitPass, "box", cut)
     caught()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chunkwise.cli import main
-from chunkwise.commands.crate_about import add_about, details_of
+from chunkwise.commands.crate.about import add_about, details_of
 from chunkwise.errors import InputError
 from chunkwise.provenance.biology import Biology, Channel, Term, parse_channel, parse_term, read_source_crate
 from chunkwise.provenance.carried import carried_by

@@ -236,7 +236,7 @@ def test_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
         info = zipfile.ZipInfo("x")
         info.filename = name
         packed.writestr(info, b"")
-    with pytest.raises(InputError, match="is no plain path below its top"):
+    with pytest.raises(InputError, match="is not a plain path below its top"):
         open_store(resolve(str(file), None))
 
 
@@ -260,7 +260,7 @@ def test_files_that_are_not_whole_or_not_ours(tmp_path: Path, capsys: pytest.Cap
         "encrypted": (whole[: directory + 8] + b"\1" + whole[directory + 9 :], "is encrypted"),
         "directory": (whole[:directory] + b"x" + whole[directory + 1 :], "its directory is broken off"),
         "offset": (whole[: directory + 42] + b"\xff\0" + whole[directory + 44 :], "its entries overlap"),
-        "twice": (twice.read_bytes(), "two entries of the name 'zarr.json'"),
+        "twice": (twice.read_bytes(), "two entries named 'zarr.json'"),
         "size": (whole[: directory + 20] + huge + whole[directory + 24 :], "has two sizes"),
     }
     for name, (content, said) in cases.items():

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from chunkwise.cli import FOR_ADMINISTRATORS, build_parser, summaries
-from chunkwise.operations import families, operations_of
-from chunkwise.operations import options_of as declared_options
+from chunkwise.faces.parser import options_of as declared_options
+from chunkwise.operations import families, load_family, operations_of
 from chunkwise.operations.model import Parameter
 
 TOOLS = Path(__file__).parents[2] / "tools" / "chunkwise"
@@ -28,6 +28,7 @@ DEFAULT = {"crate": "build"}
 NOT_OFFERED = {
     "--help": "Galaxy shows the tool's help",
     "--memory": "chunkwise reads GALAXY_MEMORY_MB",
+    "--plan": "a job that is placed and runs has no use for it",
     "--workers": "chunkwise reads GALAXY_SLOTS, or the site file's cluster decides",
     "--into-source": "a Galaxy job writes results of its own, never into its input",
     "--no-pyramid": "results are looked at, and viewers need the smaller levels",
@@ -181,27 +182,42 @@ def test_choices_and_defaults_agree(command: str) -> None:
             if action.choices is not None:
                 assert set(values) == {str(choice) for choice in action.choices}, name
             selected = [option.get("value") for option in parameter.iter("option") if option.get("selected") == "true"]
-            # Where a method has to be named, a page begins with the first.
+            # Where a method has to be named, a page begins with the usual one, or the first.
             default = declared[name].default if name in declared else action.default
-            default = action.choices[0] if action.required and action.choices else default
+            if action.required and action.choices:
+                default = load_family(command).usual or action.choices[0]
             assert parameter.get("optional") == "true" or selected == [str(default)], name
         elif kind == "text":
             assert parameter.get("value") is None, name
 
 
+def numbers_that_differ(command: str, tool: ElementTree.Element) -> Iterator[str]:
+    """Numbers whose default, range or kind is another in the wrapper than in the declaration."""
+    declared = declared_of(command)
+    for name, parameter in arguments_of(tool):
+        if parameter.get("type") in ("integer", "float") and name != "--level":
+            one, value = declared[name], parameter.get("value")
+            # Beyond 2 ** 31 it is what a computer can count to.
+            ends = {end: n for end, n in (("min", one.least), ("max", one.most)) if n is not None and n < 2**31}
+            if (
+                (float(value) if value else None) != one.default
+                or (parameter.get("optional") == "true") != (one.default is None and not one.required)
+                or bool(parameter.findall("validator")) != one.odd
+                or any(float(parameter.get(end, "nan")) != n for end, n in ends.items())
+            ):
+                yield name
+
+
 @pytest.mark.parametrize("command", families())
 def test_numbers_have_default_and_range_of_the_declaration(command: str) -> None:
-    declared = declared_of(command)
-    for name, parameter in arguments_of(tool_of(command)):
-        if parameter.get("type") in ("integer", "float") and name != "--level":
-            one = declared[name]
-            value = parameter.get("value")
-            assert (float(value) if value else None) == one.default, name
-            assert (parameter.get("optional") == "true") == (one.default is None and not one.required), name
-            assert bool(parameter.findall("validator")) == one.odd, name
-            for end, bound in (("min", one.least), ("max", one.most)):
-                if bound is not None and bound < 2**31:  # beyond it is what a computer can count to
-                    assert float(parameter.get(end, "nan")) == bound, f"{end} of {name}"
+    assert list(numbers_that_differ(command, tool_of(command))) == []
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("max", "9"), ("value", "5"), ("min", "0")])
+def test_mutant_another_number_is_caught(attribute: str, value: str) -> None:
+    tool = tool_of("filter")
+    tool.find(".//param[@argument='--size']").set(attribute, value)  # type: ignore[union-attr]
+    assert list(numbers_that_differ("filter", tool)) == ["--size"]
 
 
 def test_threshold_methods_agree() -> None:

@@ -223,7 +223,7 @@ def _opened(segment: Path) -> BinaryIO:
         return open_file(segment)
     except OSError as error:
         raise ResumableError(
-            f"The log {segment} cannot be read ({os.strerror(error.errno or 0)}); mend that, or remove the run's "
+            f"The log {segment} cannot be read ({os.strerror(error.errno or 0)}); fix that, or remove the run's "
             "directory to begin anew."
         ) from None
 

@@ -200,14 +200,11 @@ def _begin(run: Run, name: str, count: int, grid: Grid | None, each: str) -> Jou
     return journal
 
 
-KILLS = "workers died on it again and again, mostly for want of memory: give a smaller --block or a larger --memory"
+KILLS = "workers died on it again and again, usually for lack of memory: give a smaller --block or a larger --memory"
 
 
 def _results(
-    executor: Executor,
-    function: Callable[..., Any],
-    calls: Iterable[tuple[Any, ...]],
-    failures: list[tuple[int, str]],
+    executor: Executor, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], failures: list[tuple[int, str]]
 ) -> Iterator[Any]:
     """Run calls whose last argument is a batch of blocks.
 
@@ -239,7 +236,7 @@ def _raise_failures(name: str, failures: list[tuple[int, str]], count: int, unre
     more = f"; and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
     error = ResumableError(
         f"{len(failures)} of {count} blocks failed in the pass '{name}' ({words}{more}). The other blocks are done: "
-        "mend the cause and run the same command again to go on."
+        "fix the cause and run the same command again to go on."
     )
     error.unread = tuple(sorted(unread))
     raise error

@@ -148,12 +148,7 @@ def make_table(folder: str, run: str, whole: Whole | None = None) -> tuple[bytes
         lines.about.get(name, {}).get("count", counted.get(number, 0)) for number, name in enumerate(lines.passes)
     )
     written = sum(lines.done)
-    sums = {
-        "total": total,
-        "done": done,
-        "retried": written - done - lost,
-        "failed": len(lines.done) - written,
-    }
+    sums = {"total": total, "done": done, "retried": written - done - lost, "failed": len(lines.done) - written}
     return buffer.getvalue(), sums | ({"lost": lost} if lost else {})
 
 

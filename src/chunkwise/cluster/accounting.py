@@ -137,11 +137,11 @@ def account_left(folder: str, known: Mapping[str, Any] | None) -> tuple[dict[str
     ended = ""
     driver = found.get("driver")
     if isinstance(driver, dict) and str(driver.get("id", "")).isdecimal():
-        told = next((job.to_dict() for job in read_figures([str(driver["id"])], wait=False)), driver)
-        found["driver"] = told
-        state = told.get("state")
+        figures = next((job.to_dict() for job in read_figures([str(driver["id"])], wait=False)), driver)
+        found["driver"] = figures
+        state = figures.get("state")
         if state and state not in (*AT_WORK, "COMPLETED"):
-            ended = f"The batch job {told['id']} of the run ended in the state {state} before its work was done."
+            ended = f"The batch job {figures['id']} of the run ended in the state {state} before its work was done."
     return found or None, ended
 
 

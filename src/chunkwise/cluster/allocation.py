@@ -190,7 +190,7 @@ class _Step:
             what = "ended" if ended else f"did not reach this process within {waited:.0f} s"
             words = last_words([self._log])
             raise ResumableError(
-                f"The workers that srun started in this job {what}{words}; mend the cause, or ask your administrator, "
+                f"The workers that srun started in this job {what}{words}; fix the cause, or ask your administrator, "
                 "and run the same command again."
             )
 

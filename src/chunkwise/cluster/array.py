@@ -110,7 +110,7 @@ class ArrayExecutor:
             if fruitless == FRUITLESS:
                 raise ResumableError(
                     f"Jobs of the cluster '{self._cluster.name}' ended {FRUITLESS} times before they began their work"
-                    f"{self._last_words()}; mend the cause, or ask your administrator, and run the same command again."
+                    f"{self._last_words()}; fix the cause, or ask your administrator, and run the same command again."
                 )
         known = Calls(folder)
         for number in np.flatnonzero(~done).tolist():
@@ -140,7 +140,7 @@ class ArrayExecutor:
     def close(self, error: BaseException | None) -> None:
         """End what is still there, unless this process is ended by the time limit of its job."""
         if isinstance(error, KeyboardInterrupt) and self._ends and time.time() > self._ends - KILL_WAIT:
-            print("The time of this job is over; another one goes on with the run.", file=sys.stderr, flush=True)
+            print("This job's time is up; another one continues the run.", file=sys.stderr, flush=True)
             return
         with suppress(OSError):
             os.unlink(self._ticket)
@@ -295,8 +295,8 @@ def array_folder(cluster: Cluster, folder: str) -> str:
 
 def job_names(folder: str) -> tuple[str, str]:
     """Names of the jobs of a run, by which a later leader finds them: of its arrays, and of successors."""
-    mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return f"chunkwise-array-{mark}", f"chunkwise-next-{mark}"
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return f"chunkwise-array-{digest}", f"chunkwise-next-{digest}"
 
 
 def job_script(cluster: Cluster, task: str) -> str:

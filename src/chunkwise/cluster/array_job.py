@@ -97,7 +97,7 @@ def go_on() -> int:
         with open(ticket, encoding="ascii") as file:
             content = json.load(file)
     except FileNotFoundError:
-        print("The run came to its end, or another job goes on with it; nothing is left to do.")
+        print("The run has ended, or another job continues it; nothing is left to do.")
         return 0
     finally:
         os.close(handle)  # the command takes it again

@@ -86,15 +86,15 @@ def submit(cluster: Cluster, script: str, options: Sequence[str], variables: Map
     """
     # What stands last counts: the options may say otherwise about all but the last of these.
     command = ["sbatch", "--export=ALL", "--no-requeue", "--chdir=/", "--output=/dev/null", *options, "--parsable"]
-    said = ""
+    errors = ""
     for pause in TRIES:
         time.sleep(pause)
-        code, out, said = _call(command, script, _without_own_job() | dict(variables))
+        code, out, errors = _call(command, script, _without_own_job() | dict(variables))
         if code == 0 and out.strip():
             return out.strip().split(";")[0]
-        if not any(word in said for word in ("timed out", "Unable to contact", "temporarily")):
+        if not any(word in errors for word in ("timed out", "Unable to contact", "temporarily")):
             break
-    raise ResumableError(f"The batch system did not take a job ({said}); {ADVICE.format(name=cluster.name)}")
+    raise ResumableError(f"The batch system did not take a job ({errors}); {ADVICE.format(name=cluster.name)}")
 
 
 def find_jobs(name: str) -> list[Job] | None:

@@ -42,24 +42,24 @@ class ThreadsExecutor(InlineExecutor):
 
     def run(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Call ``function(*call)`` for each call; results in the order in which they are ready."""
-        under_way: set[Future[Any]] = set()
+        pending: set[Future[Any]] = set()
         with ThreadPoolExecutor(self.workers, "block") as pool:
             try:
                 for call in calls:
-                    under_way.add(pool.submit(function, *call))
+                    pending.add(pool.submit(function, *call))
                     # One more than there are threads, so that none waits for this one.
-                    if len(under_way) > self.workers:
-                        yield from _ready(under_way)
-                while under_way:
-                    yield from _ready(under_way)
+                    if len(pending) > self.workers:
+                        yield from _ready(pending)
+                while pending:
+                    yield from _ready(pending)
             finally:
                 # After an error, or an interruption, only what has begun is brought to its end.
-                for future in under_way:
+                for future in pending:
                     future.cancel()
 
 
-def _ready(under_way: set[Future[Any]]) -> Iterator[Any]:
-    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-    under_way -= done
+def _ready(pending: set[Future[Any]]) -> Iterator[Any]:
+    done, _ = wait(pending, return_when=FIRST_COMPLETED)
+    pending -= done
     for future in done:
         yield future.result()

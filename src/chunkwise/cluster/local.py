@@ -125,7 +125,7 @@ class LocalCrew:
                 self._cluster.loop.add_callback(self._replace, name)
         if self._lost > FAILED_STARTS and not connected:
             raise ResumableError(
-                f"{self._lost} workers ended as they started, mostly for want of memory: give a larger --memory, or "
+                f"{self._lost} workers ended as they started, usually for lack of memory: give a larger --memory, or "
                 "fewer --workers, and run the same command again to go on."
             )
 

@@ -51,6 +51,8 @@ class Resources:
     """Cores that one worker, this process, was given, where the work may be done by threads."""
     threads: int = 1
     """Blocks that it works on at once: see :func:`with_threads`."""
+    needed: int = 0
+    """Bytes that a worker is projected to need, of those that it may take."""
 
 
 def find_resources(

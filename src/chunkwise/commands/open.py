@@ -34,19 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     held.add_argument(
         "--strict",
         action="store_true",
-        help="refuse metadata that break the specification also where their meaning is beyond doubt (without it, they "
+        help="refuse metadata that break the specification even where their meaning is beyond doubt (without it, they "
         "are read, and a remark says how)",
     )
     held.add_argument(
         "--strict-all",
         action="store_true",
-        help="refuse every store with a remark: also what the specification recommends has to be there",
+        help="refuse every store with a remark: what the specification only recommends has to be there, too",
     )
     parser.add_argument(
         "--fingerprint",
         choices=("none", "stat", "sample", "full"),
         default="none",
-        help="by what to recognise the store later: its metadata alone (none, the default, at once), also names, "
+        help="how to recognise the store later: its metadata alone (none, the default, at once), also names, "
         "sizes and times of all its files (stat), names, sizes and the bytes of a sample (sample), or every byte "
         "(full, reads the whole image)",
     )
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dandi",
         action="store_true",
-        help="with --fingerprint full: note the checksum by which the archive DANDI knows a Zarr, too",
+        help="with --fingerprint full: also note the checksum that the DANDI archive gives a Zarr",
     )
 
 

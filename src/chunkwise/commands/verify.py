@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dandi",
         action="store_true",
-        help="work out the checksum by which the archive DANDI knows a Zarr, too; reads every byte",
+        help="also work out the checksum that the DANDI archive gives a Zarr; reads every byte",
     )
     parser.add_argument("--json", metavar="REPORT.json", type=Output, help="write what was found as JSON")
 
@@ -221,14 +221,14 @@ def _print(outcome: Outcome) -> None:
     if outcome.status == "unknown":
         print(f"not looked at  {place}: {outcome.note}")
     elif outcome.status == "missing":
-        print(f"MISSING  {place}: there is nothing")
+        print(f"MISSING  {place}: nothing is there")
     elif outcome.status == "same":
         read = f", {outcome.objects} objects, {outcome.size} bytes" if claim.store and outcome.objects else ""
         print(f"same     {place}: {covers}{read}")
     elif difference is None:
-        names = "; no manifest is at hand that could name the objects" if claim.store else ""
+        names = "; there is no manifest to name the objects" if claim.store else ""
         names = f"; {outcome.note}" if outcome.note else names
-        print(f"CHANGED  {place}: compared was {covers}{names}")
+        print(f"CHANGED  {place}: compared {covers}{names}")
     else:
         counts = [
             f"{len(keys)} {word}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from chunkwise.faces.pages import exactness_words
+from chunkwise.faces.pages import exactness_words, reference_call
 from chunkwise.operations import load_family, operations_of
 from chunkwise.operations.model import Example, Operation, Parameter
 
@@ -29,7 +30,7 @@ _PACKAGES = {"scipy": ("scipy", "10.1038/s41592-019-0686-2"), "skimage": ("sciki
 
 _TOOL = """\
 <tool id="chunkwise_{name}" name="{title}" version="@TOOL_VERSION@+galaxy@VERSION_SUFFIX@" profile="@PROFILE@">
-    <!-- Made by 'make faces' of the declarations in src/chunkwise/operations/{name}/. -->
+    <!-- Made by 'make faces' of src/chunkwise/operations/{name}/; numbers of the tests are those of the references. -->
     <description>of any size: {methods}</description>
     <macros>
         <import>macros.xml</import>
@@ -95,7 +96,7 @@ $selection.planes
 """
 
 _TEST = """\
-        <!-- {number}: {what}, held against {equals} -->
+        <!-- {number}: {what} -->
         <test expect_num_outputs="3">
             <param name="image" value="{image}" ftype="ome_zarr" class="Directory"/>
             <conditional name="operation">
@@ -128,6 +129,7 @@ def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
         Works out what the tests have to find, by the operations' literal references.
     """
     family, operations = load_family(name), list(operations_of(name).values())
+    usual = family.usual or operations[0].name
     known = {package: _PACKAGES[package] for one in operations for package in _PACKAGES if f"{package}." in one.equals}
     examples = [(one, example) for one in operations for example in one.examples]
     tests = [_test(n, one, example, expected(one, example)) for n, (one, example) in enumerate(examples, start=1)]
@@ -140,9 +142,9 @@ def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
         edam=family.edam,
         xrefs="\n".join(f'            <xref type="biii">{found}</xref>' for found, _ in known.values()),
         words="\n".join(_words(one) for one in operations if one.parameters),
-        options="\n".join(_option(one.name, one.title, one is operations[0]) for one in operations),
+        options="\n".join(_option(one.name, one.title, one.name == usual) for one in operations),
         whens="\n".join(_when(one) for one in operations),
-        channels="Names or numbers (from 0), parted by commas; leave empty for all",
+        channels="Names or numbers (from 0), separated by commas; leave empty for all",
         planes=_param("planes", operations[0].part["planes"], 12),
         tests="\n".join(tests),
         about="\n\n".join(_paragraphs(family.about)),
@@ -154,12 +156,13 @@ def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
 
 def _paragraphs(about: str) -> list[str]:
     """What a command says of itself, without what is for a shell."""
-    return [text for text in about.strip().split("\n\n") if not text.startswith(("  ", "A run that was stopped"))]
+    known = about.strip().split("\n\n")
+    return [text for text in known if "chunkwise " not in text and not text.startswith("A run that was stopped")]
 
 
 def _item(operation: Operation) -> str:
     equal = exactness_words(operation)
-    return f"- *{operation.title}*: {operation.does}; {equal} to ``{operation.equals}`` on the whole image."
+    return f"- *{operation.title}*: {operation.does}; {equal} to ``{reference_call(operation)}`` on the whole image."
 
 
 def _option(value: str, words: str, selected: bool) -> str:
@@ -204,7 +207,7 @@ def _param(name: str, one: Parameter, indent: int) -> str:
     elif one.type in (int, float) and not one.choices and not one.several:
         ends = {"min": one.least, "max": one.most}
         bounds = "".join(f' {end}="{value:.15g}"' for end, value in ends.items() if value is not None)
-        value = optional or f' value="{"" if one.default is None else one.default}"'
+        value = optional or (' value="" optional="false"' if one.required else f' value="{one.default}"')
         kind = f'type="{"integer" if one.type is int else "float"}"{bounds}{value}'
         if one.odd:
             inside = ['<validator type="expression" message="An odd number">value % 2 == 1</validator>']
@@ -223,18 +226,19 @@ def _asked(name: str, value: Any) -> str:
     return f'                <param name="{name}" value={quoteattr(text)}/>'
 
 
+def _property(name: str, value: Any) -> str:
+    """What a test finds in the record."""
+    kind, text = ("text", value) if isinstance(value, str) else ("value", json.dumps(value))
+    return f'                <has_json_property_with_{kind} property="{name}" {kind}={quoteattr(text)}/>'
+
+
 def _test(number: int, operation: Operation, example: Example, found: Found) -> str:
     part = [_asked(name, value) for name, value in example.part.items()]
     values = {"method": operation.name, **example.values}
-    content = [
-        f"                <has_json_property_with_{kind} property={quoteattr(name)} {kind}={quoteattr(str(value))}/>"
-        for name, value in found.content.items()
-        for kind in ("text" if isinstance(value, str) else "value",)
-    ]
+    content = [_property(name, value) for name, value in found.content.items()]
     return _TEST.format(
         number=number,
         what=" ".join((operation.title.lower(), *(f"{name} {value}" for name, value in example.values.items()))),
-        equals=operation.equals,
         image=example.image,
         values="\n".join(_asked(name, value) for name, value in values.items()),
         part="\n".join(('            <section name="selection">', *part, "            </section>\n")) if part else "",

@@ -8,7 +8,15 @@ from chunkwise.faces.parser import add_arguments
 from chunkwise.operations import families, operations_of
 from chunkwise.operations.model import Operation
 
-__all__ = ["declared_families", "exactness", "exactness_sections", "exactness_words", "methods_table", "options_tables"]
+__all__ = [
+    "declared_families",
+    "exactness",
+    "exactness_sections",
+    "exactness_words",
+    "methods_table",
+    "options_tables",
+    "reference_call",
+]
 
 
 def declared_families() -> list[str]:
@@ -35,9 +43,14 @@ def exactness_words(operation: Operation) -> str:
     return f"identical, for {' and '.join(rough)} up to a rounding," if rough else "identical"
 
 
+def reference_call(operation: Operation) -> str:
+    """The literal reference on one line."""
+    return " ".join(operation.equals.split())
+
+
 def methods_table(name: str) -> str:
     """What each method of a family does."""
-    rows = [f"| `{one.name}` | {one.does} | `{one.equals}` |" for one in operations_of(name).values()]
+    rows = [f"| `{one.name}` | {one.does} | {_code(reference_call(one))} |" for one in operations_of(name).values()]
     return "\n".join(("| `--method` | what it does | on the whole volume |", "|---|---|---|", *rows))
 
 
@@ -45,7 +58,9 @@ def exactness_sections() -> str:
     """The rows of all declared kernels for ``docs/exactness.md``."""
     found = []
     for name in declared_families():
-        rows = [f"| {one.name} | `{one.equals}` | {exactness(one)} |" for one in operations_of(name).values()]
+        rows = [
+            f"| {one.name} | {_code(reference_call(one))} | {exactness(one)} |" for one in operations_of(name).values()
+        ]
         head = (f"### {name}\n", "| method | reference, on the whole volume | kind |", "|---|---|---|")
         found.append("\n".join((*head, *rows)))
     return "\n\n".join(found)
@@ -63,6 +78,11 @@ def options_tables(name: str) -> str:
             head = [] if title == "positional arguments" else [f"### {title[:1].upper()}{title[1:]}\n"]
             found.append("\n".join((*head, "| option | meaning |", "|---|---|", *rows)))
     return "\n\n".join(found)
+
+
+def _code(text: str) -> str:
+    """Code in a cell of a table."""
+    return f"`{text}`".replace("|", "\\|")
 
 
 def _call(action: argparse.Action) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -12,7 +12,7 @@ from chunkwise.errors import InputError
 from chunkwise.operations import has_methods, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
-from chunkwise.running.request import REPORTS
+from chunkwise.running.request import REPORTS, WORDS
 from chunkwise.running.run import run_named
 
 __all__ = ["add_arguments", "description_of", "method_in", "run_command"]
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
             "--method",
             required=True,
             choices=tuple(operations_of(name) | operations),
-            help="what is done, of the methods named above",
+            help="what to do: one of the methods above",
         )
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or family.title.lower()
@@ -126,13 +126,9 @@ def _add_destination(parser: argparse.ArgumentParser, operation: Operation) -> N
         what = made.label or ("label image" if isinstance(made, Labels) else "image")
         words = f"the {what} to write; it must not exist yet"
         where.add_argument("--output", type=StoreOutput, metavar=made.metavar or "OUT.ome.zarr", help=words)
-        where.add_argument("--to-workspace", metavar="NAME", help="write into the site's workspace under this name")
+        where.add_argument("--to-workspace", metavar="NAME", help=WORDS["to_workspace"])
         if isinstance(made, Labels):
-            where.add_argument(
-                "--into-source",
-                metavar="NAME",
-                help="write labels/NAME into the source itself, where the site allows it to be written",
-            )
+            where.add_argument("--into-source", metavar="NAME", help=WORDS["into_source"])
     else:
         words = f"{made.help}; it must not exist yet"
         group.add_argument("--output", type=Output, required=True, metavar=made.metavar, help=words)
@@ -143,20 +139,10 @@ def _add_destination(parser: argparse.ArgumentParser, operation: Operation) -> N
         group.add_argument(f"--{name}", type=Output, metavar=file.metavar, help=file.help)
     for name, (metavar, words) in REPORTS.items():
         group.add_argument(f"--{name}", type=Output, metavar=metavar, help=words)
-    group.add_argument(
-        "--run-dir",
-        type=Output,
-        metavar="DIR",
-        help="where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run"
-        + ("; in the workspace always beside the results)" if store else ")"),
-    )
+    words = WORDS["run_dir"] if store else WORDS["run_dir"].replace("; in the workspace always beside the results", "")
+    group.add_argument("--run-dir", type=Output, metavar="DIR", help=words)
     if store:
-        group.add_argument(
-            "--shard",
-            type=parse_sizes,
-            metavar="z,y,x",
-            help="voxels of one file of the result; changes its files, not its voxels (default: from shape and type)",
-        )
+        group.add_argument("--shard", type=parse_sizes, metavar="z,y,x", help=WORDS["shard"])
     if store and not formats:
         group.add_argument(
             "--no-pyramid",
@@ -168,24 +154,10 @@ def _add_destination(parser: argparse.ArgumentParser, operation: Operation) -> N
 def add_resources(parser: argparse.ArgumentParser) -> None:
     """Add what decides how the work is spread; none of it changes the result."""
     group = parser.add_argument_group("how the work is spread (none of it changes the result)")
-    group.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="number of worker processes (default: GALAXY_SLOTS, SLURM_CPUS_PER_TASK, or the cores there are)",
-    )
-    group.add_argument(
-        "--memory",
-        type=_bytes,
-        metavar="BYTES",
-        help="memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, else 1GiB)",
-    )
-    group.add_argument(
-        "--block",
-        type=parse_sizes,
-        metavar="z,y,x",
-        help="voxels computed at once (default: whole shards, or what fits the memory)",
-    )
+    group.add_argument("--workers", type=int, metavar="N", help=WORDS["workers"])
+    group.add_argument("--memory", type=_bytes, metavar="BYTES", help=WORDS["memory"])
+    group.add_argument("--block", type=parse_sizes, metavar="z,y,x", help=WORDS["block"])
+    group.add_argument("--plan", nargs="?", const="text", choices=("text", "json"), help=WORDS["plan"])
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -212,9 +184,14 @@ _bytes.__name__ = "memory"
 
 
 def run_command(name: str, options: Mapping[str, Any]) -> int:
-    """Run a family with what was typed, as :func:`chunkwise.running.run.run_named`; prints what came of it."""
+    """Run a family with what was typed, as :func:`chunkwise.running.run.run_named`; prints the result, or the plan."""
+    from chunkwise.running.planned import Planned
     from chunkwise.site import load_site
 
-    for line in run_named(name, options, load_site()).lines:
+    try:
+        lines: Iterable[str] = run_named(name, options, load_site()).lines
+    except Planned as planned:
+        lines = [planned.text(options["plan"])]
+    for line in lines:
         print(line)
     return 0

@@ -257,8 +257,8 @@ def test_package(path: str, code_allowed: bool) -> dict[str, Any]:
                 raise InputError(f"The test of {package.name} ({name}) did not run: {str(error)[:300]}.") from None
             if summary.status != "passed":
                 errors = [f"{entry.name}: {e.msg}" for entry in summary.details for e in entry.errors]
-                said = " ".join((errors or ["no reason given"])[0].split())[:300].rstrip(".")
-                raise InputError(f"The model {package.name} fails its own test ({name}): {said}.")
+                reason = " ".join((errors or ["no reason given"])[0].split())[:300].rstrip(".")
+                raise InputError(f"The model {package.name} fails its own test ({name}): {reason}.")
     return {"status": "passed", "formats": formats, "bioimageio.core": metadata.version("bioimageio.core")}
 
 

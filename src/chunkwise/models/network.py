@@ -135,7 +135,7 @@ def analyse(model: Any, spatial: int, sizes: Mapping[str, Sequence[int]]) -> Rea
             graph.views[name] = view
     outputs = [graph.views[entry.name] for entry in model.graph.output if entry.name in graph.views]
     if not outputs or any(view.stride != one for view in outputs):
-        raise UnknownOperatorError("its output has another resolution than its input")
+        raise UnknownOperatorError("its output and its input differ in resolution")
     stride = tuple(
         lcm(*(ceil(view.stride[axis]) for view in graph.views.values() if view.stride[axis] >= 1))
         for axis in range(spatial)

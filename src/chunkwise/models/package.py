@@ -96,11 +96,6 @@ class Package:
         """The spatial axes of its inputs."""
         return self.inputs[0].spatial
 
-    @property
-    def needs_code(self) -> bool:
-        """Whether every format that it comes in runs code of the package."""
-        return all(name in CODE_FORMATS for name in self.formats)
-
 
 def bioimageio() -> None:
     """Keep bioimageio's packages from the user's cache; called before they are imported."""
@@ -314,8 +309,8 @@ def _check_same_size(description: Any, tensor: Any, axis: Any) -> None:
         if known is not None and size.offset == 0 and known.scale == axis.scale and str(known.id) == str(axis.id):
             return
     raise InputError(
-        f"The output '{tensor.id}' of {description.name} has another size along {axis.id} than its input; chunkwise "
-        "runs models whose outputs have the voxels of their inputs."
+        f"The output '{tensor.id}' of {description.name} has a different size along {axis.id} than its input; "
+        "chunkwise runs models whose outputs have the voxels of their inputs."
     )
 
 

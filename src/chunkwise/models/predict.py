@@ -24,6 +24,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
@@ -39,7 +40,7 @@ from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.write_unit import write_unit
 from chunkwise.storage.writer import json_bytes, put_object
 
-__all__ = ["Inference", "halo_of", "predict", "projected_memory", "tile_axes"]
+__all__ = ["Inference", "halo_of", "memory_of", "predict", "tile_axes"]
 
 Array = np.ndarray[Any, Any]
 
@@ -188,7 +189,7 @@ def tile_axes(
     return tuple(found)
 
 
-def projected_memory(
+def memory_of(
     package: Package,
     reach: Reach,
     grid: Grid,
@@ -198,21 +199,22 @@ def projected_memory(
     source_dtype: str,
     factors: tuple[float, ...] | None = None,
 ) -> int:
-    """Project what a worker holds at most, in bytes: the network at work, a unit of the result, its encoded form."""
+    """Project what a worker needs, in bytes: the network at work, a unit of the result, its encoded form."""
     axes = tile_axes(package, reach, grid.shape, grid.block, factors)
     tile = prod(axis.tile for axis in axes) * batch
     inputs = sum(max(1, len(tensor.channels)) for tensor in package.inputs)
     network = tile * (reach.values_per_voxel or UNKNOWN_VALUES) * 4 * OVERHEAD + tile * inputs * 24
     planes = min(SLAB, grid.shape[0]) if len(grid.shape) > len(axes) else 1
     reading = tile // batch * planes * inputs * np.dtype(source_dtype).itemsize * 2
-    unit, shard = prod(map(min, grid.unit, grid.shape)), prod(grid.unit)
+    unit = prod(map(min, grid.unit, grid.shape))
     item = np.dtype(dtype).itemsize
     rescaling = 0.0
     if factors is not None:
         # A tile's voxels as float64, once and along one axis twice; maps of a unit at both sizes, one as float64.
         reading *= 1 + 3 * 8 // np.dtype(source_dtype).itemsize
         rescaling = unit * (prod(factors) * channels * 4 + 3 * max(1.0, prod(factors)) * 8 + channels * 8)
-    return int(WORKER_BASE + network + reading + rescaling + unit * channels * item + shard * item * 4)
+    maps = unit * channels * item
+    return projected_memory(grid, unit=4 * item, base=WORKER_BASE + network + reading + rescaling + maps)
 
 
 def predict(work: Inference, job: Job) -> list[str]:

@@ -77,8 +77,8 @@ def choose_format(package: Package, code_allowed: bool) -> str:
     there = [name for name in safe if importlib.util.find_spec(BACKENDS[name]) is not None]
     if not there:
         raise InputError(
-            f"The model {package.name} comes as {', '.join(package.formats)}, for which PyTorch is needed and not "
-            "installed; install it with: pip install 'chunkwise[torch]'."
+            f"The model {package.name} comes as {', '.join(package.formats)}, for which PyTorch is needed; it is not "
+            "installed: install it with: pip install 'chunkwise[torch]'."
         )
     return there[0]
 

@@ -70,11 +70,6 @@ class Samples:
         return cls(channels, planes, Grid(shape, tuple(map(min, block, shape)), tuple(map(min, block, shape))))
 
     @property
-    def n_samples(self) -> int:
-        """Samples of a channel, all time points together."""
-        return self.channels[0].volumes * (self.channels[0].shape[0] if self.planes else 1)
-
-    @property
     def per_group(self) -> int:
         """Blocks that are summed up together: those of a slab of planes, or of a volume."""
         return self.grid.n_blocks // (self.grid.blocks_shape[0] if self.planes else 1)
@@ -119,11 +114,7 @@ class _Summary:
 
 
 def measure_samples(
-    samples: Samples,
-    quantiles: Sequence[Quantile],
-    job: Job,
-    together: bool = False,
-    name: str = "statistics",
+    samples: Samples, quantiles: Sequence[Quantile], job: Job, together: bool = False, name: str = "statistics"
 ) -> list[dict[str, Any]]:
     """Measure every sample of every channel, block by block.
 
@@ -209,8 +200,7 @@ def _count_block(work: _Count, number: int) -> _Summary:
 
 def _add(one: _Summary, other: _Summary) -> _Summary:
     return _Summary(
-        one.counts + other.counts,
-        tuple((a + c, b + d) for (a, b), (c, d) in zip(one.sums, other.sums, strict=True)),
+        one.counts + other.counts, tuple((a + c, b + d) for (a, b), (c, d) in zip(one.sums, other.sums, strict=True))
     )
 
 

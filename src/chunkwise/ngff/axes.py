@@ -32,12 +32,12 @@ def normal_axes(location: Location, entries: list[dict[str, Any]], findings: lis
     for index, (entry, known) in enumerate(zip(entries, names, strict=True)):
         where = f"multiscales[0].axes[{index}]"
         name = known if known is not None else _channel_instead(location, entry, names)
-        said, kind = str(entry["name"]), entry.get("type")
+        given, kind = str(entry["name"]), entry.get("type")
         if known is None:
-            message = f"is {said!r} of {_type_text(entry)}; each of its positions is read as a channel"
+            message = f"is {given!r} of {_type_text(entry)}; each of its positions is read as a channel"
             findings.append(Finding("warning", where, message))
-        elif name != said:
-            findings.append(Finding("warning", f"{where}.name", f"is {said!r}, which is read as {name!r}"))
+        elif name != given:
+            findings.append(Finding("warning", f"{where}.name", f"is {given!r}, which is read as {name!r}"))
         if known is not None and kind is not None and kind != AXIS_TYPES[name]:
             message = f"is {kind!r}, which is read as {AXIS_TYPES[name]!r} by the name of the axis"
             findings.append(Finding("warning", f"{where}.type", message))

@@ -44,5 +44,5 @@ def say_empty(image: Image, path: str, share: Share | None) -> str | None:
     verb = "has" if len(full) == 1 else "have"
     return (
         f"{none} of {where} is there, so that every voxel of it is the fill value, while level{'s' * (len(full) > 1)} "
-        f"{', '.join(full)} {verb} data: was the copy complete, or is --level another one?"
+        f"{', '.join(full)} {verb} data: was the copy complete, or was another --level meant?"
     )

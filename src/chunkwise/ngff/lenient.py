@@ -98,8 +98,8 @@ def writer_of(attributes: dict[str, Any], version: str) -> str | None:
         first = first if isinstance(first, dict) else {}
     except (LookupError, TypeError):
         first = {}
-    for said in (block.get("version"), first.get("version")):
-        if isinstance(said, str) and SPATIALDATA.fullmatch(said):
+    for given in (block.get("version"), first.get("version")):
+        if isinstance(given, str) and SPATIALDATA.fullmatch(given):
             return "SpatialData"
     for creator in (block.get("_creator"), attributes.get("_creator")):
         if isinstance(creator, dict) and isinstance(creator.get("name"), str):
@@ -184,9 +184,9 @@ class _Mender:
         holder = self.block if where == "ome.version" else self._split(where)[0]
         if not isinstance(holder, dict):
             return None
-        said = holder.get("version")
-        alike = SPATIALDATA.fullmatch(said) if isinstance(said, str) else None
-        if "version" in holder and said is not None and (alike is None or alike.group(1) != self.version):
+        given = holder.get("version")
+        alike = SPATIALDATA.fullmatch(given) if isinstance(given, str) else None
+        if "version" in holder and given is not None and (alike is None or alike.group(1) != self.version):
             return None
         holder["version"] = self.version
         return f"it is read as {self.version}"
@@ -226,8 +226,8 @@ class _Mender:
         entries, whole = holder.get("coordinateTransformations"), holder is multiscale
         if not isinstance(entries, list):
             return self._key(where) if entries is None and whole else None
-        said = self._at(where.removesuffix(".type")) if rest.endswith(".type") else None
-        if isinstance(said, dict) and said["type"] == "identity" and isinstance(multiscale.get("axes"), list):
+        given = self._at(where.removesuffix(".type")) if rest.endswith(".type") else None
+        if isinstance(given, dict) and given["type"] == "identity" and isinstance(multiscale.get("axes"), list):
             kept = [entry for entry in entries if not (isinstance(entry, dict) and entry.get("type") == "identity")]
             if not any(isinstance(entry, dict) and entry.get("type") == "scale" for entry in kept):
                 kept.insert(0, {"type": "scale", "scale": [1.0] * len(multiscale["axes"])})

@@ -8,9 +8,9 @@ from math import isclose
 from chunkwise.errors import InputError
 from chunkwise.ngff.model import Image, Level
 from chunkwise.ngff.units import conversion
-from chunkwise.ngff.volumes import Geometry, Selection, VolumeSource, parse_region, parse_time, select
+from chunkwise.ngff.volumes import Geometry, Selection, VolumeSource, parse_region, parse_time
 
-__all__ = ["Match", "match_image", "match_selections", "region_of", "select_channels"]
+__all__ = ["Match", "match_image", "match_selections", "region_of"]
 
 #: Writers round the scale of lower levels; the shapes tell levels apart anyway.
 TOLERANCE = 1e-3
@@ -21,7 +21,7 @@ APART_IN_TIME = 0.5
 #: What rounding does to an origin, as a share of it.
 ROUNDING = 1e-6
 
-OFFER = "if the voxels are the same all the same, say so with --same-voxels"
+OFFER = "if the voxels are the same nevertheless, say so with --same-voxels"
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,6 @@ class Match:
     """Of the labels' voxels: what labels and image say of it together."""
     remarks: tuple[str, ...]
     """What was taken on trust."""
-
-
-def select_channels(image: Image, names: list[str] | None) -> tuple[int, ...]:
-    """Find channels by name or index; all of them where none is asked for.
-
-    Raises
-    ------
-    InputError
-        If one is not there, or is asked for twice.
-    """
-    if names is None:
-        return tuple(range(len(image.channels)))
-    found = [select(image, 0, name).source.channel for name in names]
-    if len(set(found)) < len(found):
-        raise InputError(f"--channel names the same channel of {image.location.address} more than once.")
-    return tuple(found)
 
 
 def match_image(
@@ -152,7 +136,7 @@ def match_selections(
             for one in (first, second)
         )
         offer = f"; {OFFER}" if alike else ""
-        raise InputError(f"The two images have to be of one shape and scale, but {this}, and {other}{offer}.")
+        raise InputError(f"The two images have to have the same shape and scale, but {this}, and {other}{offer}.")
     far = _apart(first, second)
     if far and not same_voxels and first.image.placed and second.image.placed:
         raise InputError(f"{_elsewhere(first, second, next(iter(far)), far)}; {OFFER}.")
@@ -232,8 +216,8 @@ class _Steps:
 def _shared(first: Selection, second: Selection) -> list[_Steps]:
     sides = []
     for one in (first, second):
-        told = zip(one.image.axes, one.level.scale, one.translation, strict=True)
-        sides.append({axis.name: (axis, scale, origin) for axis, scale, origin in told if axis.type != "channel"})
+        along = zip(one.image.axes, one.level.scale, one.translation, strict=True)
+        sides.append({axis.name: (axis, scale, origin) for axis, scale, origin in along if axis.type != "channel"})
     calibrated = _calibrated(first.image) and _calibrated(second.image)
     found = []
     for name in (name for name in sides[0] if name in sides[1]):
@@ -354,9 +338,9 @@ def _elsewhere(first: Selection, second: Selection, axis: str, far: dict[str, fl
 
 def _place(selection: Selection, names: list[str]) -> str:
     """Such as ``y 0 micrometer, x 320 micrometer``."""
-    told = zip(selection.image.axes, selection.translation, strict=True)
+    along = zip(selection.image.axes, selection.translation, strict=True)
     return ", ".join(
-        f"{axis.name} {origin:.10g} {axis.unit or ''}".strip() for axis, origin in told if axis.name in names
+        f"{axis.name} {origin:.10g} {axis.unit or ''}".strip() for axis, origin in along if axis.name in names
     )
 
 

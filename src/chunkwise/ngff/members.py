@@ -40,8 +40,8 @@ def label_names(location: Location, image: dict[str, Any], findings: list[Findin
         version, attributes, beside = _version_of(node), node.attributes, image.get("labels")
         if not attributes and isinstance(beside, dict):
             attributes = beside if version == "0.4" else {"ome": {"version": version, **beside}}
-            said = "is no key of an image: the list of labels has to be in their group"
-            findings.append(Finding("deviation", "labels", said, "it is used, because the group has none"))
+            problem = "does not belong to an image: the list of labels has to be in their group"
+            findings.append(Finding("deviation", "labels", problem, "it is used, because the group has none"))
         block, remarks = settle(node.location, attributes, "labels", version)
     except InputError as error:
         findings.append(Finding("warning", "labels", f"is not used: {_sentence(error)}"))

@@ -145,9 +145,9 @@ def _version(node: Node) -> str:
         version = ome.get("version") if isinstance(ome, dict) else None
         systems = isinstance(ome, dict) and version is None and _has_coordinate_systems(ome)
         if (isinstance(version, str) and version.startswith("0.6")) or systems:
-            said = version or "0.6 (it has coordinate systems)"
+            given = version or "0.6 (it has coordinate systems)"
             raise InputError(
-                f"{address} follows OME-Zarr version {said}, which is still being developed and changes; chunkwise "
+                f"{address} follows OME-Zarr version {given}, which is still being developed and changes; chunkwise "
                 f"reads {_known()}: write the image again as 0.5."
             )
     else:
@@ -185,7 +185,7 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
     omero = block.get("omero")  # as it is: what is whole of a damaged one is used
     meant, findings = settle(location, node.attributes, "image", version)
     if "image-label" in block:
-        findings += _not_said(settle(location, node.attributes, "label", version)[1], findings)
+        findings += _new_remarks(settle(location, node.attributes, "label", version)[1], findings)
     if len(meant["multiscales"]) > 1:
         findings.append(Finding("warning", "multiscales", "has several entries; chunkwise uses the first"))
     multiscale = meant["multiscales"][0]
@@ -220,7 +220,7 @@ def _open_multiscale(node: Node, block: dict[str, Any], version: str) -> Image:
     )
 
 
-def _not_said(remarks: list[Finding], findings: list[Finding]) -> list[Finding]:
+def _new_remarks(remarks: list[Finding], findings: list[Finding]) -> list[Finding]:
     """What is true of the whole block, such as its version, is said once."""
     return [remark for remark in remarks if remark not in findings]
 
@@ -304,6 +304,6 @@ def _check_dimension_names(
     if names is None:
         findings.append(Finding("warning", where, "has no dimension_names, which OME-Zarr 0.5 asks for"))
     elif names != expected:
-        said = ", ".join(map(str, names))
-        fault = Finding("error", where, f"has the dimension_names {said} for the axes {', '.join(expected)}")
+        given = ", ".join(map(str, names))
+        fault = Finding("error", where, f"has the dimension_names {given} for the axes {', '.join(expected)}")
         raise broken(location, version, (fault,))

@@ -101,7 +101,9 @@ def _check_axes(remarks: Remarks, axes: Any, where: str) -> int | None:
 def _check_unit(remarks: Remarks, axis: dict[str, Any], where: str) -> None:
     """Remark a unit of space or time that the specification does not list, and say what it is taken for."""
     if "units" in axis and "unit" not in axis:
-        remarks.warning(f"{where}.units", "is no key of the specification, which calls it 'unit'; it is read as that")
+        remarks.warning(
+            f"{where}.units", "is not a key of the specification, which calls it 'unit'; it is read as that"
+        )
     kind, unit = axis.get("type"), axis.get("unit", axis.get("units"))
     if not isinstance(kind, str) or kind not in ORDER:
         kind = AXIS_TYPES.get(str(axis.get("name")).lower())

@@ -12,12 +12,7 @@ from typing import Any
 from chunkwise.ngff.model import Finding
 from chunkwise.ngff.rules import Remarks
 from chunkwise.ngff.rules_image import check_image, check_image_label, check_labels_list
-from chunkwise.ngff.rules_plate import (
-    check_bioformats2raw,
-    check_plate,
-    check_series,
-    check_well,
-)
+from chunkwise.ngff.rules_plate import check_bioformats2raw, check_plate, check_series, check_well
 
 __all__ = ["KINDS", "VERSIONS", "ome_block", "validate"]
 

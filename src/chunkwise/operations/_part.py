@@ -15,12 +15,7 @@ LEVEL: Final = Parameter(
     str, "0", "Resolution level", "resolution: 0 is the full one", group=_GROUP, metavar="N", pattern="[0-9A-Za-z_.-]+"
 )
 CHANNEL: Final = Parameter(
-    str,
-    None,
-    "Channel",
-    "channel, by name or number; needed where there are several",
-    group=_GROUP,
-    metavar="NAME|N",
+    str, None, "Channel", "channel, by name or number; needed where there are several", group=_GROUP, metavar="NAME|N"
 )
 CHANNELS: Final = replace(
     CHANNEL,
@@ -33,7 +28,7 @@ TIME: Final = Parameter(
     str,
     None,
     "Time points",
-    "one time point, or those from A up to but without B",
+    "one time point, or those from A up to, but not including, B",
     group=_GROUP,
     metavar="N|A:B",
     pattern="[0-9]+(:[0-9]+)?",
@@ -49,7 +44,7 @@ REGION: Final = Parameter(
     group=_GROUP,
     metavar="z0:z1,y0:y1,x0:x1",
     pattern="[0-9]+:[0-9]+(,[0-9]+:[0-9]+){1,2}",
-    like="ranges parted by commas, such as 0:16,0:512,0:512",
+    like="ranges separated by commas, such as 0:16,0:512,0:512",
 )
 PLANES: Final = Parameter(
     bool, False, "Plane by plane", "treat each plane (y, x) of a volume alone, as if it were an image", group=_GROUP

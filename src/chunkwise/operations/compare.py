@@ -47,7 +47,7 @@ OPERATION = Operation(
             float,
             None,
             "Thresholds of the IoU",
-            "IoU that a match has to exceed, each from 0.5 up to but without 1",
+            "IoU that a match has to exceed, each at least 0.5 and below 1",
             metavar="IOU",
             several=True,
             together=True,
@@ -75,7 +75,7 @@ OPERATION = Operation(
     },
     files={
         "table": File(
-            metavar="MATCHES.tsv|.parquet", help="one row an object: its best match, and the IoU", ending=".tsv"
+            metavar="MATCHES.tsv|.parquet", help="one row per object: its best match, and the IoU", ending=".tsv"
         ),
         "html": File(metavar="REPORT.html", help="a page to read", ending=".html"),
         "pictures": File(
@@ -84,4 +84,5 @@ OPERATION = Operation(
         ),
     },
     chain="chunkwise.running.chains.compare:run",
+    rate=0.003,
 )

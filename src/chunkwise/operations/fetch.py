@@ -50,6 +50,7 @@ OPERATION = Operation(
         ),
     },
     chain="chunkwise.running.chains.fetch:run",
+    rate=0.011,
     equals="image",
     exact={"biuf": "bit"},
     examples=(Example("cells_tczyx.ome.zarr", part={"channel": ["DAPI"], "time": "0"}),),

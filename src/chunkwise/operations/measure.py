@@ -1,4 +1,4 @@
-"""The objects of a label image, one row an object."""
+"""The objects of a label image, one row per object."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PART: Final = "which part"
 FAMILY = Family(
     name="measure",
     title="Measure objects",
-    summary="measure the objects of a label image, one row an object",
+    summary="measure the objects of a label image, one row per object",
     about="""\
-Measure the objects of a label image: size, place and intensities, one row an object.
+Measure the objects of a label image: size, place and intensities, one row per object.
 
 The labels are read where they lie, block by block, and the table is the same as from the whole image.
 With an image, its intensities are measured too, in the level that has the shape, scale and place of the labels.
@@ -64,7 +64,7 @@ OPERATION = Operation(
             "which percentiles intensity_percentile measures, from 0 to 100",
             metavar="P,P",
             pattern="[0-9.]+(,[0-9.]+)*",
-            like="numbers from 0 to 100, parted by commas, such as 5,50,95",
+            like="numbers from 0 to 100, separated by commas, such as 5,50,95",
             default_words="5,25,75,95",
             group=_GROUP,
         ),
@@ -92,5 +92,6 @@ OPERATION = Operation(
         )
     },
     chain="chunkwise.running.chains.measure:run",
+    rate=lambda values: None if values["properties"] else 0.006,
     equals="skimage.measure.regionprops_table(labels, image, properties=properties)",
 )

@@ -190,6 +190,8 @@ class Family:
     edam: str
     help: str = ""
     """More for the tool's page, in reStructuredText."""
+    usual: str = ""
+    """Method that the tool's page begins with; else the first by name."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,8 @@ class Operation:
     least_reach: Callable[..., int | tuple[int, ...]] | None = None
     """Of an upper bound: how far the kernel looks at least; the tests find an image that shows it."""
     needs: Mapping[str, str] = field(default_factory=dict)
-    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum`` or ``mean``."""
+    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum``, or a method of
+    :mod:`chunkwise.ops.threshold`."""
     working_set: float = 1.0
     """What the kernel holds beside input and result, in bytes of its input."""
     threads: bool = True
@@ -228,6 +231,8 @@ class Operation:
     :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    rate: float | Callable[[Mapping[str, Any]], float | None] | None = None
+    """CPU-seconds that a million voxels take, by ``benchmarks/rates.py``; or how that follows from the values."""
     origin: str = ""
     """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""

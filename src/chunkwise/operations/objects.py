@@ -27,7 +27,7 @@ Make objects of maps: what a model says of every pixel becomes a label image.
 The maps are the channels of an image that 'chunkwise predict' or another program wrote. Objects that
 touch are parted by what the model says, and the result is the same whatever the blocks: an object that
 crosses the border of blocks is one object, and two that touch there are two. With --method auto, the
-default, the model's package says how; every part of that can be said otherwise.
+default, the model's package says how; every part of that can be changed by an option.
 
   chunkwise objects maps.ome.zarr --output labels.ome.zarr
   chunkwise objects maps.ome.zarr --output labels.ome.zarr --method foreground-boundary --seed-threshold 0.4
@@ -59,7 +59,7 @@ SETTINGS: Final = {
         "Distance of two peaks", "foreground-distance: voxels around a peak in which none is higher", "5", 1, 1000
     ),
     "flow_scale": _number("Scale of flows", "flows: length of a flow that means one voxel", "5", 1e-6, 1e6),
-    "steps": _count("Steps", "flows: steps that a voxel goes at most", "200", 1, 10000),
+    "steps": _count("Steps", "flows: the most steps that a voxel takes", "200", 1, 10000),
     "sink_distance": _count(
         "Distance of two sinks", "flows: voxels that end no further apart than this are one object", "3", 1, 1000
     ),
@@ -116,5 +116,6 @@ OPERATION = Operation(
         "overlay": File(metavar="OVERLAY.png", help="write a picture of the first map with the outlines", ending=".png")
     },
     chain="chunkwise.running.chains.objects:run",
+    rate=lambda values: 0.019 if values["method"] == "threshold" else None,
     exact={"uf": "bit"},
 )

@@ -22,6 +22,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
@@ -31,7 +32,7 @@ from chunkwise.ops.row_files import ROWS, RowFile, Spill, rows_bytes, sorted_bat
 from chunkwise.ops.scores import Tally, count_matches
 from chunkwise.storage.writer import StoredObject, put_object
 
-__all__ = ["COLUMNS", "MATCHED", "SHARE", "Compared", "compare", "projected_memory"]
+__all__ = ["COLUMNS", "MATCHED", "SHARE", "Compared", "compare", "memory_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -80,7 +81,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _ComparePass:
     run: Run
     compared: Compared
 
@@ -102,7 +103,7 @@ def compare(
     job : Job
         Where the work is done, and what is done already.
     thresholds : sequence of float
-        Of the IoU, each from 0.5 up to but without 1.
+        Of the IoU, each at least 0.5 and below 1.
     share : float
         Part of an object that another has to cover to count in splits and merges.
     write : callable, optional
@@ -123,7 +124,7 @@ def compare(
         If the run stopped in the middle.
     """
     voxels = compared.truth.volumes * prod(compared.grid.shape)
-    work = _Work(job.run, compared)
+    work = _ComparePass(job.run, compared)
     grid = compared.grid
     found = map_pass(job, "compare", _compare_block, work, compared.n_blocks, voxels=voxels, grid=grid)
     count = grid.n_blocks
@@ -138,16 +139,17 @@ def compare(
     return tallies
 
 
-def projected_memory(grid: Grid, truth: str, predicted: str) -> int:
-    """Bytes that a worker needs at most; ``truth`` and ``predicted`` are types.
+def memory_of(grid: Grid, truth: str, predicted: str) -> int:
+    """Project what a worker needs, in bytes; ``truth`` and ``predicted`` are types.
 
     Arrays count twice, as they are read and as they are laid out for the kernel; the table of pairs is reckoned
     with one pair in every ten voxels, far more than objects of any use have.
     """
-    return BASE + prod(grid.block) * (2 * (np.dtype(truth).itemsize + np.dtype(predicted).itemsize) + 10)
+    sizes = np.dtype(truth).itemsize + np.dtype(predicted).itemsize
+    return projected_memory(grid, block=2 * sizes + 10, base=BASE)
 
 
-def _compare_block(work: _Work, number: int) -> BlockResult:
+def _compare_block(work: _ComparePass, number: int) -> BlockResult:
     compared = work.compared
     volume, block = divmod(number, compared.grid.n_blocks)
     box = compared.grid.block_box(block)

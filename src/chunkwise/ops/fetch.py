@@ -10,6 +10,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
@@ -18,14 +19,14 @@ from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.write_unit import write_unit
 
-__all__ = ["fetch", "omero_of", "projected_memory"]
+__all__ = ["fetch", "memory_of", "omero_of"]
 
 #: Bytes that a worker takes before it reads a voxel: Python, NumPy, tensorstore.
 BASE = 300 * 2**20
 
 
 @dataclass(frozen=True)
-class _Work:
+class _CopyPass:
     run: Run
     channels: tuple[VolumeSource, ...]
     grid: Grid
@@ -53,20 +54,20 @@ def fetch(channels: tuple[VolumeSource, ...], grid: Grid, output: OutputImage, j
     ResumableError
         If the run stopped in the middle.
     """
-    work = _Work(job.run, channels, grid, output)
+    work = _CopyPass(job.run, channels, grid, output)
     count = output.n_volumes * grid.n_units
     voxels = output.n_volumes * prod(grid.shape)
     map_pass(job, "copy", _copy_unit, work, count, voxels=voxels, grid=grid, units=True)
     write_pyramid(output, job)
 
 
-def projected_memory(grid: Grid, dtype: str) -> int:
-    """Bytes that a worker needs at most: a unit, a block as it is read, a shard as it is encoded, sums of means."""
+def memory_of(grid: Grid, dtype: str) -> int:
+    """Project what a worker needs, in bytes: a block, a unit with its encoded form, and the sums of means."""
     size = np.dtype(dtype).itemsize
-    return BASE + size * (3 * prod(grid.unit) + 2 * prod(grid.block))
+    return projected_memory(grid, block=2 * size, unit=3 * size, base=BASE)
 
 
-def _copy_unit(work: _Work, number: int) -> BlockResult:
+def _copy_unit(work: _CopyPass, number: int) -> BlockResult:
     volume, unit = divmod(number, work.grid.n_units)
     time, channel = divmod(volume, len(work.channels))
     box = work.grid.unit_box(unit)

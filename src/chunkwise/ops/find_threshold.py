@@ -12,7 +12,6 @@ from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import reduce_pass
 from chunkwise.errors import InputError
 from chunkwise.ops.exact_sum import ExactSum, exact_sum
-from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.ops.threshold import (
     EXACT_SPAN,
     Histogram,
@@ -23,6 +22,7 @@ from chunkwise.ops.threshold import (
     threshold_of_bins,
     threshold_of_values,
 )
+from chunkwise.ops.volumes import HaloedVolumes
 
 __all__ = ["find_thresholds"]
 
@@ -42,12 +42,12 @@ MAX_ITERATIONS = 1000
 class _Pass:
     """What the workers of one reduce pass are handed."""
 
-    volumes: SmoothedVolumes
+    volumes: HaloedVolumes
     parameters: dict[int, Any] = field(default_factory=dict)
     """Of each volume: the range of its bins, or the threshold being tried."""
 
 
-def find_thresholds(method: str, volumes: SmoothedVolumes, job: Job) -> list[Any]:
+def find_thresholds(method: str, volumes: HaloedVolumes, job: Job) -> list[Any]:
     """Find the threshold of every volume by one method.
 
     Parameters
@@ -85,7 +85,7 @@ def find_thresholds(method: str, volumes: SmoothedVolumes, job: Job) -> list[Any
 @dataclass(frozen=True)
 class _Chain:
     method: str
-    volumes: SmoothedVolumes
+    volumes: HaloedVolumes
     job: Job
 
     def reduce(
@@ -107,7 +107,7 @@ class _Chain:
             voxels=self.volumes.voxels,
             grid=self.volumes.grid,
         )
-        return [values[volume] for volume in range(self.volumes.source.volumes)]
+        return [values[volume] for volume in range(self.volumes.n_volumes)]
 
     def exact(self) -> list[Any]:
         def finish(_: int, histogram: Histogram) -> Any:
@@ -116,11 +116,13 @@ class _Chain:
         return [decode(value) for value in self.reduce("histogram", _count, _add, finish)]
 
     def extents(self) -> list[tuple[Any, Any]]:
+        channels = self.volumes.n_volumes // self.volumes.source.volumes
+
         def finish(volume: int, extent: tuple[Any, Any]) -> Any:
             if not np.isfinite(extent[0]) or not np.isfinite(extent[1]):
                 raise InputError(
-                    f"No threshold was found by '{self.method}': the smoothed volume of time point {volume} holds "
-                    "values that are not finite; give --threshold as a number."
+                    f"No threshold was found by '{self.method}': the volume of time point {volume // channels} holds "
+                    "values that are not finite; give a threshold as a number."
                 )
             return [encode(value) for value in extent]
 

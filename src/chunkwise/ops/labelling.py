@@ -68,7 +68,7 @@ class MaskedVolumes(Protocol):
 
 
 @dataclass(frozen=True)
-class _Work:
+class _LabelPass:
     """What the workers of the labelling passes are handed."""
 
     run: Run
@@ -140,9 +140,9 @@ class Labelling:
         work = _Write(self._work(OBJECTS), output, array)
         self._map(name, _write_unit, work, units=True)
 
-    def _work(self, phase: str) -> _Work:
+    def _work(self, phase: str) -> _LabelPass:
         connectivity = self.connectivity if phase == OBJECTS else 1
-        return _Work(
+        return _LabelPass(
             self.job.run, self.volumes, self.thresholds, self.dark, connectivity, phase, holes_known=self._holes_known
         )
 
@@ -225,12 +225,12 @@ def _read_ahead(load: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[
 
 @dataclass(frozen=True)
 class _Write:
-    work: _Work
+    work: _LabelPass
     output: OutputImage
     array: str
 
 
-def _mask(work: _Work, number: int) -> Array:
+def _mask(work: _LabelPass, number: int) -> Array:
     """The mask that a block's labels are taken from, with holes filled once they are known."""
     if work.holes_known:
         mask = _load_mask(work, BACKGROUND, number)
@@ -240,12 +240,12 @@ def _mask(work: _Work, number: int) -> Array:
     return work.volumes.mask(number, work.thresholds[volume], work.dark)
 
 
-def _keep_mask(work: _Work, number: int, mask: Array) -> StoredObject:
+def _keep_mask(work: _LabelPass, number: int, mask: Array) -> StoredObject:
     """Keep a mask as compressed bits, so that no later pass reads and smooths the block again."""
     return put_object(work.run.folder, _mask_key(work.phase, number), compress(np.packbits(mask).tobytes()))
 
 
-def _load_mask(work: _Work, phase: str, number: int) -> Array:
+def _load_mask(work: _LabelPass, phase: str, number: int) -> Array:
     with open(work.run.path(_mask_key(phase, number)), "rb") as file:
         bits = np.frombuffer(decompress(file.read()), np.uint8)
     grid = work.volumes.grid
@@ -261,7 +261,7 @@ def _table(run: Run, phase: str, number: int) -> Array:
     return np.concatenate((table[:1], table[offsets[number] + 1 : offsets[number + 1] + 1]))
 
 
-def _label_block(work: _Work, number: int) -> BlockResult:
+def _label_block(work: _LabelPass, number: int) -> BlockResult:
     """Label a block, and keep what joining needs: sizes, first voxels, faces, labels at the volume's edge."""
     mask = _mask(work, number)
     kept = _keep_mask(work, number, mask)
@@ -288,7 +288,7 @@ def _label_block(work: _Work, number: int) -> BlockResult:
     return BlockResult((stored, kept), int(labels.max(initial=0)))
 
 
-def _join_block(work: _Work, number: int) -> BlockResult:
+def _join_block(work: _LabelPass, number: int) -> BlockResult:
     """Find which labels of a block touch those of the neighbours behind it."""
     grid = work.volumes.grid
     volume, block = work.volumes.place(number)
@@ -309,7 +309,7 @@ def _join_block(work: _Work, number: int) -> BlockResult:
     return BlockResult((stored,), sum(map(len, found)))
 
 
-def _face(work: _Work, number: int, direction: tuple[int, ...]) -> Array:
+def _face(work: _LabelPass, number: int, direction: tuple[int, ...]) -> Array:
     """A face, edge or corner of a labelled block; edges and corners are the ends of a stored face."""
     axis = next(i for i, d in enumerate(direction) if d)
     with _HEADERS, np.load(work.run.path(_block_key(work.phase, number))) as content:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.boxes import inside
-from chunkwise.blocks.grid import Box, Grid
+from chunkwise.blocks.grid import Box
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Run
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
-from chunkwise.ops.exact_sum import exact_sum
+from chunkwise.ops.find_threshold import find_thresholds
+from chunkwise.ops.threshold import METHODS
 from chunkwise.ops.volumes import WORTH_RIMS, HaloedVolumes
 from chunkwise.ops.write_unit import write_unit
 
-__all__ = ["LocalVolumes", "apply_kernel", "apply_locally", "projected_memory"]
+__all__ = ["LocalVolumes", "apply_kernel", "apply_locally"]
 
 Array = np.ndarray[Any, Any]
 Kernel = Callable[..., Any]
@@ -122,39 +121,14 @@ def apply_kernel(kernel: Kernel, voxels: Array, values: Mapping[str, Any], plane
     return made[0] if len(made) == 1 and parts[0] is voxels else np.stack(made)
 
 
-def projected_memory(
-    grid: Grid, reach: tuple[int, ...], item_in: int, item_out: int, working_set: float, base: int
-) -> int:
-    """Bytes that a worker needs at most.
-
-    While a block is computed: its voxels with their halo, as they are read and put together, the working set of the
-    kernel, its result; the unit that is written, and its encoded form.
-
-    Parameters
-    ----------
-    grid : Grid
-        Of the blocks.
-    reach : tuple of int
-        Of the kernel.
-    item_in, item_out : int
-        Bytes of a voxel that is read, and of one that is written.
-    working_set : float
-        What the kernel holds, in bytes of its input.
-    base : int
-        What a worker takes before it reads a voxel.
-    """
-    outer = prod(min(n, b + 2 * r) for n, b, r in zip(grid.shape, grid.block, reach, strict=True))
-    return int(base + outer * item_in * (2 + working_set) + outer * item_out + 2 * prod(grid.unit) * item_out)
-
-
 @dataclass(frozen=True)
-class _Work:
+class _WritePass:
     volumes: LocalVolumes
     output: OutputImage
     run: Run
 
 
-def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> None:
+def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple[Mapping[str, Any], ...]:
     """Apply a kernel to every volume, into the run's store, and write the levels below.
 
     Parameters
@@ -165,6 +139,11 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> None:
         The store to write; as many volumes as there are.
     job : Job
         Where the work is done, and what is done already.
+
+    Returns
+    -------
+    tuple of mapping
+        The statistics that the kernel was given, of each volume.
 
     Raises
     ------
@@ -178,41 +157,41 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> None:
         volumes = volumes.with_rims(job, WORTH_RIMS if volumes.needs else WORTH_RIMS + 1)
     if volumes.needs:
         volumes = replace(volumes, found=_statistics(volumes, job))
-    work, grid = _Work(volumes, output, job.run), volumes.grid
+    work, grid = _WritePass(volumes, output, job.run), volumes.grid
     count = volumes.n_volumes * grid.n_units
     map_pass(job, "write", _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
     write_pyramid(output, job)
+    return volumes.found
 
 
 def _statistics(volumes: LocalVolumes, job: Job) -> tuple[Mapping[str, Any], ...]:
     """What the kernel needs to know of each whole volume, by the names of its arguments."""
-    wanted = set(volumes.needs.values())
-
-    def finish(_: int, summary: dict[str, Any]) -> dict[str, Any]:
-        values = {name: (value.mean() if name == "mean" else value.item()) for name, value in summary.items()}
-        return {argument: values[name] for argument, name in volumes.needs.items()}
-
-    work, groups = (volumes, wanted), volumes.blocks_by_volume()
-    found = reduce_pass(
-        job, "statistics", _summarise, _combine, work, groups, finish, voxels=volumes.voxels, grid=volumes.grid
+    found = {name: find_thresholds(name, volumes, job) for name in volumes.needs.values() if name in METHODS}
+    if set(volumes.needs.values()) - found.keys():
+        work, groups, size = volumes, volumes.blocks_by_volume(), volumes.voxels
+        extents = reduce_pass(job, "extents", _extent, _widen, work, groups, _items, voxels=size, grid=volumes.grid)
+        for place, name in enumerate(("minimum", "maximum")):
+            found[name] = [extents[volume][place] for volume in range(volumes.n_volumes)]
+    return tuple(
+        {argument: found[name][volume] for argument, name in volumes.needs.items()}
+        for volume in range(volumes.n_volumes)
     )
-    return tuple(found[volume] for volume in range(volumes.n_volumes))
 
 
-def _summarise(work: tuple[LocalVolumes, set[str]], number: int) -> dict[str, Any]:
-    volumes, wanted = work
-    volume, block = volumes.place(number)
-    voxels = volumes.read_box(volume, volumes.grid.block_box(block))
-    ways: dict[str, Callable[[Array], Any]] = {"minimum": np.min, "maximum": np.max, "mean": exact_sum}
-    return {name: ways[name](voxels) for name in sorted(wanted)}
+def _extent(volumes: LocalVolumes, number: int) -> tuple[Any, Any]:
+    voxels = volumes.read(number)
+    return voxels.min(), voxels.max()
 
 
-def _combine(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    ways: dict[str, Callable[[Any, Any], Any]] = {"minimum": np.minimum, "maximum": np.maximum, "mean": operator.add}
-    return {name: ways[name](value, other[name]) for name, value in one.items()}
+def _widen(one: tuple[Any, Any], other: tuple[Any, Any]) -> tuple[Any, Any]:
+    return np.minimum(one[0], other[0]), np.maximum(one[1], other[1])
 
 
-def _write_unit(work: _Work, number: int) -> BlockResult:
+def _items(_: int, extent: tuple[Any, Any]) -> list[Any]:
+    return [value.item() for value in extent]
+
+
+def _write_unit(work: _WritePass, number: int) -> BlockResult:
     volumes, grid = work.volumes, work.volumes.grid
     volume, unit = divmod(number, grid.n_units)
     box = grid.unit_box(unit)

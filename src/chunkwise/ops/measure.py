@@ -1,7 +1,7 @@
 """Measurement of the objects of a label image: sums over blocks merged by label, then a pass by object.
 
 =========  ====================================================================================
-measure    every block's objects: what can be added up, one row an object
+measure    every block's objects: what can be added up, one row per object
 objects    by object, where it is asked for: what needs all of an object, from its bounding box
 =========  ====================================================================================
 
@@ -25,6 +25,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
@@ -56,7 +57,7 @@ __all__ = [
     "Measured",
     "columns",
     "measure",
-    "projected_memory",
+    "memory_of",
     "table_columns",
 ]
 
@@ -103,7 +104,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _MeasurePass:
     run: Run
     measured: Measured
 
@@ -134,7 +135,7 @@ def measure(measured: Measured, job: Job) -> Iterator[tuple[int, Array]]:
         If the run stopped in the middle.
     """
     voxels = measured.labels.volumes * prod(measured.grid.shape)
-    work = _Work(job.run, measured)
+    work = _MeasurePass(job.run, measured)
     grid = measured.grid
     found = map_pass(job, "measure", _measure_block, work, measured.n_blocks, voxels=voxels, grid=grid)
     count = grid.n_blocks
@@ -160,18 +161,18 @@ def measure(measured: Measured, job: Job) -> Iterator[tuple[int, Array]]:
             yield volume, merge_rows(batch)
 
 
-def projected_memory(grid: Grid, labels: str, image: str | None, properties: tuple[str, ...] = ()) -> int:
-    """Bytes that a worker needs at most: labels, the number of each voxel's object, one channel.
+def memory_of(grid: Grid, labels: str, image: str | None, properties: tuple[str, ...] = ()) -> int:
+    """Project what a worker needs, in bytes: labels, the number of each voxel's object, one channel.
 
     Arrays count twice, as they are read and as they are laid out for the kernels; ``labels`` and ``image``
     are types. The Euler number needs the labels once more, with a rim of the neighbours'.
     """
     sizes = sum(np.dtype(dtype).itemsize for dtype in (labels, image) if dtype is not None)
     more = np.dtype(labels).itemsize if "euler" in summands(properties) else 0
-    return BASE + prod(grid.block) * (2 * sizes + 4 + more)
+    return projected_memory(grid, block=2 * sizes + 4 + more, base=BASE)
 
 
-def _measure_block(work: _Work, number: int) -> BlockResult:
+def _measure_block(work: _MeasurePass, number: int) -> BlockResult:
     measured = work.measured
     volume, block = divmod(number, measured.grid.n_blocks)
     box = measured.grid.block_box(block)

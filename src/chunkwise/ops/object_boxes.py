@@ -37,7 +37,7 @@ BASE = 300 * 2**20
 
 
 @dataclass(frozen=True)
-class _Work:
+class _BoxPass:
     """What workers are handed."""
 
     run: Run
@@ -123,7 +123,7 @@ class ByObject:
                 filled.append(volume)
         if table_type is None:
             return
-        work = _Work(run, labels, channels, grid, properties, percentiles, self._job.memory, table_type)
+        work = _BoxPass(run, labels, channels, grid, properties, percentiles, self._job.memory, table_type)
         count = grid.n_blocks
         found = map_pass(
             self._job,
@@ -184,7 +184,7 @@ def _merge(run: Run, volume: int, files: list[RowFile], table_type: np.dtype[Any
             labels.write(merged["label"].tobytes())
 
 
-def _measure_objects(work: _Work, number: int) -> BlockResult:
+def _measure_objects(work: _BoxPass, number: int) -> BlockResult:
     """Measure the objects that begin in a block."""
     path = work.run.path(row_key(number))
     if not os.path.exists(path):
@@ -215,7 +215,7 @@ def _measure_objects(work: _Work, number: int) -> BlockResult:
     return BlockResult((stored,), [len(found), int(found["label"][0])])
 
 
-def _groups(work: _Work, boxes: list[Box]) -> Iterator[tuple[list[int], Box]]:
+def _groups(work: _BoxPass, boxes: list[Box]) -> Iterator[tuple[list[int], Box]]:
     """Part objects into groups whose boxes are read at once; what does not fit in memory is in none."""
     read = 2 * np.dtype(work.labels.dtype).itemsize
     if work.intensities:
@@ -226,7 +226,7 @@ def _groups(work: _Work, boxes: list[Box]) -> Iterator[tuple[list[int], Box]]:
     return groups_that_fit(boxes, order, read, measure, room)
 
 
-def _measure_group(work: _Work, volume: int, group: list[int], reach: Box, boxes: list[Box], found: Array) -> None:
+def _measure_group(work: _BoxPass, volume: int, group: list[int], reach: Box, boxes: list[Box], found: Array) -> None:
     labels = work.labels.read(volume, reach)
     if set(SHAPES) & set(work.properties):
         for index in group:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops import flows, seeds, split_passes
@@ -24,7 +24,7 @@ from chunkwise.ops.labelling import Labelling
 from chunkwise.ops.maps import Maps, MapVolumes
 from chunkwise.ops.write_labels import LabelResult, write_labels
 
-__all__ = ["METHODS", "Method", "ObjectParameters", "find_objects", "projected_memory"]
+__all__ = ["METHODS", "Method", "ObjectParameters", "find_objects", "memory_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -107,16 +107,14 @@ def divider_of(channels: dict[str, VolumeSource], parameters: ObjectParameters) 
     return _Parting(Maps(tuple(channels[name] for name in read)), parameters) if read else None
 
 
-def projected_memory(grid: Grid, dtype: str) -> int:
-    """Project what a worker holds at most, in bytes, components being parted aside.
+def memory_of(grid: Grid, dtype: str) -> int:
+    """Project what a worker needs, in bytes, components being parted aside.
 
     While a block is labelled: the map as it is stored and as numbers, its mask, and its labels twice. While a unit is
-    written: mask and labels of a block, the unit, and its encoded form.
+    written: mask and labels of a block, and the unit.
     """
-    block = prod(grid.block)
-    labelling = block * (np.dtype(dtype).itemsize + 8 + 1 + 4 + 4)
-    writing = block * (1 + 4 + 4) + prod(grid.unit) * 4 * 2
-    return max(split_passes.BASE + max(labelling, writing), split_passes.projected_memory(grid))
+    labelling = projected_memory(grid, block=np.dtype(dtype).itemsize + 8 + 1 + 4 + 4)
+    return max(labelling, projected_memory(grid, block=1 + 4 + 4, unit=2 * 4), split_passes.memory_of(grid))
 
 
 def find_objects(

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ops.find_threshold import find_thresholds
 from chunkwise.ops.gaussian import radius
@@ -31,14 +31,7 @@ from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.ops.split_passes import SplitParameters
 from chunkwise.ops.write_labels import LabelResult, write_labels
 
-__all__ = ["SegmentParameters", "SegmentResult", "projected_memory", "segment"]
-
-#: Resident memory of a worker that has everything imported and compiled, in bytes (measured: 250 MB).
-WORKER_BASE = 260 * 10**6
-
-#: What a further block that is worked on at once takes beside its arrays: room that two threads' arrays, which come and
-#: go in no order, leave unused on the heap (measured: 1.15 GB for two blocks of 256^3 voxels at most, 0.62 for one).
-OF_THREAD = 320 * 10**6
+__all__ = ["SegmentParameters", "SegmentResult", "memory_of", "segment"]
 
 
 @dataclass(frozen=True)
@@ -63,18 +56,16 @@ class SegmentResult(LabelResult):
     """One a volume."""
 
 
-def projected_memory(volumes: SmoothedVolumes, threads: int = 1) -> int:
-    """Project what a worker holds at most, in bytes, so that what does not fit is refused before it starts.
+def memory_of(volumes: SmoothedVolumes, threads: int = 1) -> int:
+    """Project what a worker needs, in bytes, components being split aside.
 
-    While a block is labelled: its voxels with their halo, read and put together, its mask, and its
-    labels twice (the labeller's own and their copy). While a unit is written: mask and labels of a
-    block, the unit, and its encoded form. Each of its threads has a block, or a unit, of its own.
+    While a block is labelled: its voxels with their halo, its mask, and its labels twice (the labeller's own and their
+    copy). While a unit is written: mask and labels of a block, and the unit.
     """
-    grid, item = volumes.grid, np.dtype(volumes.source.dtype).itemsize
-    block, outer = prod(grid.block), prod(b + 2 * radius(volumes.sigma) for b in grid.block)
-    labelling = outer * 2 * item + block * (1 + 4 + 4)
-    writing = block * (1 + 4 + 4) + prod(grid.unit) * 4 * 2
-    return WORKER_BASE + max(labelling, writing) + (threads - 1) * (max(labelling, writing) + OF_THREAD)
+    grid, reach = volumes.grid, (radius(volumes.sigma),) * len(volumes.grid.shape)
+    outer = 2 * np.dtype(volumes.source.dtype).itemsize
+    labelling = projected_memory(grid, outer=outer, reach=reach, block=1 + 4 + 4, threads=threads)
+    return max(labelling, projected_memory(grid, block=1 + 4 + 4, unit=2 * 4, threads=threads))
 
 
 def segment(

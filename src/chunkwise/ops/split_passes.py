@@ -24,6 +24,7 @@ import numpy as np
 from chunkwise.blocks.boxes import groups_that_fit, inside
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import BASE, projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
@@ -39,7 +40,7 @@ from chunkwise.storage.location import Location
 from chunkwise.storage.outputs import new_file
 from chunkwise.storage.writer import clear_errors, json_bytes, put_object
 
-__all__ = ["COMPONENTS", "NAMED", "SplitParameters", "Splitting", "Unsplit", "projected_memory"]
+__all__ = ["COMPONENTS", "NAMED", "SplitParameters", "Splitting", "Unsplit", "memory_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -47,8 +48,6 @@ Array = np.ndarray[Any, Any]
 COMPONENTS = "scratch/components"
 #: Components that were too large are named up to this many.
 NAMED = 20
-#: Bytes that a worker takes before it reads a voxel: Python, NumPy, SciPy, tensorstore.
-BASE = 260 * 10**6
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,16 @@ class Unsplit:
     voxels: int
 
 
-def projected_memory(grid: Grid) -> int:
-    """Bytes that a worker needs at most, components aside: they are held against what is left of its memory."""
-    return BASE + prod(grid.unit) * (4 * 2 + 4 + 4)
+def memory_of(grid: Grid) -> int:
+    """Project what a worker needs, in bytes, components aside: they are held against what is left of its memory.
+
+    A unit: its components, its labels and their encoded form, and their tables (measured: 18 bytes a voxel).
+    """
+    return projected_memory(grid, unit=2 * 4 + 4 + 4 + 4)
 
 
 @dataclass(frozen=True)
-class _Work:
+class _SplitPass:
     """What the workers of the passes are handed."""
 
     run: Run
@@ -185,7 +187,7 @@ class Splitting:
             volumes=components.n_volumes,
             dtype=components.dtype,
         )
-        self._work = _Work(run, source, grid, divider, connectivity, job.memory)
+        self._work = _SplitPass(run, source, grid, divider, connectivity, job.memory)
         self._counts, self._job = counts, job
 
     def number_parts(self, min_size: int) -> tuple[list[int], list[Unsplit], int]:
@@ -217,7 +219,7 @@ class Splitting:
         """Write the final labels into the run's store."""
         self._map("write", _write_unit, replace(self._work, output=output))
 
-    def _map(self, name: str, function: Any, work: _Work) -> dict[int, Any]:
+    def _map(self, name: str, function: Any, work: _SplitPass) -> dict[int, Any]:
         grid, volumes = work.grid, work.components.volumes
         voxels = volumes * prod(grid.shape)
         count = volumes * grid.n_units
@@ -287,7 +289,7 @@ def _row_type(ndim: int) -> np.dtype[Any]:
     )
 
 
-def _boxes_of_unit(work: _Work, number: int) -> BlockResult:
+def _boxes_of_unit(work: _SplitPass, number: int) -> BlockResult:
     volume, _, box = work.unit(number)
     labels = work.read(volume, box)
     if not labels.any():
@@ -301,7 +303,7 @@ def _boxes_of_unit(work: _Work, number: int) -> BlockResult:
     return BlockResult((stored,), [len(rows), int(rows["label"][0])])
 
 
-def _split_unit(work: _Work, number: int) -> BlockResult:
+def _split_unit(work: _SplitPass, number: int) -> BlockResult:
     """Split the components whose first voxel lies in a unit; what is kept are the parts of those that have several."""
     volume, unit, _ = work.unit(number)
     rows = work.rows(number)
@@ -335,7 +337,7 @@ def _split_unit(work: _Work, number: int) -> BlockResult:
     return BlockResult((stored,), data | {"parts": sum(kept.counts)})
 
 
-def _split_group(work: _Work, volume: int, group: list[Any], reach: Box, kept: PartFile) -> None:
+def _split_group(work: _SplitPass, volume: int, group: list[Any], reach: Box, kept: PartFile) -> None:
     """Split components from one reading of the box around them all."""
     labels, maps = work.read(volume, reach), work.divider.read(volume, reach)
     for row in group:
@@ -358,7 +360,7 @@ def _alone(labels: Array, label: Any) -> Array:
     return np.asarray(labels == label)
 
 
-def _write_unit(work: _Work, number: int) -> BlockResult:
+def _write_unit(work: _SplitPass, number: int) -> BlockResult:
     """Give a unit's components their final ids, paste the parts of those that were split, and write its shards."""
     assert work.output is not None
     volume, _, box = work.unit(number)
@@ -376,7 +378,7 @@ def _write_unit(work: _Work, number: int) -> BlockResult:
     return write_unit(work.run, work.output, box, {volume: data})
 
 
-def _paste(work: _Work, volume: int, owner: int, labels: Array, box: Box, data: Array) -> None:
+def _paste(work: _SplitPass, volume: int, owner: int, labels: Array, box: Box, data: Array) -> None:
     """Put the parts of some components into a unit's data."""
     begin, end = np.load(work.run.path(_ids_key("offsets", volume)), mmap_mode="r")[owner : owner + 2].tolist()
     if begin == end:

@@ -26,6 +26,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Box, Grid
 from chunkwise.blocks.job import Job
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
@@ -34,13 +35,12 @@ from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.maps import Maps
 from chunkwise.ops.objects import ObjectParameters
 from chunkwise.ops.row_files import rows_bytes
-from chunkwise.ops.split_passes import BASE
 from chunkwise.ops.star_polygons import LOST, OPEN, decide, draw, reach_of, visible
 from chunkwise.ops.write_labels import LabelResult, label_type
 from chunkwise.ops.write_unit import write_unit
 from chunkwise.storage.writer import put_object
 
-__all__ = ["StarResult", "find_stars", "projected_memory"]
+__all__ = ["StarResult", "find_stars", "memory_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -56,7 +56,7 @@ class StarResult(LabelResult):
 
 
 @dataclass(frozen=True)
-class _Work:
+class _StarPass:
     """What the workers of the passes are handed."""
 
     run: Run
@@ -131,10 +131,10 @@ class _Stars:
         return stars.those(np.lexsort((stars.places[:, 1], stars.places[:, 0], -stars.chances)))
 
 
-def projected_memory(grid: Grid, dtype: str, rays: int, max_radius: int) -> int:
-    """Project what a worker holds at most, in bytes: a window in which every pixel is a candidate."""
-    window = prod(min(size, edge + 4 * max_radius) for size, edge in zip(grid.shape, grid.block, strict=True))
-    return BASE + window * (3 * np.dtype(dtype).itemsize + 8 + rays * 4 + 96) + prod(grid.unit) * 4 * 2
+def memory_of(grid: Grid, dtype: str, rays: int, max_radius: int) -> int:
+    """Project what a worker needs, in bytes: a window in which every pixel is a candidate, and the unit."""
+    candidate = 3 * np.dtype(dtype).itemsize + 8 + rays * 4 + 96
+    return projected_memory(grid, outer=candidate, reach=(2 * max_radius,) * len(grid.shape), unit=2 * 4)
 
 
 def find_stars(
@@ -167,10 +167,10 @@ def find_stars(
     ResumableError
         If the run stopped in the middle.
     """
-    work = _Work(job.run, grid, Maps((channels["probability"],)), distances, parameters.values)
+    work = _StarPass(job.run, grid, Maps((channels["probability"],)), distances, parameters.values)
     pixels, count = work.volumes * prod(grid.shape), work.volumes * grid.n_blocks
 
-    def pass_over(name: str, function: Any, context: _Work, units: bool = False) -> dict[int, Any]:
+    def pass_over(name: str, function: Any, context: _StarPass, units: bool = False) -> dict[int, Any]:
         number = work.volumes * grid.n_units if units else count
         return map_pass(job, name, function, context, number, voxels=pixels, grid=grid, units=units)
 
@@ -203,7 +203,7 @@ def find_stars(
 # --- radius ---
 
 
-def _radius_of_block(work: _Work, number: int) -> dict[str, Any]:
+def _radius_of_block(work: _StarPass, number: int) -> dict[str, Any]:
     volume, block = divmod(number, work.grid.n_blocks)
     stars = work.candidates(volume, work.grid.block_box(block))
     reach = reach_of(stars.rays) - 1
@@ -230,7 +230,7 @@ def _as_found(_: int, found: dict[str, Any]) -> dict[str, Any]:
 # --- decide ---
 
 
-def _decide_block(work: _Work, number: int) -> BlockResult:
+def _decide_block(work: _StarPass, number: int) -> BlockResult:
     """Decide of a block's own candidates; its number says how many still wait."""
     volume, block = divmod(number, work.grid.n_blocks)
     box, radius = work.grid.block_box(block), work.radius[volume]
@@ -269,7 +269,7 @@ def _key(number: int, turn: int) -> str:
     return f"scratch/stars/{turn}/{number // 1000}/{number}.npz"
 
 
-def _load(work: _Work, number: int, turn: int) -> _Stars:
+def _load(work: _StarPass, number: int, turn: int) -> _Stars:
     with np.load(work.run.path(_key(number, turn))) as content:
         stars = _Stars.new(content["places"], content["chances"], content["rays"])
         return replace(stars, state=content["state"])
@@ -285,7 +285,7 @@ def _blocks_in(grid: Grid, box: Box) -> Iterator[int]:
         yield grid.block_id(index)
 
 
-def _around(work: _Work, volume: int, box: Box, turn: int) -> _Stars:
+def _around(work: _StarPass, volume: int, box: Box, turn: int) -> _Stars:
     """The candidates with centres in a box that are not lost."""
     parts = []
     for block in _blocks_in(work.grid, box):
@@ -297,7 +297,7 @@ def _around(work: _Work, volume: int, box: Box, turn: int) -> _Stars:
 # --- count ---
 
 
-def _count_block(work: _Work, number: int) -> BlockResult:
+def _count_block(work: _StarPass, number: int) -> BlockResult:
     """Count the pixels of a block's own objects."""
     volume, block = divmod(number, work.grid.n_blocks)
     box = work.grid.block_box(block)
@@ -319,7 +319,7 @@ def _ids_key(number: int) -> str:
     return f"scratch/stars/ids/{number // 1000}/{number}.npy"
 
 
-def _number(work: _Work, volume: int, found: dict[int, Any], min_size: int) -> int:
+def _number(work: _StarPass, volume: int, found: dict[int, Any], min_size: int) -> int:
     """Number an image's objects by their first pixels; those that are covered, or small, get 0."""
     count = work.grid.n_blocks
     numbers = range(volume * count, (volume + 1) * count)
@@ -338,7 +338,7 @@ def _number(work: _Work, volume: int, found: dict[int, Any], min_size: int) -> i
 # --- write ---
 
 
-def _write_unit(work: _Work, number: int) -> BlockResult:
+def _write_unit(work: _StarPass, number: int) -> BlockResult:
     """Draw the objects that reach into a unit, and write its shards."""
     assert work.output is not None
     volume, unit = divmod(number, work.grid.n_units)

@@ -31,9 +31,6 @@ Array = np.ndarray[Any, Any]
 #: Of a candidate: not decided yet, kept, not kept.
 OPEN, KEPT, LOST = 0, 1, 2
 
-#: Parts of a pixel in which vertices are counted.
-FINE = 64
-
 
 def rays_of(count: int) -> Array:
     """Sine and cosine of the angles of so many rays: ``(count, 2)``."""

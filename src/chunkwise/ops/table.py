@@ -12,11 +12,9 @@ from chunkwise.errors import InputError
 from chunkwise.ops.measure import Column
 from chunkwise.storage.outputs import new_file, said_clearly
 
-__all__ = ["FORMATS", "TableWriter", "open_table"]
+__all__ = ["TableWriter", "open_table"]
 
 Array = np.ndarray[Any, Any]
-
-FORMATS = ("tsv", "parquet")
 
 #: Rows of a row group of Parquet.
 GROUP = 2**16
@@ -53,14 +51,14 @@ def open_table(path: str, form: str, columns: Sequence[Column]) -> Iterator[Tabl
     with new_file(path) as temporary:
         with said_clearly(path):
             writer: TableWriter = _Text(temporary, columns) if form == "tsv" else _Parquet(temporary, columns)
-        said = _Said(path, writer)
+        target = _PlainFailures(path, writer)
         try:
-            yield said
+            yield target
         finally:
-            said.close()
+            target.close()
 
 
-class _Said:
+class _PlainFailures:
     """A writer whose failures are one sentence, told apart from failures of what the caller reads meanwhile."""
 
     def __init__(self, path: str, writer: TableWriter) -> None:

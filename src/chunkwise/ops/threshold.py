@@ -122,10 +122,7 @@ def threshold_of_bins(method: str, counts: Array, centers: Array) -> Any:
         return _guarded(method, lambda: own(counts, centers))
     from skimage import filters
 
-    function = {
-        "yen": filters.threshold_yen,
-        "isodata": filters.threshold_isodata,
-    }[method]
+    function = {"yen": filters.threshold_yen, "isodata": filters.threshold_isodata}[method]
     # A copy of the histogram that keeps empty end bins would be trimmed by scikit-image where the image's is not.
     return _guarded(method, lambda: function(hist=(counts, centers)))
 

@@ -14,6 +14,7 @@ from chunkwise.blocks.halo import Rims, reading_cost
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.ops.gaussian import smoothed_counts
 from chunkwise.storage.arrays import open_array
 
 __all__ = ["BlockedVolumes", "HaloedVolumes"]
@@ -84,6 +85,15 @@ class HaloedVolumes(BlockedVolumes):
             outer = self.grid.halo_box(box, self.reach)
             voxels = self.read_box(volume, outer)
         return voxels, inside(box, outer)
+
+    def read(self, number: int) -> Array:
+        """Read a block as it is, without its halo."""
+        volume, block = self.place(number)
+        return self.read_box(volume, self.grid.block_box(block))
+
+    def counts(self, number: int) -> Array:
+        """Count the values of a block of 8 or 16 bit integers: every value of the type, the smallest first."""
+        return smoothed_counts(self.read(number), 0.0)
 
     def with_rims(self, job: Job, worth: float = WORTH_RIMS) -> Self:
         """Let blocks take their halos from their neighbours' rims, where that reads much less."""

@@ -27,10 +27,7 @@ class LabelResult:
 
 
 def write_labels(
-    labelling: Labelling,
-    min_size: int,
-    divider: Divider | None,
-    make_output: Callable[[str], OutputImage],
+    labelling: Labelling, min_size: int, divider: Divider | None, make_output: Callable[[str], OutputImage]
 ) -> LabelResult:
     """Label, part, number and write.
 

@@ -34,7 +34,7 @@ from chunkwise.storage.writer import json_bytes, put_object
 __all__ = ["Attempts", "close_run", "find_run", "recording"]
 
 _WITHOUT_A_WORD: Final = (
-    "The process ended without a word, as one does that is killed, runs out of memory or is on a machine that fails; "
+    "The process ended without a word, as it does when it is killed, runs out of memory or its machine fails; "
     "the same command goes on from where it stopped."
 )
 

@@ -122,7 +122,7 @@ def add_attempts(graph: Graph, record: RunRecord, step: str, record_file: str) -
                 f"#{step}-attempt-{number}",
                 "CreateAction",
                 name=f"chunkwise {record.command}, attempt {number}",
-                description=f"An attempt at {step} that did not come to its end; a later one went on from there.",
+                description=f"An attempt at {step} that was not finished; a later one continued from there.",
                 identifier=attempt.get("id"),
                 instrument=action["instrument"],
                 object=action["object"],

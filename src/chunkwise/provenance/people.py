@@ -50,7 +50,7 @@ def licence(graph: Graph, text: str | None) -> str:
             NOT_STATED_LICENCE,
             "CreativeWork",
             name="No licence stated",
-            description="Whoever built this crate named no licence; ask them before you reuse it.",
+            description="No licence was named for this crate; ask those who built it before you reuse it.",
         )
     if _URL.fullmatch(text):
         return graph.add(text, "CreativeWork", name=text, description="The licence, under its web address.", url=text)

@@ -1,6 +1,6 @@
 """Doing recorded runs again: which runs, on which data, and whether they come to the same bytes.
 
-How a run's parameters become the words of a command is the commands' own (``commands/crate_rerun.py``).
+How a run's parameters become the words of a command is the commands' own (``commands/crate/rerun.py``).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def plan_rerun(records: Sequence[RunRecord], maps: Mapping[str, str]) -> tuple[l
                 "its own and says less of where its image is, so that its digest differs."
             )
     if not steps:
-        raise InputError("No run in it was completed, so there is nothing to run again.")
+        raise InputError("None of its runs was completed, so there is nothing to run again.")
     unused = sorted(set(maps) - used)
     if unused:
         known = sorted({_keys(s.resource)[-1] for step in steps for s in step.sources.values() if s.made_by is None})

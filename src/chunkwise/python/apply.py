@@ -29,12 +29,16 @@ image's edge) and returns an array of the same shape. The record says that it wa
 its source.
 """
 _OWN: dict[str, tuple[Any, Any, str]] = {
-    "function": (Callable[..., Any], inspect.Parameter.empty, "a function; a lambda or one of a notebook does, too"),
+    "function": (
+        Callable[..., Any],
+        inspect.Parameter.empty,
+        "a function; a lambda or one defined in a notebook works, too",
+    ),
     "image": (str | Image | Result, inspect.Parameter.empty, "path or URL of an OME-Zarr, a reference, or a result"),
     "reach": (
         int | Sequence[int],
         inspect.Parameter.empty,
-        "how many voxels around it decide on a voxel, along every axis or along each; what is given too small shows at "
+        "how many voxels around it decide on a voxel, along every axis or along each; too small a value shows at "
         "the borders of blocks",
     ),
     "dtype": (str, "same", "type of the result, or 'same'"),
@@ -99,7 +103,7 @@ def _identity(function: Callable[..., Any]) -> dict[str, str]:
 def _declare(given: dict[str, Any], values: dict[str, Any]) -> Operation:
     function, reach, dtype = given.pop("function"), given.pop("reach"), str(given.pop("dtype", "same"))
     if not callable(function):
-        raise InputError(f"The function has to be one that can be called, and not {function!r}.")
+        raise InputError(f"The function has to be callable, not {function!r}.")
     parts = list(reach) if isinstance(reach, list | tuple) else [reach]
     far = tuple(Parameter(int, least=0).accept(part, f"reach {reach}") for part in parts)
     axes = [axis for axis in given["image"].axes if axis in "zyx"]
@@ -149,7 +153,7 @@ _FIXED = _OWN | {name: (parameter.type, parameter.default, parameter.help) for n
 _ROWS = _FIXED | destination_parameters(Operation("apply", "apply", "", "", {"image": model.Image()}, model.Image()))
 
 
-def apply(*args: Any, **options: Any) -> Result:  # noqa: D103 -- made below, of what the parameters say of themselves
+def apply(*args: Any, **options: Any) -> Any:  # noqa: D103 -- made below, of what the parameters say of themselves
     given = bind("apply", inspect.signature(apply), args, options)
     given["image"] = open(given["image"])
     return call("apply", _declare(given, given.pop("values", {})), given, made=True)

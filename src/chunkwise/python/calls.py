@@ -25,25 +25,32 @@ from chunkwise.operations.model import Labels, Operation, Parameter, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
 from chunkwise.running.outputs import Output, StoreOutput, hold_outputs
-from chunkwise.running.request import REPORTS
+from chunkwise.running.planned import Planned
+from chunkwise.running.request import REPORTS, WORDS
 from chunkwise.running.run import run_given, run_named
 from chunkwise.site import Site, load_site
 
 __all__ = ["bind", "call", "destination_parameters", "function_of", "list_operations", "numpy_docs"]
 
-#: How the result is written and the work is spread: type, default, what it is; of stores only where it says so.
-_STORE: dict[str, tuple[Any, Any, str]] = {
-    "to_workspace": (str, None, "write into the site's workspace under this name, instead"),
-    "shard": (Sequence[int], None, "voxels of one file of the result, spatial axes only"),
-    "pyramid": (bool, True, "whether smaller levels are written, too"),
+#: How a result is written and the work is spread, in the order in which help shows it: type and default.
+_HOW: dict[str, tuple[Any, Any]] = {
+    "into_source": (str, None),
+    "to_workspace": (str, None),
+    "shard": (Sequence[int], None),
+    "pyramid": (bool, True),
+    **dict.fromkeys((*REPORTS, "run_dir"), (str, None)),
+    "workers": (int, None),
+    "memory": (int | str, None),
+    "block": (Sequence[int], None),
+    "plan": (bool, False),
+    "quiet": (bool, False),
 }
-_ALL: dict[str, tuple[Any, Any, str]] = {
-    **{name: (str, None, words) for name, (_, words) in REPORTS.items()},
-    "run_dir": (str, None, "where plan, journal and scratch files go (default: OUT.run)"),
-    "workers": (int, None, "number of worker processes (default: the cores there are)"),
-    "memory": (int | str, None, "memory of each worker, in bytes or such as '2GiB' (default: 1GiB)"),
-    "block": (Sequence[int], None, "voxels computed at once (default: whole shards, or what fits the memory)"),
-    "quiet": (bool, False, "whether to print no progress"),
+_WORDS = {
+    **WORDS,
+    **{name: words for name, (_, words) in REPORTS.items()},
+    "pyramid": "whether smaller levels are written, too",
+    "plan": "whether to do nothing, and return as a dict what the run would take: blocks, bytes, memory, CPU-hours",
+    "quiet": "whether to print no progress",
 }
 _OUTPUT = "path or URL of the result; without it, it is kept until Python ends"
 
@@ -89,7 +96,7 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
     ]
     signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
 
-    def function(*args: Any, **options: Any) -> Result:
+    def function(*args: Any, **options: Any) -> Any:
         method = options.get("method") if has_methods(family) else None
         if isinstance(method, str) and method not in (named, *operations):
             return function_of(family, method)(*args, **options)
@@ -111,11 +118,10 @@ def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, st
     if formats:
         found["format"] = (Literal[tuple(formats)], None, "of the result (default: by its name)")
     found |= {name: (str, None, file.help) for name, file in operation.files.items()}
-    if isinstance(made, Labels):
-        found["into_source"] = (str, None, "write labels/NAME into the image that is read, instead")
-    if store:
-        found |= {name: row for name, row in _STORE.items() if name != "pyramid" or not formats}
-    return found | _ALL
+    left_out = set() if isinstance(made, Labels) else {"into_source"}
+    left_out |= set() if store else {"to_workspace", "shard", "pyramid"}
+    left_out |= {"pyramid"} if formats else set()
+    return found | {name: (*how, _WORDS[name]) for name, how in _HOW.items() if name not in left_out}
 
 
 def _annotation(parameter: Parameter) -> Any:
@@ -157,7 +163,7 @@ def bind(name: str, signature: inspect.Signature, args: Sequence[Any], options: 
         raise InputError(f"chunkwise.{name}: {error}; it takes {known}.") from None
 
 
-def call(family: str, operation: Operation, given: dict[str, Any], made: bool = False) -> Result:
+def call(family: str, operation: Operation, given: dict[str, Any], made: bool = False) -> Any:
     """Run an operation with what was given by names.
 
     Parameters
@@ -172,7 +178,7 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
         Whether ``operation`` was made by the caller, and is to be run itself.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    quiet, pyramid = given.pop("quiet", False), given.pop("pyramid", True)
+    quiet, pyramid, plan = given.pop("quiet", False), given.pop("pyramid", True), given.pop("plan", False)
     parameters = (
         operation.options
         if made
@@ -188,8 +194,13 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
         if not places:
             options["output"] = _temporary(family, operation, options.get("format"), site)
         hold_outputs(options, site)
-        with _without_main(), _progress(not quiet):
-            done = run_given(operation, options, site) if made else run_named(family, options, site)
+        if plan:
+            options["plan"] = "json"
+        try:
+            with _without_main(), _progress(not quiet):
+                done = run_given(operation, options, site) if made else run_named(family, options, site)
+        except Planned as planned:
+            return planned.content
     files = {name: str(value) for name, value in options.items() if isinstance(value, Output)}
     files.pop("run_dir", None)
     return Result(done, os.path.abspath(files.pop("output", "")), files)
@@ -202,7 +213,7 @@ def _option(operation: Operation, parameters: Mapping[str, Parameter], name: str
     if name in ("output", "run_dir", *operation.files, *REPORTS):
         text = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
         if not text:
-            raise InputError(f"{name} has to be a path, and not {value!r}; give one, or leave it out.")
+            raise InputError(f"{name} has to be a path, not {value!r}; give one, or leave it out.")
         return StoreOutput(text) if name == "output" and not isinstance(operation.gives, Table) else Output(text)
     if name == "memory" and isinstance(value, str):
         return parse_bytes(value)
@@ -236,7 +247,7 @@ def _text(name: str, value: Any, inner: bool = False) -> str:
     if isinstance(value, list | tuple) and value:
         pair = inner and len(value) == 2
         return ":".join(map(str, map(_plain, value))) if pair else ",".join(_text(name, one, True) for one in value)
-    raise InputError(f"{name} has to be text, and not {value!r}.")
+    raise InputError(f"{name} has to be text, not {value!r}.")
 
 
 @cache

@@ -180,8 +180,8 @@ class Image:
         shown = plane[::step, ::step]
         picture = label_colors(shown) if self.kind == "labels" else to_gray(shown, *contrast(shown))
         data = base64.b64encode(png_bytes(enlarge(picture))).decode()
-        said = repr(self).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{said}</figcaption></figure>'
+        caption = repr(self).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
 
 
 class Result:
@@ -209,7 +209,7 @@ class Result:
     def open(self) -> Image:
         """Open a result that is an image or a label image."""
         if self._reference.kind == "table":
-            raise InputError(f"{self.path} is a table and no image; use to_arrow() or to_pandas().")
+            raise InputError(f"{self.path} is a table, not an image; use to_arrow() or to_pandas().")
         return Image(self.path, self._reference)
 
     def to_dask(self, level: int = 0) -> Any:
@@ -223,7 +223,7 @@ class Result:
     def to_dict(self) -> Any:
         """Read a result that is JSON, such as that of ``compare``."""
         if not self.path.endswith(".json"):
-            raise InputError(f"{self.path} is no JSON; use {self._others()}.")
+            raise InputError(f"{self.path} is not JSON; use {self._others()}.")
         with _open(self.path, encoding="utf-8") as file:
             return json.load(file)
 
@@ -233,7 +233,7 @@ class Result:
         import pyarrow.parquet
 
         if self._reference.kind != "table" or self.path.endswith(".json"):
-            raise InputError(f"{self.path} is no table; use {self._others()}.")
+            raise InputError(f"{self.path} is not a table; use {self._others()}.")
         with _open(self.path, "rb") as file:
             if file.read(4) == b"PAR1":
                 return pyarrow.parquet.read_table(self.path)
@@ -286,7 +286,7 @@ def open(place: str | os.PathLike[str] | Image | Result) -> Image:
         return place.open()
     if not isinstance(place, str | os.PathLike):
         raise InputError(
-            f"An image has to be a path, a URL, a reference, or what was opened or made here, and not {type(place)}."
+            f"An image has to be a path, a URL, a reference, or something opened or made here, not {type(place)}."
         )
     with in_python():
         return Image(os.fspath(place))

@@ -242,10 +242,9 @@ def _findings(summary: dict[str, Any]) -> Section:
         return Section("Validation", ["The metadata follow the OME-Zarr specification and its recommendations."])
     if any(remark["severity"] == "deviation" for remark in remarks):
         text = (
-            "The metadata break the OME-Zarr specification in the places called deviation, and are read all the same "
-            "as said there."
+            "The metadata break the OME-Zarr specification in the places called deviation, and are read as said there."
         )
     else:
-        text = "The metadata follow the OME-Zarr specification, with these remarks. None of them hinders the analysis."
+        text = "The metadata follow the OME-Zarr specification, with these remarks. None of them affects the analysis."
     rows = [(remark["severity"], remark["where"], remark["message"]) for remark in remarks]
     return Section("Validation", [text], tables=[Table(["Kind", "Where", "Remark"], rows)])

@@ -48,9 +48,9 @@ class Input:
     """Of the level that is read."""
     sources: Sequence[VolumeSource]
     """What of it, one a channel."""
-    mark: dict[str, Any] = field(default_factory=dict)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
     """The fingerprint of its metadata."""
-    told: str = "taken"
+    trust: str = "taken"
     """What became of the fingerprint: ``taken``, ``compared``, ``handed on``."""
     stamp: Stamp | None = None
     compared: int = 0
@@ -98,15 +98,15 @@ class Inputs:
                     RunRecord.from_dict(record)
             except InputError as error:
                 raise InputError(f"The reference to {location.address} holds a damaged run record: {error}") from None
-            one.mark = one.metadata()
-            one.told = _held_to_reference(one.opened)
+            one.fingerprint = one.metadata()
+            one.trust = _held_to_reference(one.opened)
             share = share_of(one.opened.image, one.path)
             _say_share(one, share)
             recorder.input(
                 one.name,
                 one.opened.image.kind,
                 location,
-                fingerprint=reference.fingerprint if one.told != "taken" and reference else one.mark,
+                fingerprint=reference.fingerprint if one.trust != "taken" and reference else one.fingerprint,
                 description=describe(one.opened.image)
                 | _remarks(one.opened.image)
                 | _told_share(share)
@@ -117,10 +117,7 @@ class Inputs:
     def plan(self) -> dict[str, Any]:
         """The ``inputs`` of the plan."""
         return {
-            one.name: {
-                "array": one.opened.image.location.child(one.path).address,
-                "fingerprint": one.mark,
-            }
+            one.name: {"array": one.opened.image.location.child(one.path).address, "fingerprint": one.fingerprint}
             for one in self._inputs
         }
 
@@ -173,7 +170,7 @@ class Inputs:
         """
         for one in self._inputs:
             found = _again(one)
-            if not found.fits(_stamp(one)) or one.metadata() != one.mark:
+            if not found.fits(_stamp(one)) or one.metadata() != one.fingerprint:
                 raise InputError(
                     f"{one.address} changed while it was read, so that the result would mix old voxels with new ones; "
                     "nothing of it is kept: give the same command again to begin anew."
@@ -209,11 +206,11 @@ class Inputs:
         """Refuse to go on; where the person cannot remove what there is, it is removed."""
         run = self._run
         if run is None:
-            raise AssertionError("nothing was gone on with")
+            raise AssertionError("no run was resumed")
         if remove:
             run.abandon()
-            said = sentence.partition("; remove ")[0]
-            return ChangedError(f"{said}; what was computed is removed: run the same job again to begin anew.")
+            problem = sentence.partition("; remove ")[0]
+            return ChangedError(f"{problem}; what was computed has been removed: run the same job again to begin anew.")
         return ChangedError(sentence.replace("{remains}", run.remains))
 
     def _leave_out(self, unread: Sequence[str]) -> None:
@@ -246,7 +243,7 @@ class Inputs:
             stamp = _stamp(one)
             self._recorder.checked(
                 number,
-                fingerprint=one.told,
+                fingerprint=one.trust,
                 of=KINDS[stamp.kind],
                 objects=stamp.count,
                 compared=one.compared,
@@ -321,6 +318,6 @@ def _held_to_reference(opened: OpenedInput) -> str:
     if not same:
         raise InputError(
             f"{image.location.address} is not what its reference says, which was made before the image changed; make "
-            "the reference anew with 'chunkwise open', or give the image by its path."
+            "the reference again with 'chunkwise open', or give the image by its path."
         )
     return "compared"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def reading_grid(
         block = whole if prod(whole) <= 2 * SHARD_VOXELS else shard
     single = (1,) * len(shape)  # no shards are written, so a unit is a block
     grid = fit_grid(projected, Grid.fit(shape, single, block), single, resources, fixed=asked is not None)
-    return grid, resources
+    return grid, replace(resources, needed=projected(grid))
 
 
 def report_remarks(recorder: Recorder, remarks: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from math import prod
 from typing import Any
 
 from chunkwise.blocks.job import Job, Workers
@@ -23,6 +24,7 @@ from chunkwise.reference import Reference
 from chunkwise.running.inputs import ChangedError, Input, Inputs
 from chunkwise.running.outputs import beside
 from chunkwise.running.places import Place, set_aside
+from chunkwise.running.planned import Planned
 from chunkwise.running.request import Destination, Request
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import json_bytes
@@ -93,6 +95,7 @@ class LifeCycle:
             {name: recorded[name] for name in recorded if name in names},
             layout,
         )
+        self._sources = [source for one in inputs for source in one.sources]
         self._earlier = earlier_records(*(one.opened.records for one in inputs))
         self._table_name = f"blocks-{len(self._earlier) + 1}.tsv.gz"
         self._workers = Workers()
@@ -114,9 +117,18 @@ class LifeCycle:
             Workers, and memory for each.
         tasks : int
             How many blocks or units there are, at most.
+
+        Raises
+        ------
+        Planned
+            Instead of the beginning, where only the plan is asked for.
         """
+        if self.request.plan:
+            raise Planned(self.request, self._sources, resources, tasks, self._expected())
         place = self._place
         workspace, output = place.workspace, None if place.location is None else place.location.address
+        if workspace:
+            workspace.make()
         self._run = run = Run.at(self._plan, place.run_dir, place.partial)
         if output is None:
             run.begin(self._plan, os.path.join(run.folder, "none"))  # the lock lies in the directory
@@ -154,6 +166,18 @@ class LifeCycle:
         finally:
             if workspace:
                 workspace.tidy()
+
+    def _expected(self) -> dict[str, Any]:
+        """What the plan foretells: here of files, whose size depends on the objects that are found."""
+        layout = self._plan.layout
+        grid = (-(-n // b) for n, b in zip(layout["shape"], layout["block"], strict=True))
+        return {
+            "shape": layout["shape"],
+            "block": layout["block"],
+            "blocks": layout["volumes"] * prod(grid),
+            "bytes_written": None,
+            "files": 1 + len(self.request.to.files),
+        }
 
     def _room(self) -> AbstractContextManager[None]:
         """Keep the room that the result will take, where a person's is limited."""

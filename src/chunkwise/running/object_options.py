@@ -52,10 +52,10 @@ def choose(asked: Mapping[str, Any], told: Told, where: str, ndim: int) -> tuple
     InputError
         If nobody says how, or something said makes no sense.
     """
-    said = told.get("objects") or {}
-    if not isinstance(said, dict):
+    settings = told.get("objects") or {}
+    if not isinstance(settings, dict):
         raise InputError(f"What {where} gives as 'objects' is not a table of settings; give --method.")
-    method = said.get("method") if asked["method"] == "auto" else asked["method"]
+    method = settings.get("method") if asked["method"] == "auto" else asked["method"]
     if method is None:
         raise InputError(
             f"{where} does not say how its maps become objects; give --method, one of {', '.join(METHODS)}."
@@ -66,7 +66,7 @@ def choose(asked: Mapping[str, Any], told: Told, where: str, ndim: int) -> tuple
         )
     known = METHODS[method]
     # What a model says of another method than the one that is asked for does not count.
-    of_model = said if said.get("method") == method else {}
+    of_model = settings if settings.get("method") == method else {}
     values = dict(known.defaults)
     for name, value in _table(of_model, "parameters", where).items():
         if name not in values:
@@ -86,8 +86,8 @@ def choose(asked: Mapping[str, Any], told: Told, where: str, ndim: int) -> tuple
     return ObjectParameters(method, values), _table(of_model, "channels", where) | _asked(asked["channels"], method)
 
 
-def _table(said: Told, name: str, where: str) -> Told:
-    found = said.get(name) or {}
+def _table(settings: Told, name: str, where: str) -> Told:
+    found = settings.get(name) or {}
     if not isinstance(found, dict):
         raise InputError(f"What {where} gives as '{name}' of 'objects' is not a table of settings; give --method.")
     return found
@@ -106,7 +106,7 @@ def _asked(text: str | None, method: str) -> Told:
 
 
 def channels_of(
-    opened: OpenedInput, parameters: ObjectParameters, said: Told, asked: Mapping[str, Any]
+    opened: OpenedInput, parameters: ObjectParameters, settings: Told, asked: Mapping[str, Any]
 ) -> tuple[dict[str, VolumeSource], Selection]:
     """Find the maps among the channels; gives them by name, and the selection that the first one was found with.
 
@@ -120,13 +120,13 @@ def channels_of(
     order = [name for name in ORDER[parameters.method] if name in names]
     found: dict[str, Selection] = {}
     for name in names:
-        channel = said.get(name, order.index(name))
+        channel = settings.get(name, order.index(name))
         if isinstance(channel, bool) or not isinstance(channel, int | str):
             raise InputError(f"{image.location.address} gives {channel!r} as the channel of '{name}'; give --channels.")
         try:
             found[name] = select(image, asked["level"], str(channel), asked["time"], asked["region"])
         except InputError as error:
-            if "has no channel" not in str(error) or name in said:
+            if "has no channel" not in str(error) or name in settings:
                 raise
             raise InputError(
                 f"{image.location.address} has {len(image.channels) or 1} channel(s), and the method "

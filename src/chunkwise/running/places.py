@@ -82,6 +82,11 @@ class WorkspaceRun:
             total += sum(run_size(entry.path) for entry in os.scandir(runs) if entry.path != self.folder)
         return total
 
+    def make(self) -> None:
+        """Make the run's folder; see :func:`chunkwise.storage.workspace.make_run_folder`."""
+        runs, key = os.path.split(self.folder)
+        make_run_folder(self.root, os.path.basename(runs), key)
+
     def check_quota(self) -> None:
         """Refuse before the work what would not fit.
 
@@ -326,7 +331,6 @@ def _to_workspace(to: Destination, name: str, site: Site | None, opened: OpenedI
     folder = os.path.join(root, RUNS, user_folder(site.person) if known else "all", key)
     run = WorkspaceRun(root, inner, folder, rights, site.person.user, workspace.quota, needed)
     run.check_quota()
-    make_run_folder(root, os.path.basename(os.path.dirname(folder)), key)
     return Place(location, os.path.join(folder, GROWING), os.path.join(folder, "run"), run)
 
 

@@ -13,13 +13,26 @@ if TYPE_CHECKING:  # what a command asks for is put together before NumPy is imp
     from chunkwise.site import Site
     from chunkwise.storage.location import Location
 
-__all__ = ["REPORTS", "Destination", "Request", "Result", "Spread"]
+__all__ = ["REPORTS", "WORDS", "Destination", "Request", "Result", "Spread"]
 
 #: What every run can write of itself: what stands for the file, and what it is.
 REPORTS: Final = {
     "reference": ("OUT.json", "write a reference to the result"),
     "crate": ("CRATE.zip", "write an RO-Crate that says what was done"),
     "record": ("RECORD.json", "write the run record"),
+}
+
+#: What else people may say of where a result goes and how the work is spread.
+WORDS: Final = {
+    "to_workspace": "write into the site's workspace under this name",
+    "into_source": "write labels/NAME into the source itself, where the site allows it to be written",
+    "run_dir": "where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run; in "
+    "the workspace always beside the results)",
+    "shard": "voxels of one file of the result; changes its files, not its voxels (default: from shape and type)",
+    "workers": "number of worker processes (default: GALAXY_SLOTS, SLURM_CPUS_PER_TASK, or the cores there are)",
+    "memory": "memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, else 1GiB)",
+    "block": "voxels computed at once (default: whole shards, or what fits the memory)",
+    "plan": "say what the run would take, and do nothing: blocks, bytes, files, memory and CPU-hours",
 }
 
 
@@ -66,6 +79,8 @@ class Request:
     to: Destination
     spread: Spread = Spread()
     site: Site | None = None
+    plan: bool = False
+    """Whether to say what it would take, instead of doing it: see :class:`chunkwise.running.planned.Planned`."""
 
     def open(self, role: str) -> OpenedInput:
         """Open the image that has a role.

@@ -28,6 +28,7 @@ def run(
     to: Destination,
     spread: Spread,
     site: Site | None,
+    plan: bool = False,
 ) -> Result:
     """Do an operation.
 
@@ -45,6 +46,8 @@ def run(
         How the work is spread.
     site : Site or None
         The administrator's file.
+    plan : bool
+        Whether only its plan is asked for.
 
     Raises
     ------
@@ -54,8 +57,10 @@ def run(
         If the site does not allow it.
     ResumableError
         If the run stopped in the middle.
+    Planned
+        In the place of a result, where only the plan is asked for.
     """
-    request = Request(operation, inputs, operation.check(values), to, spread, site)
+    request = Request(operation, inputs, operation.check(values), to, spread, site, plan)
     module, _, function = (operation.chain or LOCAL).partition(":")
     chain: Callable[[Request], Result] = getattr(importlib.import_module(module), function)
     return chain(request)
@@ -109,4 +114,5 @@ def run_given(operation: Operation, options: Mapping[str, Any], site: Site | Non
         to,
         Spread(given.get("workers"), given.get("memory"), given.get("block")),
         site,
+        "plan" in given,
     )

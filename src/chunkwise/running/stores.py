@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -113,7 +114,8 @@ def fit_blocks(
     if threads is not None:
         decoding = 2 * _chunk_bytes(selection)
         resources = with_threads(lambda count: max(threads(grid, count), count * decoding), resources)
-    return grid, resources
+    needed = threads(grid, resources.threads) if threads else projected(grid)
+    return grid, replace(resources, needed=needed)
 
 
 class StoreRun(LifeCycle):
@@ -131,10 +133,8 @@ class StoreRun(LifeCycle):
         Of the blocks.
     recorded : dict
         Parameters of the run record, but block and shard.
-    size : int
-        Bytes of the full resolution before compression.
-    labels : bool
-        Whether it is a label image.
+    output : OutputImage, optional
+        What is written; else labels, as :meth:`label_image` lays them out.
     shard : tuple of int, optional
         As in :func:`fit_blocks`.
     sources : sequence of VolumeSource, optional
@@ -149,13 +149,12 @@ class StoreRun(LifeCycle):
         grid: Grid,
         recorded: dict[str, Any],
         *,
-        size: int,
-        labels: bool,
+        output: OutputImage | None = None,
         shard: tuple[int, ...] | None = None,
         sources: Sequence[VolumeSource] = (),
     ) -> None:
         self._opened, self._selection, self._grid = opened, selection, grid
-        self._size, self._labels, self._levels = size, labels, None
+        self._levels = None
         source = selection.source
         if request.to.into_source:
             _labels_document(opened.image.location)
@@ -170,6 +169,8 @@ class StoreRun(LifeCycle):
         }
         if self._levels is not None:
             layout["levels"] = [list(shape) for shape in self._levels]
+        self.request = request
+        self._output = output or self.label_image("uint32")
         super().__init__(
             request,
             [Input("image", opened, selection.level.path, sources or selection.sources)],
@@ -179,10 +180,22 @@ class StoreRun(LifeCycle):
         self._objects: list[StoredObject] = []
 
     def _find_place(self) -> Place:
-        place = find_place(self.request.to, self.request.site, self._opened, self._plan.hash, self._size, self._labels)
+        output = self._output
+        size = prod(output.shape) * np.dtype(output.dtype).itemsize
+        place = find_place(self.request.to, self.request.site, self._opened, self._plan.hash, size, output.labels)
         assert place.location is not None
         self.location = place.location
         return place
+
+    def _expected(self) -> dict[str, Any]:
+        layouts = [self._output.layout(level) for level in range(self._output.n_levels)]
+        shards = (prod(-(-n // s) for n, s in zip(one.shape, one.shards, strict=True)) for one in layouts)
+        found = super()._expected()
+        return found | {
+            "blocks": self._grid.n_blocks * self._output.n_volumes,
+            "bytes_written": sum(prod(one.shape) for one in layouts) * np.dtype(self._output.dtype).itemsize,
+            "files": found["files"] + (0 if self._place.zipped else sum(shards) + len(layouts)),
+        }
 
     def label_image(self, dtype: str) -> OutputImage:
         """Lay out labels of the selection; the dtype is known only when the objects are counted."""

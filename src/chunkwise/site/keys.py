@@ -139,6 +139,6 @@ PLAIN: Final[dict[str, dict[str, Key]]] = {
             "operations of other packages that may be run, each as `NAME==VERSION sha256=DIGEST`: distribution, "
             "version, and digest of the file of the module that declares it; a refusal prints all of it",
             (),
-        ),
+        )
     },
 }

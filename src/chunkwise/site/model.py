@@ -30,7 +30,7 @@ class Person:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Person:
-        """Read ``CHUNKWISE_USER``, ``CHUNKWISE_GROUPS`` and ``CHUNKWISE_ROLES`` (names parted by commas)."""
+        """Read ``CHUNKWISE_USER``, ``CHUNKWISE_GROUPS`` and ``CHUNKWISE_ROLES`` (names separated by commas)."""
 
         def names(variable: str) -> frozenset[str]:
             return frozenset(name.strip() for name in environment.get(variable, "").split(",") if name.strip())

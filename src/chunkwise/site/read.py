@@ -16,15 +16,7 @@ from chunkwise.files import read_file
 from chunkwise.site.keys import NAMED, PLAIN, Key
 from chunkwise.site.model import Cluster, Limits, Models, Person, Root, Site, Workspace
 
-__all__ = [
-    "BYTES",
-    "DEFAULT_SITE_FILE",
-    "DURATION",
-    "NOT_IN_NAME",
-    "NOT_IN_WORD",
-    "load_site",
-    "parse_duration",
-]
+__all__ = ["BYTES", "DEFAULT_SITE_FILE", "DURATION", "NOT_IN_NAME", "NOT_IN_WORD", "load_site", "parse_duration"]
 
 DEFAULT_SITE_FILE = Path("/etc/chunkwise/site.toml")
 

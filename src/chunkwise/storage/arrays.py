@@ -194,10 +194,10 @@ class _TensorstoreReader:
                 array = ts.open(spec, open=True, read=True, assume_metadata=True, context=context()).result()
                 return np.asarray(array[box].read().result())
             except SERVER_ERRORS as error:
-                said = _explain(self._location, error)
+                problem = _explain(self._location, error)
                 for key, held in found.items():
-                    said = said.replace(f'"{held.path}"', f'"{self._location.address}/{key}"')
-                raise InputError(said) from None
+                    problem = problem.replace(f'"{held.path}"', f'"{self._location.address}/{key}"')
+                raise InputError(problem) from None
 
 
 def _key_parts(spec: dict[str, Any]) -> tuple[str, str]:

@@ -32,18 +32,8 @@ from chunkwise.storage.kv import read_key, tags_of
 from chunkwise.storage.location import Location
 from chunkwise.storage.objects import LateError, object_keys, object_status, read_objects, zipped_sizes
 
-__all__ = [
-    "ALGORITHM",
-    "FINGERPRINT_LEVELS",
-    "METADATA_NAMES",
-    "SAMPLE",
-    "documents_digest",
-    "fingerprint",
-    "manifest_digest",
-]
+__all__ = ["ALGORITHM", "METADATA_NAMES", "SAMPLE", "documents_digest", "fingerprint", "manifest_digest"]
 
-#: As they are asked for; ``none`` gives a fingerprint of level ``metadata``.
-FINGERPRINT_LEVELS = ("none", "stat", "sample", "full")
 METADATA_NAMES = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 ALGORITHM = "sha256-manifest"
 

@@ -129,7 +129,7 @@ class _Folder:
         if remove_temporaries(self._folder) < objects:
             raise ResumableError(
                 f"Files that this run had written below {self._folder} were removed by somebody else; run the same "
-                "command again to write them anew."
+                "command again to write them again."
             )
         os.makedirs(os.path.dirname(output), exist_ok=True)
         if zipped:

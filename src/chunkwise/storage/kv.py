@@ -145,11 +145,7 @@ def _ask(place: Location, action: str, request: Callable[[], Any]) -> Any:
 
 
 def _ask_each(
-    location: Location,
-    keys: Iterable[str],
-    action: str,
-    request: Callable[[Any, str], Any],
-    together: int = TOGETHER,
+    location: Location, keys: Iterable[str], action: str, request: Callable[[Any, str], Any], together: int = TOGETHER
 ) -> Iterator[Any]:
     """Make a request for every key, several under way at once; results in the order of the keys."""
     store = _ask(location, action, lambda: _open(location))

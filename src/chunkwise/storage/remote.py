@@ -147,8 +147,8 @@ def _check_keys(file: str, profile: str) -> None:
             keys.read_string(content.read().decode())
             there = keys.has_option(profile, "aws_access_key_id") and keys.has_option(profile, "aws_secret_access_key")
     except OSError as error:
-        said = os.strerror(error.errno or 0)
-        raise InputError(f"The file of S3 keys {file} cannot be read: {said}; ask your administrator.") from None
+        answer = os.strerror(error.errno or 0)
+        raise InputError(f"The file of S3 keys {file} cannot be read: {answer}; ask your administrator.") from None
     except (ValueError, configparser.Error):
         raise InputError(f"The file of S3 keys {file} is damaged; ask your administrator.") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -183,13 +183,13 @@ def explain(location: Location, error: Exception, action: str = "read") -> Chunk
         :class:`ResumableError` where the same may go well later: a server that does not answer, and all that keeps
         a run from writing.
     """
-    text, said = str(error), words_of(error)
-    found, chunk = _STATUS.search(text), _CHUNK.match(said)
+    text, answer = str(error), words_of(error)
+    found, chunk = _STATUS.search(text), _CHUNK.match(answer)
     status = int(found[1] or found[2]) if found else 0
     address = location.address
     if chunk is not None:
         address = chunk["url"] or f"s3://{urlsplit(address).netloc}/{quote(chunk['key'])}"
-        said = chunk["rest"]
+        answer = chunk["rest"]
     begin = f"{address} cannot be {action}"
     later: type[ChunkwiseError] = InputError if action == "read" else ResumableError
     if 300 <= status < 400:
@@ -199,24 +199,24 @@ def explain(location: Location, error: Exception, action: str = "read") -> Chunk
         )
     if "retry attempts failed" in text:
         # The words for a status are the server's; some have none.
-        what = f"it answers HTTP {status}" if status else said
+        what = f"it answers HTTP {status}" if status else answer
         return ResumableError(
             f"{begin}: its server was asked {TRIES} times and did not deliver it ({what}); run the same command again "
             "when it works."
         )
     if status in (401, 403):
-        return later(f"{begin}: the server refuses it (HTTP {status}{_code(said)}); {_advice(location, action)}.")
+        return later(f"{begin}: the server refuses it (HTTP {status}{_code(answer)}); {_advice(location, action)}.")
     if status == 404:
         bucket = urlsplit(address).netloc
         return later(f"{begin}: there is no bucket '{bucket}' at its server; correct the name, or have it made.")
     if status:
-        return later(f"{begin}: the server answers HTTP {status}{_code(said)}; ask whoever runs it.")
-    return later(f"{begin}: {said}.")
+        return later(f"{begin}: the server answers HTTP {status}{_code(answer)}; ask whoever runs it.")
+    return later(f"{begin}: {answer}.")
 
 
-def _code(said: str) -> str:
+def _code(answer: str) -> str:
     """S3's own word for what is wrong, such as ``AccessDenied``."""
-    word = said.partition(":")[0]
+    word = answer.partition(":")[0]
     return f", {word}" if re.fullmatch(r"[A-Z][A-Za-z0-9]+", word) and word not in ("Unknown", "Forbidden") else ""
 
 

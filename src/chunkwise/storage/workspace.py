@@ -217,7 +217,7 @@ class Rights:
             except KeyError:
                 raise _wrong(f"names the group '{workspace.group}', which this machine does not know") from None
             if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
-                raise _wrong(f"gives results to the group '{workspace.group}', of which this account is no member")
+                raise _wrong(f"gives results to the group '{workspace.group}', which this account does not belong to")
         return cls(owner, group, workspace.umask)
 
     def give(self, store: str) -> None:

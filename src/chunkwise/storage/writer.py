@@ -92,10 +92,7 @@ class ArrayLayout:
                     "configuration": {
                         "chunk_shape": list(self.chunks),
                         "codecs": [endian, zstd],
-                        "index_codecs": [
-                            {"name": "bytes", "configuration": {"endian": "little"}},
-                            {"name": "crc32c"},
-                        ],
+                        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
                         "index_location": "end",
                     },
                 }

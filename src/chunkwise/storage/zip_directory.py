@@ -92,7 +92,7 @@ def read_directory(source: Source) -> tuple[dict[str, Entry], frozenset[str], in
     spans: list[tuple[int, int]] = []
     for name, entry in _entries(source.name, directory, count):
         if name in names:
-            raise InputError(f"The zip file {source.name} has two entries of the name {name!r}; make it anew.")
+            raise InputError(f"The zip file {source.name} has two entries named {name!r}; make it again.")
         names.add(name)
         spans.append((entry.offset, entry.offset + _LOCAL.size + entry.packed))
         if not name.endswith("/"):
@@ -196,10 +196,10 @@ def _name(name: str, raw: bytes, is_utf8: bool) -> str:
     parts = key.removesuffix("/").split("/")
     if "\\" in key or "\0" in key or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
         raise InputError(
-            f"The zip file {name} has an entry of the name {key!r}, which is no plain path below its top; make it anew."
+            f"The zip file {name} has an entry named {key!r}, which is not a plain path below its top; make it again."
         )
     return key
 
 
 def _damaged(name: str, why: str) -> InputError:
-    return InputError(f"The zip file {name} is damaged: {why}; copy it again, or make it anew.")
+    return InputError(f"The zip file {name} is damaged: {why}; copy it again, or make a new one.")

@@ -148,7 +148,8 @@ class Archive:
         if entry.method not in (STORED, DEFLATED):
             what = "is a symbolic link" if entry.method == LINK else f"is compressed by method {entry.method}"
             raise InputError(
-                f"The entry '{key}' of the zip file {self._source.name} {what}, and what is stored or deflated is read."
+                f"The entry '{key}' of the zip file {self._source.name} {what}, and only stored or "
+                "deflated entries are read."
             )
         crc = size = 0
         packed = self._packed(key, entry)
@@ -161,7 +162,7 @@ class Archive:
         except zlib.error:
             raise self._damaged(key, "what was deflated cannot be unpacked") from None
         if size != entry.size or crc != entry.crc:
-            raise self._damaged(key, "its checksum (CRC) is another")
+            raise self._damaged(key, "its checksum (CRC) differs")
         self._whole.add(key)
 
     def _packed(self, key: str, entry: Entry) -> Iterator[bytes]:
@@ -193,7 +194,7 @@ class Archive:
 
     def _damaged(self, key: str, why: str) -> InputError:
         return InputError(
-            f"The entry '{key}' of the zip file {self._source.name} is damaged: {why}; copy it again, or make it anew."
+            f"The entry '{key}' of the zip file {self._source.name} is damaged: {why}; copy it again, or make it again."
         )
 
 

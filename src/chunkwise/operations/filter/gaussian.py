@@ -30,6 +30,7 @@ OPERATION = Operation(
     gives=Image(dtype="same", downsampling="mean"),
     kernel=gaussian,
     reach=lambda sigma: int(4.0 * sigma + 0.5),
+    rate=0.023,
     working_set=1.0,
     equals="scipy.ndimage.gaussian_filter(image, sigma)",
     exact={"iuf": "bit"},

@@ -27,6 +27,7 @@ OPERATION = Operation(
     gives=Image(dtype="same", downsampling="mean"),
     kernel=maximum,
     reach=reach,
+    rate=0.038,
     working_set=1.0,
     equals="scipy.ndimage.maximum_filter(image, size)",
     exact={"iuf": "bit"},

@@ -27,6 +27,7 @@ OPERATION = Operation(
     gives=Image(dtype="same", downsampling="mean"),
     kernel=mean,
     reach=reach,
+    rate=0.031,
     working_set=1.0,
     equals="scipy.ndimage.uniform_filter(image, size)",
     exact={"iu": "bit", "f": "rtol 1e-6"},

@@ -27,6 +27,7 @@ OPERATION = Operation(
     gives=Image(dtype="same", downsampling="mean"),
     kernel=median,
     reach=reach,
+    rate=0.030,
     working_set=1.0,
     equals="scipy.ndimage.median_filter(image, size)",
     exact={"iuf": "bit"},

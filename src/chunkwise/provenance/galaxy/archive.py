@@ -48,7 +48,7 @@ class Archive:
     def json(self, name: str) -> Json:
         """Return what a file says in JSON."""
         if name not in self.entries:
-            raise InputError(f"{self.path} lacks its {name}; export the invocation anew.")
+            raise InputError(f"{self.path} lacks its {name}; export the invocation again.")
         try:
             return parse_json(self.content(name), finite=True)
         except ValueError:
@@ -79,4 +79,4 @@ def open_archive(path: Path) -> Iterator[Archive]:
     except (PermissionError, IsADirectoryError) as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     except UNREADABLE:
-        raise InputError(f"{path} is not a zip file that can be read; export the invocation anew.") from None
+        raise InputError(f"{path} is not a zip file that can be read; export the invocation again.") from None

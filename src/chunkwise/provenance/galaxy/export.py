@@ -136,7 +136,7 @@ class _Reader:
         """Return where the workflow lies, without ending; Galaxy's crate may call one within it the main one."""
         name = f"workflows/{invocation.get('workflow')}"
         if not {f"{name}.ga", f"{name}.gxwf.yml"} <= set(self.entries) or not _WORKFLOW.fullmatch(f"{name}.ga"):
-            raise InputError(f"{self.path} lacks the file of its workflow; export the invocation anew.")
+            raise InputError(f"{self.path} lacks the file of its workflow; export the invocation again.")
         return name
 
     def _steps(
@@ -161,7 +161,7 @@ class _Reader:
                 inner = below.get(number, {}).get("subworkflow_invocation")
                 invoked = others.get(str(inner.get("encoded_id"))) if isinstance(inner, dict) else None
                 if invoked is None:
-                    raise InputError(f"{self.path} does not say what ran in the step '{name[:60]}'; export it anew.")
+                    raise InputError(f"{self.path} does not say what ran in the step '{name[:60]}'; export it again.")
                 yield from self._steps(
                     json_object(step.get("subworkflow"), "A workflow"), invoked, others, f"{name} / "
                 )

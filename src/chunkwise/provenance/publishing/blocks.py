@@ -74,7 +74,7 @@ def publish_blocks(content: bytes, neutral: Neutral) -> bytes:
             target.write(("\t".join(name for _, name in kept) + "\n").encode())
             while line := source.readline(_LONGEST):
                 if not line.endswith("\n"):
-                    raise ValueError("no line of a table is as long, and every one has an end")
+                    raise ValueError("a line of the table is too long, or has no end")
                 cells = line.rstrip("\n").split("\t")
                 row = [columns[name](cells[position]) for position, name in kept]
                 target.write(("\t".join("" if cell is OUT else cell for cell in row) + "\n").encode())

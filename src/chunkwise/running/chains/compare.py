@@ -12,7 +12,7 @@ from chunkwise.blocks.job import Job
 from chunkwise.errors import InputError
 from chunkwise.ngff.match import match_selections, region_of
 from chunkwise.ngff.volumes import select
-from chunkwise.ops.compare import COLUMNS, Compared, compare, projected_memory
+from chunkwise.ops.compare import COLUMNS, Compared, compare, memory_of
 from chunkwise.ops.scores import THRESHOLDS, scores, total
 from chunkwise.ops.table import open_table
 from chunkwise.report.comparison import comparison_page
@@ -52,9 +52,7 @@ def run(request: Request) -> Result:
         check_output_file(os.path.join(to.files["pictures"], PICTURE))
     check_files(to, output=True)
     types = truth.source.dtype, judged.dtype
-    grid, resources = reading_grid(
-        request, truth, lambda grid: projected_memory(grid, *types), 2 * prod(truth.cut_shape)
-    )
+    grid, resources = reading_grid(request, truth, lambda grid: memory_of(grid, *types), 2 * prod(truth.cut_shape))
     compared = Compared(truth.source.as_numbers, judged.as_numbers, grid)
     recorded = request.recorded(threshold=list(thresholds), block=list(grid.block))
     layout = {

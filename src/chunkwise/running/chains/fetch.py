@@ -12,7 +12,7 @@ from chunkwise.cluster.resources import find_resources
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import EVERY, Selection, select
-from chunkwise.ops.fetch import fetch, omero_of, projected_memory
+from chunkwise.ops.fetch import fetch, memory_of, omero_of
 from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
 from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
@@ -20,6 +20,7 @@ from chunkwise.reference import OpenedInput
 from chunkwise.running.inputs import Input, Inputs
 from chunkwise.running.life import check_files, earlier_records, write_reports
 from chunkwise.running.places import check_size
+from chunkwise.running.planned import Planned
 from chunkwise.running.request import Destination, Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
 from chunkwise.storage.location import ZIP_NAMES
@@ -57,17 +58,8 @@ def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: 
     if labels:  # which have to be integers
         selection = replace(selection, source=selection.source.as_numbers)
     dtype = selection.source.dtype
-    grid, resources = fit_blocks(request, read, lambda grid: projected_memory(grid, dtype))
+    grid, resources = fit_blocks(request, read, lambda grid: memory_of(grid, dtype))
     recorded = request.recorded(channel=selection.channel_names, format=form)
-    work = StoreRun(
-        request,
-        opened,
-        selection,
-        grid,
-        recorded,
-        size=_bytes_of(selection),
-        labels=labels,
-    )
     output = output_like(
         selection,
         image.name or "image",
@@ -78,6 +70,7 @@ def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: 
         omero=None if labels else omero_of(tuple(image.channels[c] for c in selection.channels), dtype),
         downsampling="nearest" if labels else "mean",
     )
+    work = StoreRun(request, opened, selection, grid, recorded, output=output)
     with work.working(resources, output.n_volumes * grid.n_units) as job:
         fetch(selection.sources, grid, output, job)
         work.complete(output)
@@ -107,6 +100,12 @@ def _to_tiff(request: Request, opened: OpenedInput, selection: Selection, form: 
         translation=selection.translation,
         chunks=spatial,
     )
+    if request.plan:
+        blocks = {"shape": list(cut.shape), "block": None, "blocks": 1}
+        written = {"bytes_written": _bytes_of(selection), "files": 1 + len(to.files)}
+        raise Planned(
+            request, selection.sources, replace(resources, needed=resources.memory_per_worker), 1, blocks | written
+        )
     with inputs.held():
         write_ome_tiff(output, cut, resources.memory_per_worker // 8, resources.workers, inputs.check)
     description = {

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
 from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import EVERY, select
 from chunkwise.operations.model import KINDS, Image
 from chunkwise.ops.fetch import omero_of
-from chunkwise.ops.local import LocalVolumes, apply_locally, projected_memory
+from chunkwise.ops.local import LocalVolumes, apply_locally
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
@@ -37,6 +37,8 @@ def run(request: Request) -> Result:
     opened = request.open("image")
     selection = select(opened.image, values["level"], values["channel"] or EVERY, values["time"], values["region"])
     source, image = selection.source, opened.image
+    if operation.needs and values["planes"]:
+        raise InputError(f"The {operation.title.lower()} looks at a whole volume first, and knows no --planes.")
     _check_kind(operation, source.dtype, image.location.address)
     if opened.image.kind == "labels" and isinstance(operation.takes["image"], Image):
         raise InputError(
@@ -54,19 +56,15 @@ def run(request: Request) -> Result:
     dtype = source.dtype if made.dtype == "same" else made.dtype
     item_in, item_out = (np.dtype(one).itemsize for one in (source.dtype, dtype))
 
-    def projected(grid: Grid) -> int:
-        return projected_memory(grid, reach, item_in, item_out, operation.working_set, BASE)
+    def projected(grid: Grid, threads: int = 1) -> int:
+        # Voxels with their halo, the kernel's working set, and its result, which is as large; the unit.
+        outer = item_in * (2 + operation.working_set) + item_out
+        return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE, threads=threads)
 
     check_files(request.to)
-
-    def together(grid: Grid, count: int) -> int:
-        return BASE + count * (projected(grid) - BASE)
-
-    grid, resources = fit_blocks(request, selection, projected, threads=together if operation.threads else None)
+    grid, resources = fit_blocks(request, selection, projected, threads=projected if operation.threads else None)
     _check_reach(operation, reach, grid, fixed=request.spread.block is not None)
-    voxels = prod(source.shape) * source.volumes * len(selection.channels)
     recorded = request.recorded(method=operation.name, channel=selection.channel_names)
-    work = StoreRun(request, opened, selection, grid, recorded, size=voxels * item_out, labels=False)
     channels = tuple(image.channels[c] for c in selection.channels)
     if made.dtype != "same":  # the contrast was that of other voxels; names and colours stay
         channels = tuple(replace(channel, window=None) for channel in channels)
@@ -80,8 +78,12 @@ def run(request: Request) -> Result:
         omero=omero_of(channels, dtype),
     )
     volumes = LocalVolumes(source, grid, selection.channels, kernel, own, far, values["planes"], dtype, operation.needs)
+    work = StoreRun(request, opened, selection, grid, recorded, output=output)
     with work.working(resources, output.n_volumes * grid.n_units) as job:
-        apply_locally(volumes, output, job)
+        found = apply_locally(volumes, output, job)
+        if found:
+            known = [{name: np.asarray(one).item() for name, one in each.items()} for each in found]
+            work.recorder.result("statistics", known)
         work.complete(output)
     sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(output.axes, output.shape, strict=True))
     return work.finish(output, [f"{sizes} voxels of {dtype} in {work.location.address}"])

@@ -13,7 +13,7 @@ from chunkwise.ngff.match import match_image
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import EVERY, VolumeSource, select
 from chunkwise.ops.columns import PERCENTILES, Column, choose, dictionary, table_columns
-from chunkwise.ops.measure import Measured, columns, measure, projected_memory
+from chunkwise.ops.measure import Measured, columns, measure, memory_of
 from chunkwise.ops.table import open_table
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput
@@ -58,7 +58,7 @@ def run(request: Request) -> Result:
     grid, resources = reading_grid(
         request,
         selection,
-        lambda grid: projected_memory(grid, selection.source.dtype, image_type, properties),
+        lambda grid: memory_of(grid, selection.source.dtype, image_type, properties),
         prod(selection.cut_shape),
     )
     measured = Measured(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.errors import InputError
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops import star_passes
-from chunkwise.ops.objects import ObjectParameters, find_objects, projected_memory
+from chunkwise.ops.objects import ObjectParameters, find_objects, memory_of
 from chunkwise.ops.write_labels import LabelResult
 from chunkwise.running.labels import counted, report_unsplit
 from chunkwise.running.life import check_files
@@ -36,8 +35,8 @@ def run(request: Request) -> Result:
 
     def projected(grid: Grid) -> int:
         if rays:
-            return star_passes.projected_memory(grid, source.dtype, len(rays), parameters.values["max_radius"])
-        return projected_memory(grid, source.dtype)
+            return star_passes.memory_of(grid, source.dtype, len(rays), parameters.values["max_radius"])
+        return memory_of(grid, source.dtype)
 
     grid, resources = fit_blocks(request, selection, projected)
     # Parameters of other methods are left out, so that the record says what was done and nothing else.
@@ -48,9 +47,8 @@ def run(request: Request) -> Result:
     }
     if isinstance(told.get("model"), dict):
         recorded["model"] = " ".join(str(told["model"].get(name, "")) for name in ("id", "sha256")).strip()
-    size = 4 * prod(source.shape) * source.volumes
     read = (*channels.values(), *rays)
-    work = StoreRun(request, opened, selection, grid, recorded, size=size, labels=True, sources=read)
+    work = StoreRun(request, opened, selection, grid, recorded, sources=read)
     with work.working(resources, grid.n_blocks * source.volumes) as job:
         result: LabelResult
         if rays:

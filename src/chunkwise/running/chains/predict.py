@@ -7,13 +7,11 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from chunkwise.cluster.resources import find_resources
 from chunkwise.errors import InputError
 from chunkwise.models.library import Approved, find_model
 from chunkwise.models.package import Package, read_package
-from chunkwise.models.predict import Inference, predict, projected_memory, tile_axes
+from chunkwise.models.predict import Inference, memory_of, predict, tile_axes
 from chunkwise.models.rescale import Rescaled
 from chunkwise.models.session import choose_format
 from chunkwise.ngff.layout import output_like, shard_of
@@ -66,7 +64,7 @@ def run(request: Request) -> Result:
     grid, resources = fit_blocks(
         request,
         replace(selection, channels=selection.channels[:1]),
-        lambda grid: projected_memory(package, model.reach, grid, 1, len(names), dtype, source.dtype, factors),
+        lambda grid: memory_of(package, model.reach, grid, 1, len(names), dtype, source.dtype, factors),
         shard=shard,
         usual=usual,
         work=WORK,
@@ -83,8 +81,6 @@ def run(request: Request) -> Result:
         model=model.id,
         model_sha256=model.sha256,
     )
-    size = source.volumes * prod(source.shape) * len(names) * np.dtype(dtype).itemsize
-    store = StoreRun(request, opened, selection, grid, recorded, size=size, labels=False, shard=shard)
     output = output_like(
         selection,
         "maps",
@@ -96,6 +92,7 @@ def run(request: Request) -> Result:
         downsampling="mean",
         about=about,
     )
+    store = StoreRun(request, opened, selection, grid, recorded, output=output, shard=shard)
     work = Inference(
         path=model.path,
         sha256=model.sha256,
@@ -278,7 +275,7 @@ def _bounds(model: Approved) -> list[str]:
         return []
     return [
         f"{model.id} looks at the whole image at once ({', '.join(model.reach.unbounded)}), so that its result on "
-        "tiles is near to that on the whole image, and not the same."
+        "tiles is close to that on the whole image, but not the same."
     ]
 
 

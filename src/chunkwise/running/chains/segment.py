@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from chunkwise.errors import InputError
 from chunkwise.ngff.units import conversion
 from chunkwise.ngff.volumes import Selection, select
 from chunkwise.ops import split_passes
-from chunkwise.ops.segment import SegmentParameters, projected_memory, segment
+from chunkwise.ops.segment import SegmentParameters, memory_of, segment
 from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.ops.split import relative_spacing
 from chunkwise.ops.split_passes import SplitParameters
@@ -41,8 +40,8 @@ def run(request: Request) -> Result:
     check_files(request.to)
 
     def projected(grid: Grid, threads: int = 1) -> int:
-        splitting = split_passes.projected_memory(grid) if split else 0
-        return max(projected_memory(SmoothedVolumes(source, grid, sigma), threads), splitting)
+        splitting = split_passes.memory_of(grid) if split else 0
+        return max(memory_of(SmoothedVolumes(source, grid, sigma), threads), splitting)
 
     # Components that are parted may take all of a worker's memory, one at a time.
     grid, resources = fit_blocks(request, selection, projected, threads=None if split else projected)
@@ -50,8 +49,7 @@ def run(request: Request) -> Result:
         threshold, values["foreground"], connectivity, values["fill_holes"], values["min_size"], split
     )
     recorded = request.recorded(connectivity=connectivity, threshold=threshold)
-    size = 4 * prod(source.shape) * source.volumes
-    work = StoreRun(request, opened, selection, grid, recorded, size=size, labels=True, sources=(selection.source,))
+    work = StoreRun(request, opened, selection, grid, recorded, sources=(selection.source,))
     volumes = SmoothedVolumes(source, grid, sigma)
     with work.working(resources, volumes.n_blocks) as job:
         result = segment(volumes, parameters, work.label_image, job)

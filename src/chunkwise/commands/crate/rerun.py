@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.rerun_words import check_words, file_name, parser_of, words_of
+from chunkwise.commands.crate.words import check_words, file_name, parser_of, words_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.faces.parser import run_command
 from chunkwise.files import is_zip
@@ -31,7 +31,7 @@ Every input is compared with its recorded fingerprint first. Places that a crate
 policy decides, and without a site file only what lies below the working directory is opened; say with --map where
 other things are. A published crate names no places at all. Runs that failed are left out.
 
-The exit code is 0 where every output has the recorded digest, 1 where one has not or none was recorded of it, 2 where
+The exit code is 0 where every output has the recorded digest, 1 where one differs or none was recorded, 2 where
 something is missing."""
 
 
@@ -122,11 +122,11 @@ def _maps(asked: Sequence[str], records: Sequence[Any]) -> dict[str, str]:
     known = {resource.location for record in records for resource in record.inputs}
     maps = {}
     for text in asked:
-        old, mark, new = text.partition("=")
+        old, sign, new = text.partition("=")
         for place in known:
             if text.startswith(f"{place}="):
-                old, mark, new = place, "=", text[len(place) + 1 :]
-        if not (old and mark and new):
+                old, sign, new = place, "=", text[len(place) + 1 :]
+        if not (old and sign and new):
             raise InputError(f"--map '{text}' is not of the form OLD=NEW.")
         maps[old] = new
     return maps
@@ -210,16 +210,16 @@ def _compare_input(step: Step, source: Source, image: Any, site: Site | None, no
     outcome = verify(claim, image.location, site=site, typed=source.typed)
     where = f"{image.location.address}, which {step.name} read,"
     if outcome.status == "unknown":
-        notes.append(f"{where} may be something else than it was: {outcome.note}.")
+        notes.append(f"{where} may not be what it was: {outcome.note}.")
     elif outcome.differs and claim.level == "stat":
-        notes.append(f"{where} is known by sizes and dates only, and these are others: it may have been copied.")
+        notes.append(f"{where} is known by sizes and dates only, and these differ: it may have been copied.")
     elif outcome.differs:
         raise InputError(
             f"{where} is not what it was: its fingerprint (level {claim.level}) differs from the recorded one. Say "
             f"with --map {shlex.quote(source.resource.location)}=PATH where the recorded one is."
         )
     elif claim.level == "metadata":
-        notes.append(f"{where} is known by its metadata only, so its voxels may be others.")
+        notes.append(f"{where} is known by its metadata only, so its voxels may differ.")
 
 
 # --- the work ---
@@ -233,10 +233,12 @@ def _as_reference(folder: str, name: str, source: Source, opened: Any) -> str:
         return str(source.place)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}.json")
-    mark = source.resource.fingerprint or {}
-    if mark.get("level") in (None, "stat"):
-        mark = {"level": "none"}  # that sizes and dates are others was told, and does not keep the run from going on
-    make_reference(opened.image, mark).write(path)
+    fingerprint = source.resource.fingerprint or {}
+    if fingerprint.get("level") in (None, "stat"):
+        fingerprint = {
+            "level": "none"
+        }  # that sizes and dates are others was told, and does not keep the run from going on
+    make_reference(opened.image, fingerprint).write(path)
     return path
 
 

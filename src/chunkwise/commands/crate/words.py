@@ -120,8 +120,8 @@ def _adjusted(step: Step) -> dict[str, Any]:
     channel = record.parameters.get("channel")
     if channel is not None:
         names = channel if isinstance(channel, list) else [channel]
-        said = [_channel(record, str(name)) for name in names]
-        found["channel"] = said if isinstance(channel, list) else said[0]
+        channels = [_channel(record, str(name)) for name in names]
+        found["channel"] = channels if isinstance(channel, list) else channels[0]
         if record.command == "measure" and "image" not in step.sources:
             found["channel"] = None
     shape, shard = (record.plan or {}).get("shape"), record.parameters.get("shard")

@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from chunkwise.commands import crate_about, crate_merge, crate_report, crate_rerun
+from chunkwise.commands.crate import about, merge, report, rerun
 from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments", "run"]
@@ -33,7 +33,7 @@ VALIDATE = """\
 Check a crate against the run profile that it says it follows, without a network.
 
 Prints one line for every rule that is broken. The exit code is 0 for a valid crate, 1 for one that breaks
-a rule, 2 for something that is no crate."""
+a rule, 2 for something that is not a crate."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which Workflow Run profile the crate follows: process lists the runs, provenance tells them as a "
         "workflow; auto takes the latter where one run read what another wrote (default: auto)",
     )
-    crate_about.add_about(build)
+    about.add_about(build)
 
     validate = actions.add_parser(
         "validate",
@@ -89,9 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how strict to be: what a crate must have, should have, may have (default: recommended)",
     )
     validate.add_argument("--profile", help="the profile to hold it to (default: the one that the crate names)")
-    crate_merge.add_arguments(actions)
-    crate_report.add_arguments(actions)
-    crate_rerun.add_arguments(actions)
+    merge.add_arguments(actions)
+    report.add_arguments(actions)
+    rerun.add_arguments(actions)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,7 +118,7 @@ def _build(args: argparse.Namespace) -> int:
             found.append(record)
             beside.append(files)
     records = in_order(found)
-    details = crate_about.details_of(args)
+    details = about.details_of(args)
     attachments = joined(beside)
     if args.publish:
         from chunkwise.provenance.publishing.record import publish

@@ -45,7 +45,7 @@ def _check(args: argparse.Namespace) -> int:
     import os
     from dataclasses import asdict
 
-    from chunkwise.commands.promises import PROBLEM, check_site
+    from chunkwise.commands.site.promises import PROBLEM, check_site
     from chunkwise.errors import InputError
     from chunkwise.site import DEFAULT_SITE_FILE, load_site
 

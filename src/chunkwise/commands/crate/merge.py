@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from chunkwise.commands import crate_about
+from chunkwise.commands.crate import about
 from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments"]
@@ -55,7 +55,7 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "settings that are free text, and of the workflow its steps and connections alone",
     )
     merge.add_argument("--output", metavar="CRATE.zip", type=Output, required=True, help="the crate to write")
-    crate_about.add_about(merge)
+    about.add_about(merge)
 
 
 def _merge(args: argparse.Namespace) -> int:
@@ -65,7 +65,7 @@ def _merge(args: argparse.Namespace) -> int:
     from chunkwise.provenance.galaxy.merge import merge_crate
 
     runs = [RecordFile.given(path, read_records(path)) for path in args.runs]
-    details = crate_about.details_of(args)
+    details = about.details_of(args)
     attachments = joined(attachments_of(path) for path in args.runs)
     merged = merge_crate(
         args.galaxy,

@@ -70,9 +70,7 @@ def _people(site: Site) -> Iterator[Finding]:
     by_person = any(root.users or root.groups or root.roles for root in site.roots.values())
     if by_person or (site.workspace is not None and site.workspace.layout != "flat"):
         yield Finding(
-            UNTESTED,
-            "people",
-            "whether jobs get CHUNKWISE_USER, CHUNKWISE_GROUPS and CHUNKWISE_ROLES is Galaxy's to say",
+            UNTESTED, "people", "whether jobs get CHUNKWISE_USER, CHUNKWISE_GROUPS and CHUNKWISE_ROLES is up to Galaxy"
         )
 
 
@@ -150,7 +148,7 @@ def _private(what: str, path: str) -> Finding:
         return Finding(PROBLEM, what, f"{path} cannot be read: {error.strerror}")
     if mode & 0o077:
         return Finding(PROBLEM, what, f"{path} holds a secret and can be read by others; chmod 600 it")
-    return Finding(OK, what, f"{path} is this account's alone")
+    return Finding(OK, what, f"{path} can be read by this account only")
 
 
 # ---- outputs
@@ -171,7 +169,7 @@ def _outputs(site: Site) -> Iterator[Finding]:
     writable = sorted(root.name for root in site.roots.values() if root.writable and not root.job)
     jobs = sorted(root.name for root in site.roots.values() if root.job)
     if not writable and not jobs:
-        yield Finding(UNTESTED, "outputs", "no root may be written, so that no command can write a file")
+        yield Finding(UNTESTED, "outputs", "no root may be written to, so no command can write a file")
         return
     yield Finding(OK, "outputs", f"what commands write lies below {' or '.join([*writable, *jobs])}, and nowhere else")
     if not jobs:
@@ -243,7 +241,7 @@ def _cluster(cluster: Cluster) -> Iterator[Finding]:
         yield Finding(
             OK if there else PROBLEM,
             what,
-            f"the interface {cluster.interface} is {'there' if there else 'none of ' + ', '.join(known)}",
+            f"the interface {cluster.interface} is {'there' if there else 'not one of ' + ', '.join(known)}",
         )
     if cluster.folder is not None:
         folder_root = Root(cluster.name, cluster.folder, None, writable=True)
@@ -261,48 +259,48 @@ def _slurm(what: str, cluster: Cluster) -> Iterator[Finding]:
         yield Finding(PROBLEM, what, f"{', '.join(missing)} is not on the path")
         return
     if cluster.kind == "allocation":
-        yield Finding(UNTESTED, what, "srun starts workers inside a job's allocation, and this is none")
+        yield Finding(UNTESTED, what, "srun starts workers inside a job's allocation, and this process is not in one")
         return
     if cluster.partition is not None:
-        said = _said(["sinfo", "--noheader", "--partition", cluster.partition, "--format", "%R"])
-        if said.code or not said.out.strip():
-            yield Finding(PROBLEM, what, f"sinfo knows no partition '{cluster.partition}'{said.why}")
+        answer = _answer_of(["sinfo", "--noheader", "--partition", cluster.partition, "--format", "%R"])
+        if answer.code or not answer.out.strip():
+            yield Finding(PROBLEM, what, f"sinfo knows no partition '{cluster.partition}'{answer.why}")
             return
     memory = cluster.memory_per_worker * cluster.workers_per_job
-    said = _said(["sbatch", "--test-only", "--chdir=/", "--output=/dev/null", *job_options(cluster, memory)])
-    if said.code:
-        yield Finding(PROBLEM, what, f"sbatch would not take a worker{said.why}")
+    answer = _answer_of(["sbatch", "--test-only", "--chdir=/", "--output=/dev/null", *job_options(cluster, memory)])
+    if answer.code:
+        yield Finding(PROBLEM, what, f"sbatch would not take a worker{answer.why}")
     else:
         yield Finding(OK, what, "sbatch would take a worker")
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Answer:
     code: int
     out: str
     why: str
 
 
-def _said(command: list[str]) -> _Said:
+def _answer_of(command: list[str]) -> _Answer:
     """Call a command with an empty script, and keep what it says."""
     try:
         done = subprocess.run(  # noqa: S603 - the words are the site file's, and no shell reads them
             command, input="#!/bin/sh\n", capture_output=True, text=True, errors="replace", timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return _Said(1, "", f": {error}")
+        return _Answer(1, "", f": {error}")
     words = " ".join(done.stderr.split())
-    return _Said(done.returncode, done.stdout, f": {words}" if words else "")
+    return _Answer(done.returncode, done.stdout, f": {words}" if words else "")
 
 
 def _python(what: str, python: str) -> Finding:
     from chunkwise import __version__
 
-    said = _said([python, "-c", "import chunkwise; print(chunkwise.__version__)"])
-    if said.code:
-        return Finding(PROBLEM, what, f"{python} has no chunkwise{said.why}")
-    if said.out.strip() != __version__:
-        return Finding(PROBLEM, what, f"{python} has chunkwise {said.out.strip()}, and this is {__version__}")
+    answer = _answer_of([python, "-c", "import chunkwise; print(chunkwise.__version__)"])
+    if answer.code:
+        return Finding(PROBLEM, what, f"{python} has no chunkwise{answer.why}")
+    if answer.out.strip() != __version__:
+        return Finding(PROBLEM, what, f"{python} has chunkwise {answer.out.strip()}, and this is {__version__}")
     return Finding(OK, what, f"{python} has chunkwise {__version__}")
 
 

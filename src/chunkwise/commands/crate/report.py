@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.rerun_words import parser_of
+from chunkwise.commands.crate.words import parser_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.files import is_zip, read_file
 from chunkwise.running.outputs import Output

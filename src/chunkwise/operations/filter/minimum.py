@@ -1,0 +1,34 @@
+"""The minimum of every neighbourhood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chunkwise.operations._part import PART
+from chunkwise.operations.filter._size import SIZE, reach
+from chunkwise.operations.model import Example, Image, Operation
+
+
+def minimum(image: Any, *, size: int) -> Any:
+    """Take the minimum of a box around every voxel."""
+    from scipy.ndimage import minimum_filter
+
+    return minimum_filter(image, size)
+
+
+OPERATION = Operation(
+    name="minimum",
+    family="filter",
+    title="Minimum filter",
+    does="replaces every voxel by the smallest of its neighbourhood, which widens what is dark",
+    part=PART,
+    parameters={"size": SIZE},
+    takes={"image": Image("iuf")},
+    gives=Image(dtype="same", downsampling="mean"),
+    kernel=minimum,
+    reach=reach,
+    working_set=1.0,
+    equals="scipy.ndimage.minimum_filter(image, size)",
+    exact={"iuf": "bit"},
+    examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
+)

@@ -1,0 +1,9 @@
+"""The threshold of Li, of a whole volume."""
+
+from __future__ import annotations
+
+from chunkwise.operations.threshold._automatic import automatic
+
+OPERATION = automatic(
+    "li", "Li threshold", "takes the least cross entropy, which suits faint objects on a dark ground", floats="rtol"
+)

@@ -1,0 +1,7 @@
+"""Threshold by the mean."""
+
+from __future__ import annotations
+
+from chunkwise.operations.threshold._automatic import automatic
+
+OPERATION = automatic("mean", "Threshold by the mean", "takes the mean of the volume", floats="rtol")

@@ -1,0 +1,9 @@
+"""The threshold of Yen, of a whole volume."""
+
+from __future__ import annotations
+
+from chunkwise.operations.threshold._automatic import automatic
+
+OPERATION = automatic(
+    "yen", "Yen threshold", "takes the largest entropic correlation, for bright objects that vary a lot"
+)
