@@ -138,7 +138,7 @@ def _declare(given: dict[str, Any], values: dict[str, Any]) -> Operation:
         family="apply",
         title="Caller's own function",
         does="applies a function of the caller's",
-        takes={"image": model.Image()},
+        takes={"image": model.Role()},
         gives=model.Image(dtype=dtype, downsampling="nearest" if dtype == "bool" else "mean"),
         part=PART | {name: Parameter(str, text) for name, text in identity.items()},
         parameters=parameters,
