@@ -128,7 +128,9 @@ class _WritePass:
     run: Run
 
 
-def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple[Mapping[str, Any], ...]:
+def apply_locally(
+    volumes: LocalVolumes, output: OutputImage, job: Job, name: str = "write"
+) -> tuple[Mapping[str, Any], ...]:
     """Apply a kernel to every volume, into the run's store, and write the levels below.
 
     Parameters
@@ -139,12 +141,13 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple
         The store to write; as many volumes as there are.
     job : Job
         Where the work is done, and what is done already.
+    name : str
+        Of the pass that writes.
 
     Returns
     -------
     tuple of mapping
         The statistics that the kernel was given, of each volume.
-
     Raises
     ------
     InputError
@@ -159,7 +162,7 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple
         volumes = replace(volumes, found=_statistics(volumes, job))
     work, grid = _WritePass(volumes, output, job.run), volumes.grid
     count = volumes.n_volumes * grid.n_units
-    map_pass(job, "write", _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
+    map_pass(job, name, _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
     write_pyramid(output, job)
     return volumes.found
 
