@@ -28,6 +28,8 @@ RUNS = {
     "filter median": ("filter {image} --method median --output {out}.ome.zarr", 1),
     "filter mean": ("filter {image} --method mean --output {out}.ome.zarr", 1),
     "filter maximum": ("filter {image} --method maximum --output {out}.ome.zarr", 1),
+    "threshold local": ("threshold {image} --method local --output {out}.ome.zarr", 1),
+    "threshold value": ("threshold {image} --method value --threshold 1000 --output {out}.ome.zarr", 1),
     "segment": ("segment {image} --output {out}.ome.zarr", 1),
     "segment --split distance": ("segment {image} --split distance --output {out}.ome.zarr", 1),
     "objects --method threshold": (

@@ -128,12 +128,13 @@ def picture(name: str) -> Any:
         example = next((one for one in operation.examples if one.image == "coins_2d.ome.zarr" and not one.part), None)
         if example is not None:
             words = " ".join(f"{word} {value}" for word, value in example.values.items())
-            shown.append((f"{operation.name}, {words}", result(operation, example)[0]))
-    canvas = Image.new("L", (len(shown) * 208 - 8, 218), 255)
+            shown.append((", ".join(filter(None, (operation.name, words))), result(operation, example)[0]))
+    canvas = Image.new("L", (min(len(shown), 5) * 208 - 8, -(-len(shown) // 5) * 226 - 8), 255)
     for place, (words, made) in enumerate(shown):
         part = np.asarray(made[150:250, 20:120], "uint8") * (255 if made.dtype == bool else 1)
-        canvas.paste(Image.fromarray(part.repeat(2, 0).repeat(2, 1)), (place * 208, 18))
-        ImageDraw.Draw(canvas).text((place * 208, 2), words, 0, ImageFont.load_default_imagefont())
+        x, y = place % 5 * 208, place // 5 * 226
+        canvas.paste(Image.fromarray(part.repeat(2, 0).repeat(2, 1)), (x, y + 18))
+        ImageDraw.Draw(canvas).text((x, y + 2), words, 0, ImageFont.load_default_imagefont())
     return canvas
 
 

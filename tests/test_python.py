@@ -129,6 +129,20 @@ def test_the_parameters_are_those_of_the_command(family: str) -> None:
     assert function.__name__ == family
 
 
+def test_a_plan_is_what_the_command_says_and_nothing_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "never.ome.zarr"
+    plan = cw.filter(COINS, method="median", size=5, output=output, plan=True)
+    assert (
+        main(["filter", str(COINS), "--method", "median", "--size", "5", "--output", str(output), "--plan", "json"])
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out) == plan
+    assert plan["bytes_read"] == 303 * 384
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_family_and_results_as_inputs(tmp_path: Path) -> None:
     crate = tmp_path / "all.crate.zip"
     piece = cw.fetch(CELLS, channel=[0], time=slice(0, 1), quiet=True)

@@ -129,6 +129,7 @@ def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
         Works out what the tests have to find, by the operations' literal references.
     """
     family, operations = load_family(name), list(operations_of(name).values())
+    usual = family.usual or operations[0].name
     known = {package: _PACKAGES[package] for one in operations for package in _PACKAGES if f"{package}." in one.equals}
     examples = [(one, example) for one in operations for example in one.examples]
     tests = [_test(n, one, example, expected(one, example)) for n, (one, example) in enumerate(examples, start=1)]
@@ -141,7 +142,7 @@ def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
         edam=family.edam,
         xrefs="\n".join(f'            <xref type="biii">{found}</xref>' for found, _ in known.values()),
         words="\n".join(_words(one) for one in operations if one.parameters),
-        options="\n".join(_option(one.name, one.title, one is operations[0]) for one in operations),
+        options="\n".join(_option(one.name, one.title, one.name == usual) for one in operations),
         whens="\n".join(_when(one) for one in operations),
         channels="Names or numbers (from 0), separated by commas; leave empty for all",
         planes=_param("planes", operations[0].part["planes"], 12),

@@ -58,14 +58,10 @@ def _write_unit(work: _LevelPass, number: int) -> BlockResult:
     factors = output.factors_to(work.level)
     data = np.empty(tuple(part.stop - part.start for part in box), output.dtype)
     source = open_array(work.run.store.child(str(work.level - 1)))
-    # The level above is read in slabs of one chunk, so that a unit of it never lies in memory as a whole.
-    slab = max(1, output.layout(work.level).chunks[output.first_spatial])
-    if output.downsampling == "mean":
-        # Half a chunk becomes of a whole one; sums take more room than voxels.
-        slab = max(1, slab // factors[0])
-    elif prod(factors) > 2 ** len(factors):
-        # Labels follow their image's levels, which may be further apart.
-        slab = max(1, slab * 2 ** len(factors) // prod(factors))
+    # The level above is read in slabs of one of its chunks, so that a unit of it never lies in memory as a whole;
+    # labels follow their image's levels, which may be further apart, in thinner ones.
+    thinner = max(factors[0], prod(factors) // 2 ** len(factors))
+    slab = max(1, output.layout(work.level).chunks[output.first_spatial] // thinner)
     for start in range(box[0].start, box[0].stop, slab):
         part = (slice(start, min(start + slab, box[0].stop)), *box[1:])
         wide = tuple(slice(p.start * f, min(p.stop * f, n)) for p, f, n in zip(part, factors, above, strict=True))

@@ -190,6 +190,8 @@ class Family:
     edam: str
     help: str = ""
     """More for the tool's page, in reStructuredText."""
+    usual: str = ""
+    """Method that the tool's page begins with; else the first by name."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,8 @@ class Operation:
     """``reach(**values)``: how far the kernel looks along each axis; one number stands for all."""
     reach_is: str = "exact"
     """``exact``, ``upper`` (a bound from above) or ``bounded`` (what lies beyond it changes little)."""
+    least_reach: Callable[..., int | tuple[int, ...]] | None = None
+    """Of an upper bound: how far the kernel looks at least; the tests find an image that shows it."""
     needs: Mapping[str, str] = field(default_factory=dict)
     """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum``, or a method of
     :mod:`chunkwise.ops.threshold`."""
@@ -223,7 +227,8 @@ class Operation:
     equals: str = ""
     """The literal call of NumPy, SciPy or scikit-image that the result is equal to, on the whole volume."""
     exact: Mapping[str, str] = field(default_factory=dict)
-    """``bit``, or ``rtol N``, by letters of :data:`KINDS`."""
+    """``bit``, or ``rtol N`` (no voxel differs by more than N times the volume's largest value), by letters of
+    :data:`KINDS`."""
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
     rate: float | Callable[[Mapping[str, Any]], float | None] | None = None

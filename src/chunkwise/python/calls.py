@@ -25,6 +25,7 @@ from chunkwise.operations.model import Labels, Operation, Parameter, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
 from chunkwise.running.outputs import Output, StoreOutput, hold_outputs
+from chunkwise.running.planned import Planned
 from chunkwise.running.request import REPORTS, WORDS
 from chunkwise.running.run import run_given, run_named
 from chunkwise.site import Site, load_site
@@ -41,12 +42,14 @@ _HOW: dict[str, tuple[Any, Any]] = {
     "workers": (int, None),
     "memory": (int | str, None),
     "block": (Sequence[int], None),
+    "plan": (bool, False),
     "quiet": (bool, False),
 }
 _WORDS = {
     **WORDS,
     **{name: words for name, (_, words) in REPORTS.items()},
     "pyramid": "whether smaller levels are written, too",
+    "plan": "whether to do nothing, and return as a dict what the run would take: blocks, bytes, memory, CPU-hours",
     "quiet": "whether to print no progress",
 }
 _OUTPUT = "path or URL of the result; without it, it is kept until Python ends"
@@ -93,7 +96,7 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
     ]
     signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
 
-    def function(*args: Any, **options: Any) -> Result:
+    def function(*args: Any, **options: Any) -> Any:
         method = options.get("method") if has_methods(family) else None
         if isinstance(method, str) and method not in (named, *operations):
             return function_of(family, method)(*args, **options)
@@ -160,7 +163,7 @@ def bind(name: str, signature: inspect.Signature, args: Sequence[Any], options: 
         raise InputError(f"chunkwise.{name}: {error}; it takes {known}.") from None
 
 
-def call(family: str, operation: Operation, given: dict[str, Any], made: bool = False) -> Result:
+def call(family: str, operation: Operation, given: dict[str, Any], made: bool = False) -> Any:
     """Run an operation with what was given by names.
 
     Parameters
@@ -175,7 +178,7 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
         Whether ``operation`` was made by the caller, and is to be run itself.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    quiet, pyramid = given.pop("quiet", False), given.pop("pyramid", True)
+    quiet, pyramid, plan = given.pop("quiet", False), given.pop("pyramid", True), given.pop("plan", False)
     parameters = (
         operation.options
         if made
@@ -191,8 +194,13 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
         if not places:
             options["output"] = _temporary(family, operation, options.get("format"), site)
         hold_outputs(options, site)
-        with _without_main(), _progress(not quiet):
-            done = run_given(operation, options, site) if made else run_named(family, options, site)
+        if plan:
+            options["plan"] = "json"
+        try:
+            with _without_main(), _progress(not quiet):
+                done = run_given(operation, options, site) if made else run_named(family, options, site)
+        except Planned as planned:
+            return planned.content
     files = {name: str(value) for name, value in options.items() if isinstance(value, Output)}
     files.pop("run_dir", None)
     return Result(done, os.path.abspath(files.pop("output", "")), files)

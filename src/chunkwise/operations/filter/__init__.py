@@ -19,4 +19,5 @@ channel and every time point is a volume of its own. The result is an image (OME
 A run that was stopped goes on where it stopped when the same command is given again.
 """,
     edam="operation_3443",
+    usual="gaussian",
 )

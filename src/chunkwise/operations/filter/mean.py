@@ -30,6 +30,6 @@ OPERATION = Operation(
     rate=0.031,
     working_set=1.0,
     equals="scipy.ndimage.uniform_filter(image, size)",
-    exact={"iu": "bit", "f": "rtol"},
+    exact={"iu": "bit", "f": "rtol 1e-6"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
 )

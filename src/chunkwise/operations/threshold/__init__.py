@@ -22,4 +22,5 @@ bool, such as Neuroglancer.
 A run that was stopped goes on where it stopped when the same command is given again.
 """,
     edam="operation_3443",
+    usual="otsu",
 )

@@ -69,6 +69,7 @@ OPERATION = Operation(
     gives=Mask(),
     kernel=local,
     reach=reach,
+    rate=0.053,
     working_set=18.0,
     equals=(
         "(image > (numpy.apply_over_axes("

@@ -28,6 +28,7 @@ OPERATION = Operation(
     gives=Mask(),
     kernel=value,
     reach=lambda **_: 0,
+    rate=0.008,
     working_set=1.0,
     equals="(image > threshold) == (foreground == 'bright')",
     exact={"iuf": "bit"},
