@@ -148,6 +148,7 @@ def apply_locally(
     -------
     tuple of mapping
         The statistics that the kernel was given, of each volume.
+
     Raises
     ------
     InputError
