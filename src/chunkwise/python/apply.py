@@ -153,7 +153,7 @@ _FIXED = _OWN | {name: (parameter.type, parameter.default, parameter.help) for n
 _ROWS = _FIXED | destination_parameters(Operation("apply", "apply", "", "", {"image": model.Image()}, model.Image()))
 
 
-def apply(*args: Any, **options: Any) -> Result:  # noqa: D103 -- made below, of what the parameters say of themselves
+def apply(*args: Any, **options: Any) -> Any:  # noqa: D103 -- made below, of what the parameters say of themselves
     given = bind("apply", inspect.signature(apply), args, options)
     given["image"] = open(given["image"])
     return call("apply", _declare(given, given.pop("values", {})), given, made=True)

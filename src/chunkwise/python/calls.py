@@ -96,7 +96,7 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
     ]
     signature = inspect.Signature([*inputs, *keywords], return_annotation=Result)
 
-    def function(*args: Any, **options: Any) -> Result:
+    def function(*args: Any, **options: Any) -> Any:
         method = options.get("method") if has_methods(family) else None
         if isinstance(method, str) and method not in (named, *operations):
             return function_of(family, method)(*args, **options)
