@@ -163,32 +163,3 @@ def test_methods_and_their_options(here: Path, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as stop:
         main(["filter", "i.ome.zarr", "--method", "sharpest", "--output", "o"])
     refused(capsys.readouterr().err + ".", int(stop.value.code or 0), "--method: invalid choice: 'sharpest'")
-
-
-@pytest.mark.parametrize("operation", KERNELS)
-def test_a_real_worker_stays_within_the_projection(operation: Operation, here: Path) -> None:
-    """Blocks that are large beside what a worker takes before it reads; two workers, so that they are processes."""
-    rng = np.random.default_rng(0)
-    for name in ("big.ome.zarr",):
-        array = rng.integers(0, 2000, (48, 320, 320), "u2")
-        harness.write_image(Path(name), array[:1, :16, :16], "zyx")
-        zarr.create_array(Path(name, "0"), data=array, chunks=(48, 160, 320), overwrite=True, dimension_names="zyx")
-    command = words(operation, near(operation), "big.ome.zarr")[:-1]
-    block = ["--block", "48,160,320", "--shard", "48,160,320", "--no-pyramid"]
-    assert main([*command, "2", *block, "--record", "r.json"]) == 0
-    record = json.loads(Path("r.json").read_text())
-    peaks = [worker["peak_rss_bytes"] for worker in record["workers"]]
-    content = projected(operation, near(operation))
-    print(operation.name, peaks, content)
-    assert max(peaks) <= content
-
-
-def projected(operation: Operation, values: dict[str, Any]) -> int:
-    """What the chain takes as the need of a worker for these blocks."""
-    from chunkwise.blocks.grid import Grid
-    from chunkwise.ops.local import projected_memory
-    from chunkwise.running.chains.local import BASE
-
-    grid = Grid.fit((48, 320, 320), (48, 160, 320), (48, 160, 320))
-    item = 2 if operation.gives.dtype == "same" else 1  # type: ignore[attr-defined]
-    return projected_memory(grid, operation.reach_of(values, 3), 2, item, operation.working_set, BASE)

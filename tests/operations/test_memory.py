@@ -1,0 +1,119 @@
+"""What a worker takes, measured, is no more than what its plan says, and not a small part of it either.
+
+The process that does the work is compared with itself on a tiny image, and the plan with that of the tiny image, so
+that libraries do not hide voxels. One run has workers of its own, which holds the base.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from scipy import ndimage
+
+from chunkwise.operations import families, has_methods, operations_of
+from chunkwise.operations.model import Operation
+from made_models import make_package
+from operations import harness
+
+SHAPE = (48, 384, 512)
+ALL = [one for family in families() for one in operations_of(family).values()]
+#: Of operations with a chain of their own: what else the command has to say.
+WORDS = {
+    "segment": "segment image",
+    "objects": "objects maps --method threshold --channels foreground=0",
+    "predict": "predict plane --model model",
+    "measure": "measure --labels labels --image image",
+    "compare": "compare labels labels",
+    "fetch": "fetch image",
+}
+#: How many times as much as its voxels take a worker may be said to take, and bytes that are always granted.
+TOO_MUCH, GRANTED = 2.5, 100 * 10**6
+#: Bytes by which two runs of one process differ anyhow.
+NOISE = 10 * 10**6
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One block each, of tens of millions of bytes."""
+    folder = tmp_path_factory.mktemp("inputs")
+    rng = np.random.default_rng(0)
+    spots = ndimage.gaussian_filter(rng.random(SHAPE, np.float32), 4)
+    bright = spots > np.quantile(spots, 0.8)
+    image = (bright * 1000 + rng.integers(0, 200, SHAPE)).astype("u2")
+    made: dict[str, Any] = {
+        "image": image,
+        "maps": bright.astype("f4"),
+        "labels": ndimage.label(bright)[0].astype("u4"),
+        "plane": image[:4].reshape(-1, SHAPE[2]),
+    }
+    for name, voxels in made.items():
+        axes = "zyx"[3 - voxels.ndim :]
+        for place in (folder / name, folder / "tiny" / name):
+            harness.write_image(place, voxels[(slice(0, 16),) * voxels.ndim], axes, labels=name == "labels")
+        chunk = (16, 128, 128)[3 - voxels.ndim :]
+        zarr.create_array(folder / name / "0", data=voxels, chunks=chunk, overwrite=True, dimension_names=list(axes))
+    for place in (folder, folder / "tiny"):
+        make_package(place / "model")
+    return folder
+
+
+def call(operation: Operation) -> list[str]:
+    """The command, for one worker and one block."""
+    if operation.kernel is None:
+        return [*WORDS[operation.family].split(), "--workers", "1"]
+    near = harness.cases(operation)[0]
+    values = [word for name, value in near.items() for word in (f"--{name}", str(value))]
+    block = ",".join(map(str, SHAPE))
+    method = ["--method", operation.name] if has_methods(operation.family) else []
+    return [operation.family, "image", *method, *values, "--block", block, "--workers", "1"]
+
+
+def measured(command: list[str], folder: Path, out: Path) -> tuple[int, int]:
+    """Bytes that a worker takes, and what the plan says."""
+    ending = {"measure": ".tsv", "compare": ".json"}.get(command[0], ".ome.zarr")
+    record = out / "r.json"
+    whole = [sys.executable, "-m", "chunkwise.cli", *command, "--output", str(out / f"o{ending}")]
+    plan = subprocess.run([*whole, "--plan", "json"], cwd=folder, check=True, capture_output=True)
+    subprocess.run([*whole, "--record", record], cwd=folder, check=True, capture_output=True)
+    workers = json.loads(record.read_text())["workers"]
+    return max(worker["peak_rss_bytes"] for worker in workers), json.loads(plan.stdout)["memory_bytes_a_worker"]
+
+
+@pytest.fixture(scope="module")
+def tiny(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[int, int]]:
+    """What a family takes before it reads a voxel."""
+
+    @cache
+    def find(family: str) -> tuple[int, int]:
+        words = call(next(iter(operations_of(family).values())))
+        return measured(words, inputs / "tiny", tmp_path_factory.mktemp(family))
+
+    return find
+
+
+@pytest.mark.parametrize("operation", ALL, ids=lambda one: f"{one.family} {one.name}")
+def test_voxels_take_what_is_planned(
+    operation: Operation, inputs: Path, tiny: Callable[[str], tuple[int, int]], tmp_path: Path
+) -> None:
+    taken, planned = measured(call(operation), inputs, tmp_path)
+    taken_less, planned_less = tiny(operation.family)
+    grown, said = taken - taken_less, planned - planned_less
+    print(f"{operation.family} {operation.name}: {grown / 1e6:.0f} MB taken, {said / 1e6:.0f} MB planned")
+    assert grown <= said + NOISE
+    assert said <= TOO_MUCH * grown + GRANTED
+
+
+def test_a_worker_of_its_own_takes_no_more_than_planned(inputs: Path, tmp_path: Path) -> None:
+    block = ["--block", "48,192,512", "--shard", "48,192,512", "--workers", "2"]
+    taken, planned = measured(["filter", "image", "--method", "mean", *block], inputs, tmp_path)
+    print(f"a worker: {taken / 1e6:.0f} MB taken, {planned / 1e6:.0f} MB planned")
+    assert planned / TOO_MUCH <= taken <= planned
