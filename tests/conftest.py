@@ -43,7 +43,7 @@ def s3() -> Iterator[S3]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Wait only a little between two tries of a remote server, and remember nothing of servers of other tests."""
     monkeypatch.setattr(remote, "DELAYS", ("10ms", "20ms"))
-    cached = (remote.context, remote._check_keys, arrays._open_array)
+    cached = (remote._context, remote._check_keys, arrays._open_array)
     for function in cached:
         function.cache_clear()
     yield

@@ -308,7 +308,7 @@ def test_parameters_survive_the_way_through_words(command: str) -> None:
     args.command = command
     # What goes in and out is no parameter; every command leaves its own out of the record.
     out = {"command", "labels", "image", "truth", "predicted", "dictionary", "table", "html", "pictures", "into_source"}
-    out |= {"output", "to_workspace", "reference", "crate", "record", "run_dir", "overlay"}
+    out |= {"output", "plan", "to_workspace", "reference", "crate", "record", "run_dir", "overlay"}
 
     def parameters_of(args: Any) -> dict[str, Any]:
         values = {name: value for name, value in vars(args).items() if name not in out}

@@ -162,4 +162,5 @@ def test_methods_and_their_options(here: Path, capsys: pytest.CaptureFixture[str
     refused(capsys.readouterr().err, code, "--size is not an option of the method gaussian, which has --sigma")
     with pytest.raises(SystemExit) as stop:
         main(["filter", "i.ome.zarr", "--method", "sharpest", "--output", "o"])
-    refused(capsys.readouterr().err + ".", int(stop.value.code or 0), "--method: invalid choice: 'sharpest'")
+    assert stop.value.code == 2
+    assert "--method: invalid choice: 'sharpest' (choose from" in capsys.readouterr().err

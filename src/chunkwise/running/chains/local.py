@@ -38,7 +38,10 @@ def run(request: Request) -> Result:
     selection = select(opened.image, values["level"], values["channel"] or EVERY, values["time"], values["region"])
     source, image = selection.source, opened.image
     if operation.needs and values["planes"]:
-        raise InputError(f"The {operation.title.lower()} looks at a whole volume first, and knows no --planes.")
+        raise InputError(
+            f"The {operation.title.lower()} looks at a whole volume first and cannot treat each plane alone; leave out "
+            "--planes."
+        )
     _check_kind(operation, source.dtype, image.location.address)
     if opened.image.kind == "labels" and isinstance(operation.takes["image"], Image):
         raise InputError(
