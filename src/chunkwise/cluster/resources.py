@@ -123,12 +123,7 @@ def _of_cluster(
 
 
 def _of_this_machine(
-    workers: int | None,
-    memory: int | None,
-    voxels: int | None,
-    cluster: Cluster,
-    limits: Limits,
-    threads: bool = False,
+    workers: int | None, memory: int | None, voxels: int | None, cluster: Cluster, limits: Limits, threads: bool = False
 ) -> Resources:
     slots = 1
     most_workers = [] if cluster == LOCAL else [cluster.workers_max]

@@ -235,16 +235,7 @@ def predict(work: Inference, job: Job) -> list[str]:
     notes = _write_statistics(work, work.session().measures, job)
     count = work.times * work.grid.n_units
     voxels = work.times * prod(work.grid.shape)
-    map_pass(
-        job,
-        "predict",
-        _predict_unit,
-        (work, job.run),
-        count,
-        voxels=voxels,
-        grid=work.grid,
-        units=True,
-    )
+    map_pass(job, "predict", _predict_unit, (work, job.run), count, voxels=voxels, grid=work.grid, units=True)
     write_pyramid(work.output, job)
     if left_out := work.session().left_out:
         notes.append(

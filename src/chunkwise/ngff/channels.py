@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
+
 from chunkwise.ngff.model import Axis, Channel, Finding
 from chunkwise.ngff.rules import is_number
 
-__all__ = ["channels_of"]
+__all__ = ["channels_of", "omero_of"]
 
 
 def channels_of(
@@ -50,6 +52,33 @@ def channels_of(
             )
         )
     return tuple(channels)
+
+
+def omero_of(channels: tuple[Channel, ...], dtype: str) -> dict[str, Any] | None:
+    """Make the omero block that carries names, colours and contrast of channels on.
+
+    Parameters
+    ----------
+    channels : tuple of Channel
+        Those of the cut.
+    dtype : str
+        Of the voxels; its range stands in where the contrast is not known.
+
+    Returns
+    -------
+    dict or None
+        None where the source says nothing about its channels.
+    """
+    if all(entry.color is None and entry.window is None and entry.name == str(entry.index) for entry in channels):
+        return None
+    kind = np.dtype(dtype)
+    limits = (0.0, 1.0) if kind.kind in "fb" else (float(np.iinfo(kind).min), float(np.iinfo(kind).max))
+    entries = []
+    for entry in channels:
+        start, end = entry.window or limits
+        window = {"min": min(start, limits[0]), "max": max(end, limits[1]), "start": start, "end": end}
+        entries.append({"label": entry.name, "color": entry.color or "FFFFFF", "window": window, "active": True})
+    return {"channels": entries}
 
 
 def _name(label: Any) -> str:

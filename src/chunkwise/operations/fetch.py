@@ -44,9 +44,7 @@ OPERATION = Operation(
         "channel": CHANNELS,
         "time": TIME,
         "region": replace(
-            REGION,
-            help="in voxels of the level, ends not included (for 2-D images: y0:y1,x0:x1)",
-            default_words="all",
+            REGION, help="in voxels of the level, ends not included (for 2-D images: y0:y1,x0:x1)", default_words="all"
         ),
     },
     chain="chunkwise.running.chains.fetch:run",

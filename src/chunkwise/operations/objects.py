@@ -25,7 +25,7 @@ FAMILY = Family(
 Make objects of maps: what a model says of every pixel becomes a label image.
 
 The maps are the channels of an image that 'chunkwise predict' or another program wrote. Objects that
-touch are parted by what the model says, and the result is the same whatever the blocks: an object that
+touch are split by what the model says, and the result is the same whatever the blocks: an object that
 crosses the border of blocks is one object, and two that touch there are two. With --method auto, the
 default, the model's package says how; every part of that can be changed by an option.
 

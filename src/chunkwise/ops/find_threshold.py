@@ -24,7 +24,7 @@ from chunkwise.ops.threshold import (
 )
 from chunkwise.ops.volumes import HaloedVolumes
 
-__all__ = ["find_thresholds"]
+__all__ = ["find_thresholds", "widen"]
 
 Array = np.ndarray[Any, Any]
 
@@ -126,7 +126,7 @@ class _Chain:
                 )
             return [encode(value) for value in extent]
 
-        return [(decode(low), decode(high)) for low, high in self.reduce("extent", _extent, _widen, finish)]
+        return [(decode(low), decode(high)) for low, high in self.reduce("extent", _extent, widen, finish)]
 
     def mean(self) -> list[Any]:
         def finish(_: int, total: ExactSum) -> Any:
@@ -239,7 +239,8 @@ def _add_sides(a: tuple[ExactSum, ExactSum], b: tuple[ExactSum, ExactSum]) -> tu
     return a[0] + b[0], a[1] + b[1]
 
 
-def _widen(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
+def widen(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Join the minima and maxima of two blocks."""
     # np.minimum keeps NaN, which min() would lose depending on the order.
     return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 

@@ -16,7 +16,7 @@ from chunkwise.blocks.run import Run
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
-from chunkwise.ops.find_threshold import find_thresholds
+from chunkwise.ops.find_threshold import find_thresholds, widen
 from chunkwise.ops.threshold import METHODS
 from chunkwise.ops.volumes import WORTH_RIMS, HaloedVolumes
 from chunkwise.ops.write_unit import write_unit
@@ -128,7 +128,9 @@ class _WritePass:
     run: Run
 
 
-def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple[Mapping[str, Any], ...]:
+def apply_locally(
+    volumes: LocalVolumes, output: OutputImage, job: Job, name: str = "write"
+) -> tuple[Mapping[str, Any], ...]:
     """Apply a kernel to every volume, into the run's store, and write the levels below.
 
     Parameters
@@ -139,6 +141,8 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple
         The store to write; as many volumes as there are.
     job : Job
         Where the work is done, and what is done already.
+    name : str
+        Of the pass that writes.
 
     Returns
     -------
@@ -159,7 +163,7 @@ def apply_locally(volumes: LocalVolumes, output: OutputImage, job: Job) -> tuple
         volumes = replace(volumes, found=_statistics(volumes, job))
     work, grid = _WritePass(volumes, output, job.run), volumes.grid
     count = volumes.n_volumes * grid.n_units
-    map_pass(job, "write", _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
+    map_pass(job, name, _write_unit, work, count, voxels=volumes.voxels, grid=grid, units=True)
     write_pyramid(output, job)
     return volumes.found
 
@@ -169,7 +173,7 @@ def _statistics(volumes: LocalVolumes, job: Job) -> tuple[Mapping[str, Any], ...
     found = {name: find_thresholds(name, volumes, job) for name in volumes.needs.values() if name in METHODS}
     if set(volumes.needs.values()) - found.keys():
         work, groups, size = volumes, volumes.blocks_by_volume(), volumes.voxels
-        extents = reduce_pass(job, "extents", _extent, _widen, work, groups, _items, voxels=size, grid=volumes.grid)
+        extents = reduce_pass(job, "extents", _extent, widen, work, groups, _items, voxels=size, grid=volumes.grid)
         for place, name in enumerate(("minimum", "maximum")):
             found[name] = [extents[volume][place] for volume in range(volumes.n_volumes)]
     return tuple(
@@ -181,10 +185,6 @@ def _statistics(volumes: LocalVolumes, job: Job) -> tuple[Mapping[str, Any], ...
 def _extent(volumes: LocalVolumes, number: int) -> tuple[Any, Any]:
     voxels = volumes.read(number)
     return voxels.min(), voxels.max()
-
-
-def _widen(one: tuple[Any, Any], other: tuple[Any, Any]) -> tuple[Any, Any]:
-    return np.minimum(one[0], other[0]), np.maximum(one[1], other[1])
 
 
 def _items(_: int, extent: tuple[Any, Any]) -> list[Any]:

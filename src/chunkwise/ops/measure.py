@@ -146,14 +146,7 @@ def measure(measured: Measured, job: Job) -> Iterator[tuple[int, Array]]:
 
     whole = by_object(measured.properties)
     if whole:
-        boxes = ByObject(
-            measured.labels,
-            measured.channels,
-            measured.grid,
-            whole,
-            measured.percentiles,
-            job,
-        )
+        boxes = ByObject(measured.labels, measured.channels, measured.grid, whole, measured.percentiles, job)
         yield from boxes.measure(files)
         return
     for volume in range(measured.labels.volumes):

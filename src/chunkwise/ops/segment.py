@@ -69,10 +69,7 @@ def memory_of(volumes: SmoothedVolumes, threads: int = 1) -> int:
 
 
 def segment(
-    volumes: SmoothedVolumes,
-    parameters: SegmentParameters,
-    make_output: Callable[[str], OutputImage],
-    job: Job,
+    volumes: SmoothedVolumes, parameters: SegmentParameters, make_output: Callable[[str], OutputImage], job: Job
 ) -> SegmentResult:
     """Segment every volume of a cut into the run's store.
 

@@ -167,13 +167,7 @@ class Splitting:
     """
 
     def __init__(
-        self,
-        components: OutputImage,
-        counts: list[int],
-        connectivity: int,
-        grid: Grid,
-        divider: Divider,
-        job: Job,
+        self, components: OutputImage, counts: list[int], connectivity: int, grid: Grid, divider: Divider, job: Job
     ) -> None:
         run = job.run
         put_object(run.folder, f"{COMPONENTS}/zarr.json", json_bytes(components.layout(0).document()))
@@ -223,16 +217,7 @@ class Splitting:
         grid, volumes = work.grid, work.components.volumes
         voxels = volumes * prod(grid.shape)
         count = volumes * grid.n_units
-        return map_pass(
-            self._job,
-            name,
-            function,
-            work,
-            count,
-            voxels=voxels,
-            grid=grid,
-            units=True,
-        )
+        return map_pass(self._job, name, function, work, count, voxels=voxels, grid=grid, units=True)
 
     def _numbers(self, volume: int) -> range:
         count = self._work.grid.n_units

@@ -175,17 +175,7 @@ def find_stars(
         return map_pass(job, name, function, context, number, voxels=pixels, grid=grid, units=units)
 
     by_volume = [range(v * grid.n_blocks, (v + 1) * grid.n_blocks) for v in range(work.volumes)]
-    found = reduce_pass(
-        job,
-        "radius",
-        _radius_of_block,
-        _larger,
-        work,
-        by_volume,
-        _as_found,
-        voxels=pixels,
-        grid=grid,
-    )
+    found = reduce_pass(job, "radius", _radius_of_block, _larger, work, by_volume, _as_found, voxels=pixels, grid=grid)
     work = replace(work, radius=tuple(found[volume]["reach"] for volume in range(work.volumes)))
     waiting = 1
     while waiting:

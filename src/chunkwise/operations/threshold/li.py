@@ -5,5 +5,8 @@ from __future__ import annotations
 from chunkwise.operations.threshold._automatic import automatic
 
 OPERATION = automatic(
-    "li", "Li threshold", "takes the least cross entropy, which suits faint objects on a dark ground", floats="rtol"
+    "li",
+    "Li threshold",
+    "takes the least cross entropy, which suits faint objects on a dark ground",
+    floats="rtol 1e-6",
 )

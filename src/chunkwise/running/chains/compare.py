@@ -39,11 +39,7 @@ def run(request: Request) -> Result:
         check_labels(side.image, "give two label images")
     truth, predicted = (
         select(
-            side.image,
-            values["level"],
-            None,
-            values["time"],
-            region_of(values["region"], opened[0].image, side.image),
+            side.image, values["level"], None, values["time"], region_of(values["region"], opened[0].image, side.image)
         )
         for side in opened
     )

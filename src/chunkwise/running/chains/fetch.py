@@ -8,11 +8,14 @@ from math import prod
 
 import numpy as np
 
+from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.cluster.resources import find_resources
 from chunkwise.errors import InputError
+from chunkwise.ngff.channels import omero_of
 from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import EVERY, Selection, select
-from chunkwise.ops.fetch import fetch, memory_of, omero_of
+from chunkwise.ops.local import LocalVolumes, apply_locally
 from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
 from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
@@ -27,6 +30,9 @@ from chunkwise.storage.location import ZIP_NAMES
 from chunkwise.storage.outputs import check_output_file
 
 __all__ = ["run"]
+
+#: Bytes that a worker takes before it reads a voxel: Python, NumPy, tensorstore.
+BASE = 300 * 2**20
 
 
 def run(request: Request) -> Result:
@@ -57,8 +63,13 @@ def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: 
     labels = image.kind == "labels"
     if labels:  # which have to be integers
         selection = replace(selection, source=selection.source.as_numbers)
-    dtype = selection.source.dtype
-    grid, resources = fit_blocks(request, read, lambda grid: memory_of(grid, dtype))
+    source = selection.source
+    dtype, size = source.dtype, np.dtype(source.dtype).itemsize
+
+    def projected(grid: Grid) -> int:
+        return projected_memory(grid, block=2 * size, unit=3 * size, base=BASE)
+
+    grid, resources = fit_blocks(request, read, projected)
     recorded = request.recorded(channel=selection.channel_names, format=form)
     output = output_like(
         selection,
@@ -71,8 +82,10 @@ def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: 
         downsampling="nearest" if labels else "mean",
     )
     work = StoreRun(request, opened, selection, grid, recorded, output=output)
+    far = (0,) * len(source.shape)
+    volumes = LocalVolumes(source, grid, selection.channels, np.asarray, {}, far, False, dtype, {})
     with work.working(resources, output.n_volumes * grid.n_units) as job:
-        fetch(selection.sources, grid, output, job)
+        apply_locally(volumes, output, job, name="copy")
         work.complete(output)
     return work.finish(output, [f"{line}{work.location.address}"])
 

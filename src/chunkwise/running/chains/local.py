@@ -10,10 +10,10 @@ import numpy as np
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
+from chunkwise.ngff.channels import omero_of
 from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import EVERY, select
 from chunkwise.operations.model import KINDS, Image
-from chunkwise.ops.fetch import omero_of
 from chunkwise.ops.local import LocalVolumes, apply_locally
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result

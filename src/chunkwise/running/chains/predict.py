@@ -14,11 +14,11 @@ from chunkwise.models.package import Package, read_package
 from chunkwise.models.predict import Inference, memory_of, predict, tile_axes
 from chunkwise.models.rescale import Rescaled
 from chunkwise.models.session import choose_format
+from chunkwise.ngff.channels import omero_of
 from chunkwise.ngff.layout import output_like, shard_of
 from chunkwise.ngff.model import Axis, Channel, Image
 from chunkwise.ngff.units import conversion, standard_unit
 from chunkwise.ngff.volumes import EVERY, Selection, select
-from chunkwise.ops.fetch import omero_of
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
