@@ -162,4 +162,4 @@ def test_methods_and_their_options(here: Path, capsys: pytest.CaptureFixture[str
     refused(capsys.readouterr().err, code, "--size is not an option of the method gaussian, which has --sigma")
     with pytest.raises(SystemExit) as stop:
         main(["filter", "i.ome.zarr", "--method", "sharpest", "--output", "o"])
-    refused(capsys.readouterr().err + ".", int(stop.value.code or 0), "--method: invalid choice: 'sharpest'")
+    refused(capsys.readouterr().err.rstrip() + ".", int(stop.value.code or 0), "--method: invalid choice: 'sharpest'")
