@@ -48,11 +48,6 @@ def run(request: Request) -> Result:
             f"{image.location.address} is a label image, whose numbers are names of objects, and the "
             f"{operation.title.lower()} takes intensities."
         )
-    if values["planes"] and operation.needs:
-        raise InputError(
-            f"The {operation.title.lower()} cannot treat each plane alone: it needs to know the "
-            f"{' and the '.join(operation.needs.values())} of the whole volume."
-        )
     own = operation.own(values)
     far = operation.reach_of(own, len(source.shape))
     reach = tuple(0 if values["planes"] and axis < len(far) - 2 else r for axis, r in enumerate(far))
