@@ -114,7 +114,7 @@ def test_a_mask_is_an_image_for_everybody(tmp_path: Path, monkeypatch: pytest.Mo
         (["--method", "local", "--size", "4"], "--size 4 has to be an odd number from 3 to 255 voxels."),
         (
             ["--method", "otsu", "--planes"],
-            "The otsu threshold looks at a whole volume first and cannot treat each plane alone; leave out --planes.",
+            "The Otsu threshold looks at a whole volume first and cannot treat each plane alone; leave out --planes.",
         ),
         (["--method", "value"], "The method value needs --threshold."),
         (["--method", "value", "--threshold", "nan"], "--threshold nan has to be a finite number."),

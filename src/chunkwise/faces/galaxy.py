@@ -238,7 +238,7 @@ def _test(number: int, operation: Operation, example: Example, found: Found) -> 
     content = [_property(name, value) for name, value in found.content.items()]
     return _TEST.format(
         number=number,
-        what=" ".join((operation.title.lower(), *(f"{name} {value}" for name, value in example.values.items()))),
+        what=" ".join((operation.phrase, *(f"{name} {value}" for name, value in example.values.items()))),
         image=example.image,
         values="\n".join(_asked(name, value) for name, value in values.items()),
         part="\n".join(('            <section name="selection">', *part, "            </section>\n")) if part else "",

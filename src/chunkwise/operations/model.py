@@ -18,6 +18,9 @@ __all__ = ["Example", "Family", "File", "Image", "Labels", "Mask", "Operation", 
 #: Kinds of voxels: NumPy's letters, with b for masks.
 KINDS: Final = {"i": "signed integers", "u": "unsigned integers", "f": "floats", "b": "bool"}
 
+#: Words of titles that are names of people.
+PEOPLE: Final = frozenset({"Gaussian", "Li", "Otsu", "Yen"})
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -239,6 +242,12 @@ class Operation:
     examples: tuple[Example, ...] = ()
     witnesses: tuple[Callable[..., Any], ...] = ()
     """``witness(shape, dtype, **values)``: images that tell ``reach - 1`` from ``reach``, where no usual one does."""
+
+    @property
+    def phrase(self) -> str:
+        """The title inside a sentence, such as ``median filter`` or ``Otsu threshold``."""
+        word, space, rest = self.title.partition(" ")
+        return f"{word if word in PEOPLE else word.lower()}{space}{rest}"
 
     @property
     def options(self) -> dict[str, Parameter]:

@@ -39,14 +39,14 @@ def run(request: Request) -> Result:
     source, image = selection.source, opened.image
     if operation.needs and values["planes"]:
         raise InputError(
-            f"The {operation.title.lower()} looks at a whole volume first and cannot treat each plane alone; leave out "
+            f"The {operation.phrase} looks at a whole volume first and cannot treat each plane alone; leave out "
             "--planes."
         )
     _check_kind(operation, source.dtype, image.location.address)
     if opened.image.kind == "labels" and isinstance(operation.takes["image"], Image):
         raise InputError(
             f"{image.location.address} is a label image, whose numbers are names of objects, and the "
-            f"{operation.title.lower()} takes intensities."
+            f"{operation.phrase} takes intensities."
         )
     own = operation.own(values)
     far = operation.reach_of(own, len(source.shape))
@@ -92,7 +92,7 @@ def _check_kind(operation: Operation, dtype: str, address: str) -> None:
     takes, kind = operation.takes["image"].kinds, np.dtype(dtype).kind
     if kind not in takes or dtype == "float16":
         known = ", ".join(words for letter, words in KINDS.items() if letter in takes)
-        raise InputError(f"{address} holds {dtype} voxels, and the {operation.title.lower()} takes {known}.")
+        raise InputError(f"{address} holds {dtype} voxels, and the {operation.phrase} takes {known}.")
 
 
 def _check_reach(operation: Operation, reach: tuple[int, ...], grid: Grid, fixed: bool) -> None:
@@ -101,7 +101,7 @@ def _check_reach(operation: Operation, reach: tuple[int, ...], grid: Grid, fixed
         if far > block and block < size:
             change = "a larger --block" if fixed else "a larger --memory or --shard"
             raise InputError(
-                f"The {operation.title.lower()} looks {'x'.join(map(str, reach))} voxels around each voxel, which is "
+                f"The {operation.phrase} looks {'x'.join(map(str, reach))} voxels around each voxel, which is "
                 f"more than the blocks of {'x'.join(map(str, grid.block))} voxels hold; give {change}, or parameters "
                 "that reach less far."
             )
