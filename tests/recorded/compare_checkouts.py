@@ -1,7 +1,8 @@
 """Run every operation that has a chain of its own on real data with two checkouts, and say which results differ.
 
-What ``digests.json`` cannot hold, because it depends on the processor (maps of ``predict``, and what is made of them), is
-held here, on one machine: ``python tests/recorded/compare_checkouts.py OLD NEW``, both with their kernels built.
+What ``digests.json`` cannot hold, because it depends on the processor (maps of ``predict``, and what is made of
+them), is held here, on one machine: ``PYTHONPATH=tests python tests/recorded/compare_checkouts.py OLD NEW``, both with
+their kernels built.
 """
 
 from __future__ import annotations
