@@ -56,6 +56,11 @@ def smoothing(image: np.ndarray[Any, Any]) -> Iterator[Case]:
                 VOXELS,
                 lambda volume=volume, out=out: _kernels.gaussian_store(volume, box, WEIGHTS, True, out),
             )
+            yield (
+                f"median {dtype} {level}",
+                VOXELS,
+                lambda volume=volume, out=out: _kernels.median(volume, box, (3, 3, 3), out),
+            )
         yield (
             f"gaussian_count uint16 {level}",
             VOXELS,
@@ -76,6 +81,8 @@ def tables_of_labels(labels: np.ndarray[Any, Any], objects: int) -> Iterator[Cas
     parts, numbers = np.zeros((2, 2048), np.int64), np.zeros(objects, np.int64)
     index, corner = labels.astype(np.int32) - 1, np.arange(256)
     other = np.roll(labels, 2, axis=2)
+    rows, begins = labels.reshape(-1, SHAPE[2]), np.arange(0, VOXELS, SHAPE[2], dtype=np.uint64)
+    yield "content_sums", VOXELS, lambda: _kernels.content_sums(rows, begins)
     yield "look_up", VOXELS, lambda: _kernels.look_up(table, labels, out)
     yield "relabel", VOXELS, lambda: _kernels.relabel(labels.ravel(), known, table[1:], out.reshape(-1))
     yield "sizes_and_firsts", VOXELS, lambda: _kernels.sizes_and_firsts(labels, 0, 0, 0, *SHAPE[1:], sizes, firsts)
