@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     "predict": ("image", f"predict image --model tiny {_STORE}".split()),
     "objects": ("maps", f"objects maps --method foreground-boundary {_STORE}".split()),
     "fetch": ("image", f"fetch image {_STORE}".split()),
+    "filter": ("image", f"filter image --method median {_STORE}".split()),
+    "threshold": ("image", f"threshold image --method li {_STORE}".split()),
     "measure the labels": ("labels", f"measure --labels labels --image image {_TABLE}".split()),
     "measure the image": ("image", f"measure --labels labels --image image {_TABLE}".split()),
     "compare the truth": ("truth", f"compare truth labels {_TABLE}".split()),

@@ -36,6 +36,11 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "fetch tiff": lambda image, to: ["fetch", str(image), "--output", str(to / "o.ome.tif")],
     "measure": lambda image, to: ["measure", "--labels", str(image), "--output", str(to / "o.tsv")],
     "compare": lambda image, to: ["compare", str(image), str(image), "--output", str(to / "o.json")],
+    "filter": lambda image, to: ["filter", str(image), "--method", "median", "--output", str(to / "o.ome.zarr")],
+    "threshold": lambda image, to: [
+        *("threshold", str(image), "--method", "value", "--threshold", "7"),
+        *("--output", str(to / "o.ome.zarr")),
+    ],
 }
 
 
