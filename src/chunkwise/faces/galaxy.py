@@ -202,8 +202,7 @@ def _param(name: str, one: Parameter, indent: int) -> str:
         kind = f'type="boolean" truevalue="{option}" falsevalue="" checked="false"'
     elif one.choices and one.type is str:
         kind = f'type="select"{optional}'
-        known = zip(one.choices, one.shown or one.choices, strict=True)
-        inside = [_option(value, text, value == one.default).strip() for value, text in known]
+        inside = [_option(value, value, value == one.default).strip() for value in one.choices]
     elif one.type in (int, float) and not one.choices and not one.several:
         ends = {"min": one.least, "max": one.most}
         bounds = "".join(f' {end}="{value:.15g}"' for end, value in ends.items() if value is not None)

@@ -53,17 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
     for role, taken in first.takes.items():
         _add_role(parser, role, taken)
     groups: dict[str, argparse._ArgumentGroup] = {}
+    own = family.group or family.title.lower()
     if has_methods(name):
-        title = family.title.lower()
-        groups[title] = parser.add_argument_group(title)
-        groups[title].add_argument(
+        groups[own] = parser.add_argument_group(own)
+        groups[own].add_argument(
             "--method",
             required=True,
             choices=tuple(operations_of(name) | operations),
             help="what to do: one of the methods above",
         )
     for option, (parameter, methods) in options_of(operations).items():
-        title = parameter.group or family.title.lower()
+        title = family.part_group if option in operations[methods[0]].part else own
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
         only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
         _add_parameter(group, option, parameter, only, several=has_methods(name))

@@ -9,13 +9,10 @@ from chunkwise.operations.model import Parameter
 
 __all__ = ["CHANNEL", "CHANNELS", "LEVEL", "PART", "PLANES", "REGION", "SAME_VOXELS", "TIME"]
 
-_GROUP: Final = "which part of the image"
 
-LEVEL: Final = Parameter(
-    str, "0", "Resolution level", "resolution: 0 is the full one", group=_GROUP, metavar="N", pattern="[0-9A-Za-z_.-]+"
-)
+LEVEL: Final = Parameter(str, "0", "Resolution level", "resolution: 0 is the full one", metavar="N")
 CHANNEL: Final = Parameter(
-    str, None, "Channel", "channel, by name or number; needed where there are several", group=_GROUP, metavar="NAME|N"
+    str, None, "Channel", "channel, by name or number; needed where there are several", metavar="NAME|N"
 )
 CHANNELS: Final = replace(
     CHANNEL,
@@ -29,10 +26,7 @@ TIME: Final = Parameter(
     None,
     "Time points",
     "one time point, or those from A up to, but not including, B",
-    group=_GROUP,
     metavar="N|A:B",
-    pattern="[0-9]+(:[0-9]+)?",
-    like="a number, or a range such as 0:10",
     default_words="all",
 )
 REGION: Final = Parameter(
@@ -41,13 +35,10 @@ REGION: Final = Parameter(
     "Region",
     "cut first, then work as if the cut were the image; in voxels of the level, ends not included (for 2-D images: "
     "y0:y1,x0:x1)",
-    group=_GROUP,
     metavar="z0:z1,y0:y1,x0:x1",
-    pattern="[0-9]+:[0-9]+(,[0-9]+:[0-9]+){1,2}",
-    like="ranges separated by commas, such as 0:16,0:512,0:512",
 )
 PLANES: Final = Parameter(
-    bool, False, "Plane by plane", "treat each plane (y, x) of a volume alone, as if it were an image", group=_GROUP
+    bool, False, "Plane by plane", "treat each plane (y, x) of a volume alone, as if it were an image"
 )
 SAME_VOXELS: Final = Parameter(
     bool,
@@ -55,7 +46,6 @@ SAME_VOXELS: Final = Parameter(
     "Same voxels, whatever the metadata say",
     "the two images show the same voxels, whatever their metadata say of scale, unit and place; their shapes still "
     "have to agree",
-    group=_GROUP,
     default_words="all of that has to agree",
 )
 

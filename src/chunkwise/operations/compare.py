@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from chunkwise.operations._part import LEVEL, REGION, SAME_VOXELS, TIME
 from chunkwise.operations.model import Family, File, Labels, Operation, Parameter, Table
 
 __all__ = ["FAMILY", "OPERATION"]
 
-_GROUP: Final = "what is counted"
-_PART: Final = "which part of both images"
 
 FAMILY = Family(
     name="compare",
@@ -30,6 +27,8 @@ is compared by itself; the counts of all are pooled too.
 A run that was stopped goes on where it stopped when the same command is given again.
 """,
     edam="operation_3443",
+    group="what is counted",
+    part_group="which part of both images",
 )
 
 OPERATION = Operation(
@@ -52,7 +51,6 @@ OPERATION = Operation(
             several=True,
             together=True,
             default_words="0.5 0.55 ... 0.95",
-            group=_GROUP,
         ),
         "share": Parameter(
             float,
@@ -60,26 +58,23 @@ OPERATION = Operation(
             "Share",
             "an object is split, or merged, where two others cover at least this part of it each",
             metavar="PART",
-            group=_GROUP,
         ),
     },
     part={
-        "level": replace(LEVEL, group=_PART),
-        "time": replace(TIME, group=_PART),
+        "level": LEVEL,
+        "time": TIME,
         "region": replace(
             REGION,
             help="cut both images first; in voxels of the level, ends not included (for 2-D images: y0:y1,x0:x1)",
-            group=_PART,
         ),
-        "same_voxels": replace(SAME_VOXELS, group=_PART),
+        "same_voxels": SAME_VOXELS,
     },
     files={
-        "table": File(
-            metavar="MATCHES.tsv|.parquet", help="one row per object: its best match, and the IoU", ending=".tsv"
-        ),
-        "html": File(metavar="REPORT.html", help="a page to read", ending=".html"),
+        "table": File(metavar="MATCHES.tsv|.parquet", help="one row per object: its best match, and the IoU"),
+        "html": File(metavar="REPORT.html", help="a page to read"),
         "pictures": File(
             metavar="DIR",
+            folder=True,
             help="write the page's picture as a PNG file into this folder (without it, it is inside the page)",
         ),
     },

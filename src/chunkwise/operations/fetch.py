@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chunkwise.operations._part import CHANNELS, LEVEL, REGION, TIME
-from chunkwise.operations.model import Example, Family, Image, Operation
+from chunkwise.operations.model import Family, Image, Operation
 
 __all__ = ["FAMILY", "OPERATION"]
 
@@ -49,7 +49,4 @@ OPERATION = Operation(
     },
     chain="chunkwise.running.chains.fetch:run",
     rate=0.011,
-    equals="image",
-    exact={"biuf": "bit"},
-    examples=(Example("cells_tczyx.ome.zarr", part={"channel": ["DAPI"], "time": "0"}),),
 )

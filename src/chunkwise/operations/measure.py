@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from chunkwise.operations._part import CHANNELS, LEVEL, REGION, SAME_VOXELS, TIME
 from chunkwise.operations.model import Family, File, Image, Labels, Operation, Parameter, Table
 
 __all__ = ["FAMILY", "OPERATION"]
 
-_GROUP: Final = "what is measured"
-_PART: Final = "which part"
 
 FAMILY = Family(
     name="measure",
@@ -30,6 +27,8 @@ Every time point has its own rows. Names of columns are those of scikit-image's 
 A run that was stopped goes on where it stopped when the same command is given again.
 """,
     edam="operation_3443",
+    group="what is measured",
+    part_group="which part",
 )
 
 OPERATION = Operation(
@@ -55,7 +54,6 @@ OPERATION = Operation(
             several=True,
             together=True,
             default_words="default, which is size, place, and with an image the usual intensities",
-            group=_GROUP,
         ),
         "percentiles": Parameter(
             str,
@@ -63,35 +61,23 @@ OPERATION = Operation(
             "Percentiles",
             "which percentiles intensity_percentile measures, from 0 to 100",
             metavar="P,P",
-            pattern="[0-9.]+(,[0-9.]+)*",
-            like="numbers from 0 to 100, separated by commas, such as 5,50,95",
             default_words="5,25,75,95",
-            group=_GROUP,
         ),
     },
     part={
-        "level": replace(LEVEL, help="resolution of the labels; 0 is the full one", group=_PART),
-        "channel": replace(
-            CHANNELS, help="channel of the image, by name or number; may be given several times", group=_PART
-        ),
+        "level": replace(LEVEL, help="resolution of the labels; 0 is the full one"),
+        "channel": replace(CHANNELS, help="channel of the image, by name or number; may be given several times"),
         "time": replace(
             TIME,
             help="time points to measure; where the labels were made of some of the image's, which ones",
-            group=_PART,
         ),
         "region": replace(
             REGION,
             help="where the labels were made of a region of the image, that region, in voxels of the image's level",
-            group=_PART,
         ),
-        "same_voxels": replace(SAME_VOXELS, group=_PART),
+        "same_voxels": SAME_VOXELS,
     },
-    files={
-        "dictionary": File(
-            metavar="COLUMNS.tsv", help="write name, unit and description of the table's columns", ending=".tsv"
-        )
-    },
+    files={"dictionary": File(metavar="COLUMNS.tsv", help="write name, unit and description of the table's columns")},
     chain="chunkwise.running.chains.measure:run",
     rate=lambda values: None if values["properties"] else 0.006,
-    equals="skimage.measure.regionprops_table(labels, image, properties=properties)",
 )

@@ -38,20 +38,12 @@ class Parameter:
     most: float | None = None
     odd: bool = False
     choices: tuple[str, ...] = ()
-    shown: tuple[str, ...] = ()
-    """What Galaxy shows for each choice, where the words themselves do not do."""
     several: bool = False
     """Whether it may be given several times."""
     together: bool = False
     """Of several: as words after one option."""
     required: bool = False
-    group: str = ""
-    """Title of the group of options that it stands in; else that of the operation."""
     metavar: str = ""
-    pattern: str = ""
-    """Of text: what it has to match, for Galaxy."""
-    like: str = ""
-    """Of text: an example, for what Galaxy says of text that does not match."""
     default_words: str = ""
     """The default, where its value does not say it."""
 
@@ -134,8 +126,6 @@ class Image(Role):
 
     dtype: str = "same"
     downsampling: str = "mean"
-    channels: str = "each"
-    """``each``: every channel on its own; ``one``: one has to be chosen."""
     formats: Mapping[str, str] = field(default_factory=dict)
     """Of a result that may be something else than an OME-Zarr: endings by the names of the formats."""
 
@@ -166,7 +156,8 @@ class Table(Role):
 class File(Role):
     """A picture or page that is written beside the result, where it is asked for."""
 
-    ending: str = ""
+    folder: bool = False
+    """Whether it is a folder, which may be there already."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +182,10 @@ class Family:
     about: str
     """What the command says of itself."""
     edam: str
+    group: str = ""
+    """Title of the options that are its parameters; else the title of the tool."""
+    part_group: str = "which part of the image"
+    """Title of the options that say which part is read."""
     help: str = ""
     """More for the tool's page, in reStructuredText."""
     usual: str = ""

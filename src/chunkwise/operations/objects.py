@@ -13,9 +13,6 @@ __all__ = ["FAMILY", "OPERATION", "SETTINGS"]
 
 METHODS: Final = ("auto", "threshold", "foreground-boundary", "foreground-distance", "flows", "stardist")
 
-_GROUP: Final = "how maps become objects (defaults: what the model says, else those named here)"
-
-_PART: Final = "which part of the maps"
 
 FAMILY = Family(
     name="objects",
@@ -35,11 +32,13 @@ default, the model's package says how; every part of that can be changed by an o
 A run that was stopped goes on where it stopped when the same command is given again.
 """,
     edam="operation_3443",
+    group="how maps become objects (defaults: what the model says, else those named here)",
+    part_group="which part of the maps",
 )
 
 
 def _number(label: str, help: str, words: str, least: float | None = None, most: float | None = None) -> Parameter:
-    return Parameter(float, None, label, help, least=least, most=most, metavar="T", default_words=words, group=_GROUP)
+    return Parameter(float, None, label, help, least=least, most=most, metavar="T", default_words=words)
 
 
 def _count(label: str, help: str, words: str, least: float, most: float) -> Parameter:
@@ -94,28 +93,19 @@ OPERATION = Operation(
         "image": Image(metavar="MAPS", help="path or URL of an OME-Zarr whose channels are maps, or a reference JSON")
     },
     gives=Labels(),
-    part={
-        name: replace(one, group="which part of the maps")
-        for name, one in (("level", LEVEL), ("time", TIME), ("region", REGION))
-    },
+    part={"level": LEVEL, "time": TIME, "region": REGION},
     parameters={
-        "method": Parameter(
-            str, "auto", "Method", "auto does what the model's package says", choices=METHODS, group=_GROUP
-        ),
+        "method": Parameter(str, "auto", "Method", "auto does what the model's package says", choices=METHODS),
         "channels": Parameter(
             str,
             None,
             "Channels",
             "which channel holds which map, by name or number, such as foreground=0,boundary=1",
             metavar="MAP=CHANNEL,...",
-            group=_GROUP,
         ),
-        **{name: replace(one, group=_GROUP) for name, one in SETTINGS.items()},
+        **SETTINGS,
     },
-    files={
-        "overlay": File(metavar="OVERLAY.png", help="write a picture of the first map with the outlines", ending=".png")
-    },
+    files={"overlay": File(metavar="OVERLAY.png", help="write a picture of the first map with the outlines")},
     chain="chunkwise.running.chains.objects:run",
     rate=lambda values: 0.019 if values["method"] == "threshold" else None,
-    exact={"uf": "bit"},
 )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from chunkwise.operations._part import CHANNELS, LEVEL, REGION, TIME
 from chunkwise.operations.model import Family, Image, Operation, Parameter
 
 __all__ = ["FAMILY", "OPERATION"]
 
-_GROUP: Final = "the model"
 
 FAMILY = Family(
     name="predict",
@@ -30,6 +28,7 @@ A model of two dimensions is run on every plane of a volume, each normalised by 
 goes on where it stopped when the same command is given again. 'chunkwise model list' names the models.
 """,
     edam="operation_3443",
+    group="the model",
 )
 
 OPERATION = Operation(
@@ -47,13 +46,11 @@ OPERATION = Operation(
             "its name in the site's library, or one that comes with chunkwise",
             metavar="ID",
             required=True,
-            group=_GROUP,
         ),
         "channel": replace(
             CHANNELS,
             help="channel of the image, by name or number; once for each channel that the model takes, in its order",
             default_words="all, where the image has as many as the model takes",
-            group=_GROUP,
         ),
         "map": Parameter(
             str,
@@ -63,7 +60,6 @@ OPERATION = Operation(
             metavar="NAME",
             several=True,
             default_words="all",
-            group=_GROUP,
         ),
         "dtype": Parameter(
             str,
@@ -71,7 +67,6 @@ OPERATION = Operation(
             "Type of the maps",
             "of the result; uint8 maps 0 to 1 onto 0 to 255, for probabilities",
             choices=("float32", "float16", "uint8"),
-            group=_GROUP,
         ),
         "rescale": Parameter(
             bool,
@@ -80,10 +75,8 @@ OPERATION = Operation(
             "show the model voxels of the size that it was made for, interpolated from the image's, and bring its maps "
             "back to the image's voxels",
             default_words="voxels as they are, and a note where they are far from that size",
-            group=_GROUP,
         ),
     },
     part={"level": LEVEL, "time": TIME, "region": REGION},
     chain="chunkwise.running.chains.predict:run",
-    exact={"iuf": "model"},
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from chunkwise.operations._part import CHANNEL, LEVEL, REGION, TIME
-from chunkwise.operations.model import Example, Family, File, Image, Labels, Operation, Parameter
+from chunkwise.operations.model import Family, File, Image, Labels, Operation, Parameter
 
 __all__ = ["CONNECTIVITY", "FAMILY", "FILL_HOLES", "METHODS", "OPERATION"]
 
 METHODS: Final = ("otsu", "li", "triangle", "yen", "isodata", "mean")
 
-_GROUP: Final = "what an object is"
 
 CONNECTIVITY: Final = Parameter(
     int,
@@ -22,9 +21,8 @@ CONNECTIVITY: Final = Parameter(
     least=1,
     most=3,
     default_words="the number of axes",
-    group=_GROUP,
 )
-FILL_HOLES: Final = Parameter(bool, False, "Fill holes", "fill holes that are enclosed on every side", group=_GROUP)
+FILL_HOLES: Final = Parameter(bool, False, "Fill holes", "fill holes that are enclosed on every side")
 
 FAMILY = Family(
     name="segment",
@@ -43,6 +41,7 @@ numbered from 1. The result is a label image (OME-Zarr 0.5): 0 is background, n 
 A run that was stopped goes on where it stopped when the same command is given again.
 """,
     edam="operation_3443",
+    group="what an object is",
 )
 
 OPERATION = Operation(
@@ -50,12 +49,12 @@ OPERATION = Operation(
     family="segment",
     title="Segmentation",
     does="finds objects by smoothing, threshold and connected components",
-    takes={"image": Image("biuf", channels="one")},
+    takes={"image": Image("biuf")},
     gives=Labels(),
     part={"level": LEVEL, "channel": CHANNEL, "time": TIME, "region": REGION},
     parameters={
         "sigma": Parameter(
-            float, 1.0, "Smoothing", "smoothing, in voxels; 0 for none", unit="voxel", least=0, most=9999, group=_GROUP
+            float, 1.0, "Smoothing", "smoothing, in voxels; 0 for none", unit="voxel", least=0, most=9999
         ),
         "threshold": Parameter(
             float,
@@ -63,7 +62,6 @@ OPERATION = Operation(
             "Threshold",
             "how the threshold is found, from the whole smoothed volume; or its value",
             choices=METHODS,
-            group=_GROUP,
         ),
         "foreground": Parameter(
             str,
@@ -71,7 +69,6 @@ OPERATION = Operation(
             "Objects are",
             "objects are brighter than the threshold, or not brighter",
             choices=("bright", "dark"),
-            group=_GROUP,
         ),
         "connectivity": CONNECTIVITY,
         "fill_holes": FILL_HOLES,
@@ -84,7 +81,6 @@ OPERATION = Operation(
             least=0,
             most=2**62,
             default_words="keep all",
-            group=_GROUP,
         ),
         "split": Parameter(
             str,
@@ -94,7 +90,6 @@ OPERATION = Operation(
             "lie deepest inside, with the voxels' physical size respected",
             choices=("distance",),
             default_words="leave them together",
-            group=_GROUP,
         ),
         "split_min_distance": Parameter(
             int,
@@ -104,18 +99,9 @@ OPERATION = Operation(
             unit="voxel",
             least=1,
             most=2**31,
-            group=_GROUP,
         ),
     },
-    files={
-        "overlay": File(
-            metavar="OVERLAY.png", help="write a picture of the image with the outlines on it", ending=".png"
-        )
-    },
+    files={"overlay": File(metavar="OVERLAY.png", help="write a picture of the image with the outlines on it")},
     chain="chunkwise.running.chains.segment:run",
     rate=lambda values: 0.049 if values["split"] else 0.023,
-    equals="skimage.measure.label(scipy.ndimage.gaussian_filter(image, sigma) > threshold, connectivity=connectivity)",
-    exact={"biuf": "bit"},
-    citation="10.7717/peerj.453",
-    examples=(Example("coins_2d.ome.zarr", {"fill_holes": True, "min_size": 50}),),
 )

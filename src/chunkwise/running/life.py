@@ -18,6 +18,7 @@ from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.resources import Resources
 from chunkwise.cluster.start import open_executor
 from chunkwise.errors import InputError, PolicyError
+from chunkwise.operations.model import Table
 from chunkwise.provenance.closing import recording
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.reference import Reference
@@ -38,22 +39,24 @@ PATIENCE = 3600.0
 SPREAD = frozenset({"workers", "memory", "block", "shard"})
 
 
-def check_files(to: Destination, *, output: bool = False) -> None:
+def check_files(request: Request) -> None:
     """Refuse output files that cannot be written, or would take each other's place, before hours of work.
 
     Parameters
     ----------
-    to : Destination
+    request : Request
         As asked for.
-    output : bool
-        Whether the result itself is a file.
     """
+    to, operation = request.to, request.operation
+    files = set(to.files) - {name for name, file in operation.files.items() if file.folder}
+    if isinstance(operation.gives, Table):
+        files.add("output")
     taken: dict[str, str] = {}
     for name, path in {"output": to.output, "run_dir": to.run_dir, **to.files}.items():
         if not path:
             continue
-        if (name in to.files and name != "pictures") or (output and name == "output"):
-            check_output_file(path)  # a folder of pictures may be there already
+        if name in files:
+            check_output_file(path)
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
             both = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))
@@ -187,9 +190,8 @@ class LifeCycle:
     def _planned(self) -> dict[str, Any]:
         """What the record says of the plan."""
         layout = self._plan.layout
-        kept = [
-            key for key in ("shape", "block", "unit", "shard") if key in layout and (key != "unit" or "shard" in layout)
-        ]
+        # Without shards a unit is a block.
+        kept = ("shape", "block", "unit", "shard") if "shard" in layout else ("shape", "block")
         return {"hash": self._plan.hash} | {key: layout[key] for key in kept}
 
     def close(

@@ -46,7 +46,7 @@ def run(request: Request) -> Result:
     judged, remarks = match_selections(truth, predicted, values["same_voxels"])
     if "pictures" in to.files and os.path.isdir(to.files["pictures"]):
         check_output_file(os.path.join(to.files["pictures"], PICTURE))
-    check_files(to, output=True)
+    check_files(request)
     types = truth.source.dtype, judged.dtype
     grid, resources = reading_grid(request, truth, lambda grid: memory_of(grid, *types), 2 * prod(truth.cut_shape))
     compared = Compared(truth.source.as_numbers, judged.as_numbers, grid)

@@ -40,7 +40,7 @@ def run(request: Request) -> Result:
     values = request.values
     opened = request.open("image")
     selection = select(opened.image, values["level"], values["channel"] or EVERY, values["time"], values["region"])
-    check_files(request.to)
+    check_files(request)
     form = _format_of(request.to)
     sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(opened.image.axes, selection.cut_shape, strict=True))
     make = _to_tiff if form == "tiff" else _to_zarr
@@ -59,7 +59,7 @@ def _bytes_of(selection: Selection) -> int:
 
 
 def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: str, line: str) -> Result:
-    image, read = opened.image, selection
+    image = opened.image
     labels = image.kind == "labels"
     if labels:  # which have to be integers
         selection = replace(selection, source=selection.source.as_numbers)
@@ -69,7 +69,7 @@ def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: 
     def projected(grid: Grid) -> int:
         return projected_memory(grid, block=2 * size, unit=3 * size, base=BASE)
 
-    grid, resources = fit_blocks(request, read, projected)
+    grid, resources = fit_blocks(request, selection, projected)
     recorded = request.recorded(channel=selection.channel_names, format=form)
     output = output_like(
         selection,

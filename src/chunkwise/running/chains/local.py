@@ -59,8 +59,8 @@ def run(request: Request) -> Result:
         outer = item_in * (2 + operation.working_set) + item_out
         return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE, threads=threads)
 
-    check_files(request.to)
-    grid, resources = fit_blocks(request, selection, projected, threads=projected if operation.threads else None)
+    check_files(request)
+    grid, resources = fit_blocks(request, selection, projected, threads=operation.threads)
     _check_reach(operation, reach, grid, fixed=request.spread.block is not None)
     recorded = request.recorded(method=operation.name, channel=selection.channel_names)
     channels = tuple(image.channels[c] for c in selection.channels)
@@ -75,7 +75,8 @@ def run(request: Request) -> Result:
         downsampling=made.downsampling,
         omero=omero_of(channels, dtype),
     )
-    volumes = LocalVolumes(source, grid, selection.channels, kernel, own, far, values["planes"], dtype, operation.needs)
+    channels_read, planes = selection.channels, values["planes"]
+    volumes = LocalVolumes(source, grid, channels_read, kernel, own, reach, planes, dtype, operation.needs)
     work = StoreRun(request, opened, selection, grid, recorded, output=output)
     with work.working(resources, output.n_volumes * grid.n_units) as job:
         found = apply_locally(volumes, output, job)

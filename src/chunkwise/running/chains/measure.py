@@ -18,7 +18,14 @@ from chunkwise.ops.table import open_table
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput
 from chunkwise.running.inputs import Input, Inputs
-from chunkwise.running.labels import check_labels, counted, reading_grid, report_remarks
+from chunkwise.running.labels import (
+    check_labels,
+    counted,
+    named_object,
+    reading_grid,
+    report_remarks,
+    where_words,
+)
 from chunkwise.running.life import LifeCycle, check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.storage.outputs import write_atomically
@@ -53,7 +60,7 @@ def run(request: Request) -> Result:
         source, sources, geometry, remarks = match.labels, match.sources, match.geometry, match.remarks
         names = _names(image.image, channels)
         read.append(Input("image", image, match.level.path, sources))
-    check_files(to, output=True)
+    check_files(request)
     image_type = sources[0].dtype if sources else None
     grid, resources = reading_grid(
         request,
@@ -138,13 +145,8 @@ def _measure(
 
 
 def _named(measured: Measured, volume: int, row: Any) -> dict[str, Any]:
-    ends = zip(measured.axes, row["first"].tolist(), (row["last"] + 1).tolist(), strict=True)
-    return {
-        "time": measured.labels.first_time + volume,
-        "object": int(row["label"]),
-        "box": {axis: [start, stop] for axis, start, stop in ends},
-        "num_pixels": int(row["count"]),
-    }
+    ends = zip(measured.axes, zip(row["first"].tolist(), (row["last"] + 1).tolist(), strict=True), strict=True)
+    return named_object(measured.labels.first_time + volume, int(row["label"]), dict(ends), int(row["count"]))
 
 
 def _report_too_large(recorder: Recorder, too_large: tuple[int, list[dict[str, Any]]]) -> None:
@@ -152,12 +154,9 @@ def _report_too_large(recorder: Recorder, too_large: tuple[int, list[dict[str, A
     count, named = too_large
     recorder.result("not_measured", {"count": count, "first": named})
     if named:
-        one = named[0]
-        box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
         print(
             f"warning: {count} object{'s were' if count > 1 else ' was'} too large for --memory to be measured by "
-            f"object, and what needs that is empty, with 1 in the column not_measured: object {one['object']} of time "
-            f"point {one['time']} in the box {box}{', and more that the run record names' if count > 1 else ''}. "
+            f"object, and what needs that is empty, with 1 in the column not_measured: {where_words(count, named)}. "
             "Give a larger --memory to measure more.",
             file=sys.stderr,
         )

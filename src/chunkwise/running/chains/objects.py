@@ -31,7 +31,7 @@ def run(request: Request) -> Result:
     source, method = selection.source, parameters.method
     _check_values(source.dtype, parameters, image.location.address)
     rays = rays_from(opened, channels) if method == "stardist" else ()
-    check_files(request.to)
+    check_files(request)
 
     def projected(grid: Grid) -> int:
         if rays:

@@ -50,7 +50,7 @@ def run(request: Request) -> Result:
     source, dtype = selection.source, values["dtype"]
     _check_axes(selection, package)
     kept = _outputs(package, values["map"])
-    check_files(request.to)
+    check_files(request)
     factors = _factors(selection, package) if values["rescale"] else None
     if factors is None:
         _compare_pixels(selection, package)

@@ -37,14 +37,14 @@ def run(request: Request) -> Result:
     is_mask = selection.source.dtype == "bool"
     threshold = 0 if is_mask and isinstance(values["threshold"], str) else values["threshold"]
     split = SplitParameters(_spacing(selection), values["split_min_distance"]) if values["split"] else None
-    check_files(request.to)
+    check_files(request)
 
     def projected(grid: Grid, threads: int = 1) -> int:
         splitting = split_passes.memory_of(grid) if split else 0
         return max(memory_of(SmoothedVolumes(source, grid, sigma), threads), splitting)
 
     # Components that are parted may take all of a worker's memory, one at a time.
-    grid, resources = fit_blocks(request, selection, projected, threads=None if split else projected)
+    grid, resources = fit_blocks(request, selection, projected, threads=split is None)
     parameters = SegmentParameters(
         threshold, values["foreground"], connectivity, values["fill_holes"], values["min_size"], split
     )
