@@ -5,8 +5,6 @@ What the tools' tests have to find is worked out here, by the literal reference 
 
 from __future__ import annotations
 
-import importlib
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,18 +26,10 @@ from chunkwise.faces.pages import (  # noqa: E402
 )
 from chunkwise.operations import families, operations_of  # noqa: E402
 from chunkwise.operations.model import Example, Operation  # noqa: E402
+from operations.reference import reference_result  # noqa: E402
 from whole_content import whole_content  # noqa: E402
 
 __all__ = ["ROOT", "expected", "faces"]
-
-
-def reference(operation: Operation, volume: Any, values: dict[str, Any]) -> Any:
-    """The literal call, on a whole volume."""
-    found: dict[str, Any] = {"image": volume, **values}
-    for package, path in re.findall(r"\b(numpy|scipy|skimage)((?:\.\w+)*)\.\w+", operation.equals):
-        importlib.import_module(package + path)
-        found[package] = sys.modules[package]
-    return eval(operation.equals, found)
 
 
 def result(operation: Operation, example: Example) -> tuple[Any, str]:
@@ -52,10 +42,9 @@ def result(operation: Operation, example: Example) -> tuple[Any, str]:
     array: Any = store[values["level"]]
     whole = np.asarray(array[...])[tuple(_cut(axis, values, about) for axis in axes)]
     space = 2 if values["planes"] else sum(axis in "zyx" for axis in axes)
-    made = np.empty(whole.shape, whole.dtype if operation.gives.dtype == "same" else operation.gives.dtype)
-    for place in np.ndindex(whole.shape[: whole.ndim - space]):
-        made[place] = reference(operation, whole[place], operation.own(values))
-    return made, next(kind for letters, kind in operation.exact.items() if whole.dtype.kind in letters)
+    return reference_result(operation, whole, values, space), next(
+        kind for letters, kind in operation.exact.items() if whole.dtype.kind in letters
+    )
 
 
 def expected(operation: Operation, example: Example) -> Found:

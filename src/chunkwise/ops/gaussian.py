@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from chunkwise import _kernels
+from chunkwise.ops.solid import Box, bounds_of, inner_of, solid_of
 
-__all__ = ["Box", "gaussian", "radius", "smoothed_counts", "smoothed_mask"]
+__all__ = ["gaussian", "radius", "smoothed_counts", "smoothed_mask"]
 
 Array = np.ndarray[Any, Any]
-Box = tuple[slice, ...]
 
 #: SciPy's default: the kernel ends at this many standard deviations.
 TRUNCATE = 4.0
@@ -52,13 +52,13 @@ def gaussian(volume: Array, sigma: float, inner: Box | None = None) -> Array:
     ndarray
         Of the volume's dtype.
     """
-    inner = _whole(volume, inner)
+    inner = inner_of(volume, inner)
     # SciPy skips a filter whose sigma is this close to none.
     if sigma <= 1e-15:
         return volume[inner]
-    solid, box = _solid(volume, inner)
+    solid, box = solid_of(volume, inner)
     out = np.empty(tuple(part.stop - part.start for part in box), volume.dtype)
-    _kernels.gaussian_store(solid, _bounds(box), _weights(sigma), volume.ndim == 3, out)
+    _kernels.gaussian_store(solid, bounds_of(box), _weights(sigma), volume.ndim == 3, out)
     return out.reshape(tuple(part.stop - part.start for part in inner))
 
 
@@ -72,9 +72,9 @@ def smoothed_counts(volume: Array, sigma: float, inner: Box | None = None) -> Ar
     """
     info = np.iinfo(volume.dtype)
     counts = np.zeros(int(info.max) - int(info.min) + 1, np.int64)
-    solid, box = _solid(volume, _whole(volume, inner))
+    solid, box = solid_of(volume, inner_of(volume, inner))
     smooth = sigma > 1e-15
-    _kernels.gaussian_count(solid, _bounds(box), _weights(sigma), volume.ndim == 3, smooth, int(info.min), counts)
+    _kernels.gaussian_count(solid, bounds_of(box), _weights(sigma), volume.ndim == 3, smooth, int(info.min), counts)
     return counts
 
 
@@ -92,15 +92,15 @@ def smoothed_mask(volume: Array, sigma: float, threshold: Any, dark: bool = Fals
     -------
     ndarray of bool
     """
-    inner = _whole(volume, inner)
-    solid, box = _solid(volume, inner)
+    inner = inner_of(volume, inner)
+    solid, box = solid_of(volume, inner)
     out = np.empty(tuple(part.stop - part.start for part in box), np.bool_)
     limit = _comparable(threshold, volume.dtype)
     if limit is None:
         out[...] = (threshold > 0) == dark
     else:
         smooth = sigma > 1e-15
-        _kernels.gaussian_compare(solid, _bounds(box), _weights(sigma), volume.ndim == 3, smooth, limit, dark, out)
+        _kernels.gaussian_compare(solid, bounds_of(box), _weights(sigma), volume.ndim == 3, smooth, limit, dark, out)
     return out.reshape(tuple(part.stop - part.start for part in inner))
 
 
@@ -119,22 +119,6 @@ def _comparable(threshold: Any, dtype: np.dtype[Any]) -> int | float | None:
         # NumPy compares a float32 array with a Python number in float32.
         return float(np.float32(threshold))
     return float(threshold)
-
-
-def _whole(volume: Array, inner: Box | None) -> Box:
-    return tuple(slice(0, size) for size in volume.shape) if inner is None else inner
-
-
-def _solid(volume: Array, inner: Box) -> tuple[Array, Box]:
-    """A volume as (planes, rows, columns): the rows of a 2-D one are its planes, of one row each."""
-    volume = np.ascontiguousarray(volume)
-    if volume.ndim == 3:
-        return volume, inner
-    return volume[:, np.newaxis, :], (inner[0], slice(0, 1), inner[1])
-
-
-def _bounds(box: Box) -> tuple[int, ...]:
-    return tuple(int(edge) for part in box for edge in (part.start, part.stop))
 
 
 def _weights(sigma: float) -> Array:

@@ -36,7 +36,9 @@ class LocalVolumes(HaloedVolumes):
     values: Mapping[str, Any]
     """Arguments of the kernel."""
     far: tuple[int, ...]
+    """How far the kernel looks along each axis."""
     planes: bool
+    """Whether each plane is done alone; then nothing is looked at along the other axis."""
     dtype: str
     """Of the result."""
     needs: Mapping[str, str]
@@ -51,8 +53,8 @@ class LocalVolumes(HaloedVolumes):
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """Thickness of the halo along each axis; a plane alone has no neighbours."""
-        return tuple(0 if self.planes and axis < len(self.far) - 2 else far for axis, far in enumerate(self.far))
+        """Thickness of the halo along each axis."""
+        return self.far
 
     def read_box(self, volume: int, box: Box) -> Array:
         """Read a box of a channel."""

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from chunkwise import _kernels
-from chunkwise.ops.gaussian import Box, _bounds, _solid, _whole
+from chunkwise.ops.solid import Box, bounds_of, inner_of, solid_of
 
 __all__ = ["median"]
 
@@ -71,11 +71,11 @@ def median(image: Array, size: int | tuple[int, ...], inner: Box | None = None) 
     sizes = (size,) * image.ndim if isinstance(size, (int, np.integer)) else tuple(size)
     if len(sizes) != image.ndim or min(sizes) < 1:
         raise ValueError(f"The size of a median filter is one positive number, or one for each axis: not {size}.")
-    inner = _whole(image, inner)
-    solid, box = _solid(image, inner)
+    inner = inner_of(image, inner)
+    solid, box = solid_of(image, inner)
     out = np.empty(tuple(part.stop - part.start for part in box), image.dtype)
     solid_size = sizes if image.ndim == 3 else (sizes[0], 1, sizes[1])
-    if out.size and not _kernels.median(solid, _bounds(box), solid_size, out):
+    if out.size and not _kernels.median(solid, bounds_of(box), solid_size, out):
         from scipy.ndimage import median_filter
 
         return np.asarray(median_filter(image, sizes))[inner]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,16 @@ from chunkwise.running.stores import StoreRun, check_block, check_chunks
 if TYPE_CHECKING:  # SciPy is imported there
     from chunkwise.ops.write_labels import LabelResult
 
-__all__ = ["check_connectivity", "check_labels", "counted", "reading_grid", "report_remarks", "report_unsplit"]
+__all__ = [
+    "check_connectivity",
+    "check_labels",
+    "counted",
+    "named_object",
+    "reading_grid",
+    "report_remarks",
+    "report_unsplit",
+    "where_words",
+]
 
 
 def check_labels(image: Image, advice: str) -> None:
@@ -97,26 +106,37 @@ def report_remarks(recorder: Recorder, remarks: tuple[str, ...]) -> None:
         print(f"warning: {remark}", file=sys.stderr)
 
 
+def named_object(time: int, label: int, box: Mapping[str, tuple[int, int]], voxels: int) -> dict[str, Any]:
+    """An object as a record names it; ``box`` is its begin and end by axis."""
+    return {
+        "time": time,
+        "object": label,
+        "box": {axis: list(ends) for axis, ends in box.items()},
+        "num_pixels": voxels,
+    }
+
+
+def where_words(count: int, named: Sequence[Mapping[str, Any]]) -> str:
+    """Say where the first of some objects is, and that the record names more."""
+    one = named[0]
+    box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
+    more = ", and more that the run record names" if count > 1 else ""
+    return f"object {one['object']} of time point {one['time']} in the box {box}{more}"
+
+
 def report_unsplit(work: StoreRun, result: LabelResult, first_time: int, axes: str) -> None:
     """Name the objects that were too large to be split, in the record and on standard error."""
-    named: list[dict[str, Any]] = [
-        {
-            "time": first_time + entry.volume,
-            "object": entry.label,
-            "box": {axis: list(ends) for axis, ends in zip(axes, entry.box, strict=True)},
-            "num_pixels": entry.voxels,
-        }
+    count = result.n_unsplit
+    named = [
+        named_object(first_time + entry.volume, entry.label, dict(zip(axes, entry.box, strict=True)), entry.voxels)
         for entry in result.unsplit
     ]
-    work.recorder.result("unsplit", {"count": result.n_unsplit, "first": named})
+    work.recorder.result("unsplit", {"count": count, "first": named})
     if named:
-        one = named[0]
-        box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
         print(
-            f"warning: {result.n_unsplit} object{'s were' if result.n_unsplit > 1 else ' was'} too large for --memory "
-            f"to be split, and stayed whole: object {one['object']} of time point {one['time']} in the box {box}"
-            f"{', and more that the run record names' if result.n_unsplit > 1 else ''}. A larger --memory splits "
-            "more; a higher threshold may keep objects apart.",
+            f"warning: {count} object{'s were' if count > 1 else ' was'} too large for --memory to be split, and "
+            f"stayed whole: {where_words(count, named)}. A larger --memory splits more; a higher threshold may keep "
+            "objects apart.",
             file=sys.stderr,
         )
 

@@ -78,7 +78,8 @@ class Planned(Exception):
         hours = "not known: nothing was measured for this"
         if told["cpu_hours"] is not None:
             rate = told["cpu_seconds_a_million_voxels"]
-            hours = f"{told['cpu_hours']:g}, from {rate:g} CPU-seconds a million voxels ({MEASURED_ON})"
+            spent = f"{told['cpu_hours']:g}" if told["cpu_hours"] >= 0.001 else "less than 0.001"
+            hours = f"{spent}, from {rate:g} CPU-seconds a million voxels ({MEASURED_ON})"
         rows = {
             "blocks": f"{told['blocks']} of {sizes} voxels, by {workers}",
             "read": f"{size_words(told['bytes_read'])} before compression, in each pass over the image",

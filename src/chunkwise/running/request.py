@@ -29,7 +29,8 @@ WORDS: Final = {
     "run_dir": "where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run; in "
     "the workspace always beside the results)",
     "shard": "voxels of one file of the result; changes its files, not its voxels (default: from shape and type)",
-    "workers": "number of worker processes (default: GALAXY_SLOTS, SLURM_CPUS_PER_TASK, or the cores there are)",
+    "workers": "number of worker processes (default: by the size of the image, at most GALAXY_SLOTS, "
+    "SLURM_CPUS_PER_TASK or the number of cores; small images are done by threads of one process)",
     "memory": "memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, else 1GiB)",
     "block": "voxels computed at once (default: whole shards, or what fits the memory)",
     "plan": "say what the run would take, and do nothing: blocks, bytes, files, memory and CPU-hours",

@@ -67,13 +67,13 @@ def _chunk_bytes(selection: Selection) -> int:
 def fit_blocks(
     request: Request,
     selection: Selection,
-    projected: Callable[[Grid], int],
+    projected: Callable[..., int],
     *,
     shard: tuple[int, ...] | None = None,
     usual: tuple[int, ...] | None = None,
     work: int = 1,
     gpu: bool = False,
-    threads: Callable[[Grid, int], int] | None = None,
+    threads: bool = False,
 ) -> tuple[Grid, Resources]:
     """Choose blocks of whole shards that fit into a worker's memory.
 
@@ -84,7 +84,7 @@ def fit_blocks(
     selection : Selection
         What is read.
     projected : callable
-        Bytes that a worker needs at most, for a grid.
+        Bytes that a worker needs at most, for a grid; with ``threads`` also for a number of blocks at once.
     shard : tuple of int, optional
         Of the output, where it is not the usual one.
     usual : tuple of int, optional
@@ -93,8 +93,8 @@ def fit_blocks(
         How many times the work of a filter a voxel takes.
     gpu : bool
         Whether it is for a model.
-    threads : callable, optional
-        Bytes that a process needs whose threads have so many blocks at once; without it blocks go one after the other.
+    threads : bool
+        Whether threads of one process may work on several blocks at once.
 
     Raises
     ------
@@ -105,17 +105,15 @@ def fit_blocks(
     shard = shard or shard_of(source.shape, request.to.shard)[1]
     check_block(spread.block, selection.image.spatial)
     voxels = prod(source.shape) * source.volumes * len(selection.channels) * work
-    resources = find_resources(
-        spread.workers, spread.memory, voxels, request.site, gpu=gpu, threads=threads is not None
-    )
+    resources = find_resources(spread.workers, spread.memory, voxels, request.site, gpu=gpu, threads=threads)
     check_chunks(selection, resources)
     grid = Grid.fit(source.shape, shard, spread.block or usual or shard)
     grid = fit_grid(projected, grid, shard, resources, fixed=spread.block is not None)
-    if threads is not None:
-        decoding = 2 * _chunk_bytes(selection)
-        resources = with_threads(lambda count: max(threads(grid, count), count * decoding), resources)
-    needed = threads(grid, resources.threads) if threads else projected(grid)
-    return grid, replace(resources, needed=needed)
+    if not threads:
+        return grid, replace(resources, needed=projected(grid))
+    decoding = 2 * _chunk_bytes(selection)
+    resources = with_threads(lambda count: max(projected(grid, count), count * decoding), resources)
+    return grid, replace(resources, needed=projected(grid, resources.threads))
 
 
 class StoreRun(LifeCycle):
