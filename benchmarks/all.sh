@@ -29,6 +29,7 @@ bench pyramid.py --repeat "$repeat"
 bench read.py --size "$smallest" --repeat "$repeat"
 bench floor.py --size "$smallest" --repeat "$repeat"
 bench smoothing.py
+bench small.py
 bench scale.py blocks --blocks "${BLOCKS:-1000000}" --workers 2 --repeat 1
 bench scale.py merge --labels "${LABELS:-100000000}" --repeat 1
 bench scale.py linear --sizes "${sizes// /,}" --repeat 1

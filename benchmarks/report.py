@@ -24,6 +24,7 @@ TITLES = {
     "read": "Read every chunk",
     "floor": "The floor: decode, one pass, encode",
     "smoothing": "Smoothing alone, by kind of SIMD",
+    "small work": "Small work: one process, its threads, two workers",
     "blocks": "A pass over many blocks with an empty kernel",
     "merge": "The merge alone",
     "linear": "Cost and memory at growing sizes",
@@ -51,7 +52,7 @@ def _table(rows: list[dict[str, Any]], settings: str) -> str:
     last = rows[-1]
     about = f"`{last['command']}` at commit {last['commit']}, {last['when'][:10]}; load before: {last['load']}"
     if any(row["voxels"] for row in rows):
-        about = f"{settings}, {rows[0]['voxels'] / 2**20:.0f} x 2^20 voxels. {about}"
+        about = f"{settings}, {rows[0]['voxels'] / 2**20:.3g} x 2^20 voxels. {about}"
     elif settings:
         about = f"{settings}. {about}"
     head = ["", "CPU-s", "Mvoxel/s/core", "wall s", "memory, all MiB", "largest MiB", "times our CPU-s", "remarks"]
