@@ -30,19 +30,21 @@ def image(tmp_path: Path) -> np.ndarray[Any, Any]:
     return voxels
 
 
-def filtered(folder: Path, planes: bool) -> np.ndarray[Any, Any]:
+def filtered(folder: Path, planes: bool, workers: int | None = 1) -> np.ndarray[Any, Any]:
     """The median of the image, in blocks of a few voxels."""
     to = Destination(output=str(folder / "o"), shard=(6, 12, 14), pyramid=False)
-    spread = Spread(workers=1, block=(3, 6, 7))
+    spread = Spread(workers=workers, block=(3, 6, 7))
     run(find("filter", "median"), {"image": str(folder / "i")}, {"size": 3, "planes": planes}, to, spread, None)
     return np.asarray(zarr.open_array(folder / "o" / "0", mode="r")[...])
 
 
+@pytest.mark.parametrize("workers", [1, None], ids=["one", "threads"])
 @pytest.mark.parametrize("planes", [False, True])
 def test_halos_from_rims(
-    tmp_path: Path, image: np.ndarray[Any, Any], planes: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, image: np.ndarray[Any, Any], planes: bool, workers: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of every channel and time point; with one plane alone, along y and x only."""
+    """Of every channel and time point, also in four threads; with one plane alone, along y and x only."""
+    monkeypatch.setenv("GALAXY_SLOTS", "4")
     monkeypatch.setattr(local, "WORTH_RIMS", 0.0)
     read, made = Rims.read, []
 
@@ -52,7 +54,7 @@ def test_halos_from_rims(
 
     monkeypatch.setattr(Rims, "read", counted)
     size = (1, 1, 1 if planes else 3, 3, 3)
-    np.testing.assert_array_equal(filtered(tmp_path, planes), median_filter(image, size))
+    np.testing.assert_array_equal(filtered(tmp_path, planes, workers), median_filter(image, size))
     assert set(made) == {(0, 1, 1) if planes else (1, 1, 1)}, "every halo came from rims"
     assert len(made) == 4 * 3 * 4 * 4
 
