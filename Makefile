@@ -8,7 +8,10 @@ BIN := $(VENV)/bin
 # How many processes share the tests; what belongs together stays in one of them (tests/groups.py).
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-fast test-slow test-interop bench lint faces galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
+# What pytest makes of the tests' files is kept, also where nothing else is to be: each of its processes reads them all.
+test test-fast test-galaxy test-cluster: export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: help setup demo test test-fast test-published test-slow test-interop bench lint faces galaxy galaxy-down cluster cluster-down test-galaxy test-cluster lock clean train-nuclei accuracy
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +22,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml CMakeLists.txt $(wildcard src/k
 	@bash deploy/setup.sh $(VENV)
 	@touch $@
 
-demo: setup ## run the main job on a real microscopy image, and make a page of it
+demo: setup ## run the main job on a real microscopy image, and make a page about it
 	@$(BIN)/python demo/demo.py
 
 lint: setup ## ruff, mypy strict, the floors
@@ -28,25 +31,30 @@ lint: setup ## ruff, mypy strict, the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-faces: setup ## write what is made of the declarations: Galaxy's tools, tables of the docs
+faces: setup ## write what is made from the declarations: Galaxy's tools, tables of the docs
 	@$(BIN)/python deploy/faces.py
 
 test-fast: setup ## the inner loop: what needs no server
 	$(BIN)/python -m pytest -q -m "not alone and not slow and not galaxy and not cluster and not s3 and not browser and not interop" -n $(WORKERS)
 
-test: lint ## every test, those in a real Galaxy included
+test: lint ## every test, including those in a real Galaxy
 	@bash deploy/browser.sh
-	$(BIN)/python -m pytest -q -m "alone and not slow"
+	@bash deploy/node.sh
+	$(BIN)/python -m pytest -q -m "alone and not slow" $$(grep -rl --include='*.py' 'mark\.alone' tests)
 	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $(WORKERS) --durations=15
+
+test-published: setup ## run the published cases of galaxy-image-analysis, and say how many come out as expected (part of 'make test')
+	$(BIN)/python -m pytest -q tests/published
+	@grep -oE '[0-9]+ of [0-9]+\*\* are what' docs/published.md | sed 's/\*\* are what/ published cases are what their authors expect/'
 
 test-slow: setup ## large volumes: minutes
 	$(BIN)/python -m pytest -m slow --durations=15
 
-test-interop: setup ## hold other programs that read and write OME-Zarr beside us, and write docs/interop.md: minutes
+test-interop: setup ## test chunkwise against other programs that read and write OME-Zarr, and write docs/interop.md: minutes
 	@bash deploy/interop/setup.sh $(VENV)-interop
 	$(BIN)/python -m pytest -m interop tests/interop --durations=15
 
-bench: setup ## measure beside the peers and write docs/performance.md: an hour or two on a quiet machine
+bench: setup ## measure chunkwise and other programs, and write docs/performance.md: an hour or two on a quiet machine
 	@bash benchmarks/all.sh
 
 $(VENV)-train/.ready: training/requirements.lock training/requirements-cuda.lock training/setup.sh | setup
@@ -75,7 +83,7 @@ galaxy: setup ## start a real Galaxy on loopback with the tools in it
 galaxy-down: ## stop it
 	@bash deploy/galaxy/down.sh
 
-cluster: setup ## start a real Slurm, two Pulsars and the Galaxy with ways to them, on loopback (root)
+cluster: setup ## start a real Slurm, two Pulsars and the Galaxy connected to them, on loopback (root)
 	@bash deploy/cluster/up.sh
 
 cluster-down: ## stop all of them
@@ -87,7 +95,7 @@ test-galaxy: setup ## planemo lint and planemo test of every tool and workflow
 test-cluster: setup ## every test that needs the real Slurm, Pulsar or both
 	$(BIN)/python -m pytest -m "cluster and not slow" --durations=15
 
-lock: setup ## resolve the dependencies anew
+lock: setup ## resolve the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements.lock
 
 clean: cluster-down ## remove what the other targets made

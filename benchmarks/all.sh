@@ -25,6 +25,7 @@ done
 bench segment.py --mosaic --repeat "$repeat"
 bench split.py --size "$smallest" --repeat "$repeat"
 bench measure.py --size "$smallest" --repeat "$repeat"
+bench convert.py --size "$smallest" --repeat "$repeat"
 bench pyramid.py --repeat "$repeat"
 bench read.py --size "$smallest" --repeat "$repeat"
 bench floor.py --size "$smallest" --repeat "$repeat"

@@ -79,7 +79,7 @@ def main() -> None:
     image = volume(shape)
     warm(image)
     print(f"{'x'.join(map(str, shape))} voxels, {os.cpu_count()} cores, best of {args.repeat}")
-    print("| where | workers | wall s | of it passes | CPU-s | speed-up of the passes | load before |")
+    print("| where | workers | wall s | in passes | CPU-s | speed-up of the passes | load before |")
     print("|---|---|---|---|---|---|---|")
     alone: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="cw-bench-") as top:

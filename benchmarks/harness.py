@@ -187,17 +187,16 @@ def ours(script: str, *arguments: str) -> list[str]:
     return [sys.executable, str(MEASURED / script), *arguments]
 
 
-def peers() -> Path:
-    """The environment of the peers, made when it is missing or the list has changed."""
-    folder, wanted = BENCH / "peers", (MEASURED / "peers.txt").read_text()
-    mark = folder / "peers.txt"
+def peers(name: str = "peers") -> Path:
+    """The environment of a list of ``measured/``, made when it is missing or the list has changed."""
+    folder, listed = BENCH / name, MEASURED / f"{name}.txt"
+    wanted, mark = listed.read_text(), folder / listed.name
     if not mark.exists() or mark.read_text() != wanted:
-        print("installing the peers into .bench/peers", file=sys.stderr)
+        print(f"installing {listed.name} into .bench/{name}", file=sys.stderr)
         uv = str(OURS / "uv")
         subprocess.run([uv, "venv", "--quiet", "--allow-existing", "-p", sys.executable, str(folder)], check=True)
         python = str(folder / "bin" / "python")
-        requirements = str(MEASURED / "peers.txt")
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "-r", requirements], check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, "-r", str(listed)], check=True)
         mark.write_text(wanted)
     return folder
 

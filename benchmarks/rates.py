@@ -23,6 +23,7 @@ SMALL, LARGE = (128, 256, 256), (256, 512, 512)
 
 #: What is run: the command, and how many images are read.
 RUNS = {
+    "convert": ("convert {image} --output {out}.ome.zarr", 1),
     "fetch": ("fetch {image} --output {out}.ome.zarr", 1),
     "filter gaussian": ("filter {image} --method gaussian --output {out}.ome.zarr", 1),
     "filter median": ("filter {image} --method median --output {out}.ome.zarr", 1),

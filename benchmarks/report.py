@@ -1,8 +1,9 @@
 """Write the tables of docs/performance.md from the figures of the last runs.
 
-    .venv/bin/python benchmarks/report.py
+    .venv/bin/python benchmarks/report.py [--only convert,read]
 
 Takes of .bench/results.jsonl the last run of every benchmark and setting: rows of two runs never stand in one table.
+With --only, the tables of other benchmarks stay as they are on the page.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ TITLES = {
     "segment": "Segment: Gaussian 1, Otsu, components with corners, written without a pyramid",
     "split": "Split by distance",
     "measure": "Measure",
+    "convert": "Bring an image in",
     "pyramid": "Pyramid",
     "read": "Read every chunk",
     "floor": "The floor: decode, one pass, encode",
@@ -32,25 +34,31 @@ TITLES = {
 }
 
 
-def tables(rows: list[dict[str, Any]]) -> str:
-    """Markdown of the last figures of everything."""
+def tables(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Markdown of the last figures of everything, by title."""
     last = {(row["benchmark"], row["settings"]): row["when"] for row in rows}
-    text = []
+    found = {}
     for benchmark, title in TITLES.items():
         mine = [
             row for row in rows if row["benchmark"] == benchmark and row["when"] == last[benchmark, row["settings"]]
         ]
         if not mine:
             continue
-        text.append(f"### {title}\n")
-        for settings in dict.fromkeys(row["settings"] for row in mine):
-            text.append(_table([row for row in mine if row["settings"] == settings], settings))
-    return "\n".join(text)
+        parts = dict.fromkeys(row["settings"] for row in mine)
+        found[title] = "\n".join(_table([row for row in mine if row["settings"] == one], one) for one in parts)
+    return found
+
+
+def _on_the_page(content: str) -> dict[str, str]:
+    """The tables that stand on the page, by title."""
+    sections = (section.partition("\n\n") for section in f"\n{content}".split("\n### ")[1:])
+    return {title: f"{text.strip()}\n" for title, _, text in sections}
 
 
 def _table(rows: list[dict[str, Any]], settings: str) -> str:
     last = rows[-1]
-    about = f"`{last['command']}` at commit {last['commit']}, {last['when'][:10]}; load before: {last['load']}"
+    about = f"`{last['command']}` at commit {last['commit']}, {last['when'][:10]}"
+    about += f"; {last['processor']}; load before: {last['load']}"
     if any(row["voxels"] for row in rows):
         about = f"{settings}, {rows[0]['voxels'] / 2**20:.3g} x 2^20 voxels. {about}"
     elif settings:
@@ -84,20 +92,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", default=str(harness.BENCH / "results.jsonl"), help="figures to take")
     parser.add_argument("--print", action="store_true", help="print the tables, change nothing")
+    parser.add_argument("--only", metavar="NAME,NAME", help=f"some of {', '.join(TITLES)}; leave the other tables")
     args = parser.parse_args()
     with open(args.json, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    there, _, after = rest.partition(END)
     one = rows[-1]
     machine = (
         f"Machine: {one['processor']}, {one['cores']} cores, {one['memory'] / 2**30:.0f} GiB; Python {one['python']}."
     )
-    content = f"{BEGIN}\n{machine}\n\n{tables(rows)}\n{END}"
+    found = tables([row for row in rows if args.only is None or row["benchmark"] in args.only.split(",")])
+    if args.only:
+        machine, found = there.strip().partition("\n")[0], _on_the_page(there) | found
+    sections = "\n".join(f"### {title}\n\n{found[title]}" for title in TITLES.values() if title in found)
+    content = f"{BEGIN}\n{machine}\n\n{sections}\n{END}"
     if args.print:
         print(content)
         return
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    PAGE.write_text(before + content + rest.partition(END)[2])
+    PAGE.write_text(before + content + after)
     print(f"{len(rows)} figures in {PAGE.relative_to(harness.ROOT)}")
 
 

@@ -1,4 +1,4 @@
-"""The demo's image: a real micrograph that scikit-image carries in its package, as an OME-Zarr of two channels."""
+"""The demo's image: a real micrograph that scikit-image carries in its package, as a TIFF of two channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CHANNELS", "CREDIT", "make_store", "photograph"]
+__all__ = ["CHANNELS", "CREDIT", "make_tiff", "photograph"]
 
 Array = np.ndarray[Any, Any]
 
@@ -32,76 +32,29 @@ def photograph() -> Array:
     return np.asarray(pictures.immunohistochemistry())
 
 
-def make_store(path: Path, chunk: int = 64, shard: int = 256) -> tuple[int, ...]:
-    """Separate the two stains, and write them as an OME-Zarr 0.5 of two levels.
+def make_tiff(path: Path) -> tuple[int, ...]:
+    """Separate the two stains, and write them as an OME-TIFF, as a microscope's program would.
 
-    zarr-python writes it, so that chunkwise reads what another program made.
+    tifffile writes it, so that chunkwise reads what another program made.
 
     Parameters
     ----------
     path : Path
-        Of the new store.
-    chunk, shard : int
-        Pixels along y and x.
+        Of the new file.
 
     Returns
     -------
     tuple of int
-        Shape of the full resolution: c, y, x.
+        Its shape: c, y, x.
     """
-    import zarr
+    import tifffile
     from skimage.color import rgb2hed
-    from zarr.codecs import ZstdCodec
 
     stains = rgb2hed(photograph())[..., [0, 2]]
     pixels = np.moveaxis(np.round(stains * STEPS), -1, 0).astype(np.uint16)
-    half = pixels.reshape(2, pixels.shape[1] // 2, 2, pixels.shape[2] // 2, 2).mean(axis=(2, 4)).round()
-    group = zarr.open_group(str(path), mode="w-", zarr_format=3)
-    for name, level in (("0", pixels), ("1", half.astype(np.uint16))):
-        array = group.create_array(
-            name,
-            shape=level.shape,
-            dtype=level.dtype,
-            chunks=(1, chunk, chunk),
-            shards=(1, shard, shard),
-            dimension_names=("c", "y", "x"),
-            compressors=ZstdCodec(level=3),
-        )
-        array[...] = level
-    group.attrs["ome"] = {
-        "version": "0.5",
-        "multiscales": [
-            {
-                "name": "colon",
-                "axes": [
-                    {"name": "c", "type": "channel"},
-                    {"name": "y", "type": "space"},
-                    {"name": "x", "type": "space"},
-                ],
-                "datasets": [
-                    {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]},
-                    {
-                        "path": "1",
-                        "coordinateTransformations": [
-                            {"type": "scale", "scale": [1.0, 2.0, 2.0]},
-                            {"type": "translation", "translation": [0.0, 0.5, 0.5]},
-                        ],
-                    },
-                ],
-                "type": "mean",
-                "metadata": {"description": "the mean of 2 x 2 pixels of the level before"},
-            }
-        ],
-        "omero": {
-            "channels": [
-                {
-                    "label": name,
-                    "color": color,
-                    "active": True,
-                    "window": {"start": 0, "end": white, "min": 0, "max": 65535},
-                }
-                for name, color, white in CHANNELS
-            ]
-        },
-    }
+    # OME-XML has red, green, blue and opacity as one signed number of 32 bits.
+    colors = [int.from_bytes(bytes.fromhex(f"{color}FF"), signed=True) for _, color, _ in CHANNELS]
+    names = [name for name, _, _ in CHANNELS]
+    about = {"axes": "CYX", "Name": "colon", "Channel": {"Name": names, "Color": colors}}
+    tifffile.imwrite(path, pixels, ome=True, metadata=about, photometric="minisblack", compression="zlib")
     return tuple(pixels.shape)

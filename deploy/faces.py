@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import zarr
 from PIL import Image, ImageDraw, ImageFont
 
@@ -25,7 +26,11 @@ from chunkwise.faces.pages import (  # noqa: E402
     options_tables,
 )
 from chunkwise.operations import families, operations_of  # noqa: E402
-from chunkwise.operations.model import Example, Operation  # noqa: E402
+from chunkwise.operations.model import Example, Labels, Mask, Operation  # noqa: E402
+from chunkwise.ops.expression import evaluate, parse  # noqa: E402
+from chunkwise.report.pictures import contrast, label_colors, to_gray  # noqa: E402
+from chunkwise.report.side_by_side import TINT, TRUE  # noqa: E402
+from chunkwise.story import in_order  # noqa: E402
 from operations.reference import reference_result  # noqa: E402
 from whole_content import whole_content  # noqa: E402
 
@@ -41,8 +46,9 @@ def result(operation: Operation, example: Example) -> tuple[Any, str]:
     values = operation.check({**example.values, **example.part})
     array: Any = store[values["level"]]
     whole = np.asarray(array[...])[tuple(_cut(axis, values, about) for axis in axes)]
-    space = 2 if values["planes"] else sum(axis in "zyx" for axis in axes)
-    return reference_result(operation, whole, values, space), next(
+    space = 2 if values.get("planes") else sum(axis in "zyx" for axis in axes)
+    inputs = {role: pandas.read_csv(ROOT / "test-data" / name, sep="\t") for role, name in example.inputs.items()}
+    return reference_result(operation, whole, values, space, inputs), next(
         kind for letters, kind in operation.exact.items() if whole.dtype.kind in letters
     )
 
@@ -54,9 +60,26 @@ def expected(operation: Operation, example: Example) -> Found:
     return Found(made.shape, str(made.dtype), content if kind == "bit" else {"voxels": content["voxels"]})
 
 
+def brightness(operation: Operation, example: Example, region: str) -> tuple[int, float]:
+    """Height and mean of the picture of a preview, but for its letters: two pictures four times as large, on white."""
+    made, _ = result(operation, example)
+    image = np.asarray(zarr.open_array(ROOT / "test-data" / example.image / "0", mode="r")[...])
+    box = tuple(slice(*map(int, part.split(":"))) for part in region.split(","))
+    window = contrast(image[box])
+    gray = to_gray(image[box], *window).astype(float)
+    if made.dtype == bool:
+        after = np.where(made[box], (1 - TINT) * gray + TINT * np.mean(TRUE), gray)
+    else:
+        after = to_gray(made[box], *(window if made.dtype == image.dtype else contrast(made[box]))).astype(float)
+    lines = 1 + isinstance(operation.gives, Mask) + len(operation.needs)
+    height = 512 + 20 * (lines + 1) + 4 * 12
+    white, pixels = 1060 * height, 2 * 512 * 512
+    return height, float((gray.mean() + after.mean()) / 2 * pixels + 255 * (white - pixels)) / white
+
+
 def _cut(axis: str, values: dict[str, Any], about: Any) -> Any:
     """What of an axis an example takes."""
-    if axis == "c" and values["channel"]:
+    if axis == "c" and values.get("channel"):
         names = [channel.get("label") for channel in about.get("omero", {}).get("channels", [])]
         return [names.index(one) if one in names else int(one) for one in values["channel"]]
     text = values["time"] if axis == "t" else None
@@ -87,6 +110,26 @@ def index(row: str) -> str:
     return "\n".join(row.format(name=name, summary=summary) for name, summary in summaries().items())
 
 
+def panel() -> str:
+    """Galaxy's tool panel. It would sort a folder of tools by name; so each is listed, in the order of the work."""
+    lines = []
+    for part, commands in in_order(summaries()).items():
+        files = [path.name for name in commands for path in _tools_of(name)]
+        if files:
+            lines.append(f'        <label id="chunkwise_part_{part.split()[0].lower()}" text="{part}"/>')
+            lines += [f'        <tool file="@CHUNKWISE@/tools/chunkwise/{file}"/>' for file in files]
+    return "\n".join(lines)
+
+
+def _tools_of(name: str) -> list[Path]:
+    """The tools that a command is; one with actions may be several."""
+    return sorted(
+        path
+        for path in (ROOT / "tools/chunkwise").glob("chunkwise_*.xml")
+        if path.stem == f"chunkwise_{name}" or path.stem.startswith(f"chunkwise_{name}_")
+    )
+
+
 def parts_of(name: str) -> dict[str, str]:
     """What is made of the page of a family; pages with tables of their own are held by tests/test_docs.py."""
     made = {"methods": methods_table, "options": options_tables}
@@ -97,39 +140,93 @@ def parts_of(name: str) -> dict[str, str]:
 
 def faces() -> dict[Path, str]:
     """Every file that is made, or holds a part that is."""
-    tools = {ROOT / f"tools/chunkwise/chunkwise_{name}.xml": tool_xml(name, expected) for name in declared_families()}
+    tools = {
+        ROOT / f"tools/chunkwise/chunkwise_{name}.xml": tool_xml(name, expected, brightness)
+        for name in declared_families()
+    }
     readme = "| command | what it does |\n|---|---|\n"
     readme += index("| [`chunkwise {name}`](docs/commands/{name}.md) | {summary} |")
     pages = [
         between("README.md", commands=readme),
         between("docs/index.md", commands="| | |\n|---|---|\n" + index("| [{name}](commands/{name}.md) | {summary} |")),
         between("docs/exactness.md", kernels=exactness_sections()),
+        between("deploy/galaxy/example/tool_conf.xml", tools=panel()),
         *(between(f"docs/commands/{name}.md", **parts_of(name)) for name in families()),
     ]
     return tools | dict(pages)
 
 
+def tile(made: Any, of_labels: bool) -> Any:
+    """Part of an image, enlarged; of labels a larger part, with the border."""
+    if of_labels and made.dtype.kind == "f":
+        return np.asarray(255 * np.cbrt(made / made.max()), "uint8")[-200:, :200]
+    if of_labels:
+        return (np.where(made, 255, 0).astype("uint8") if made.dtype == bool else label_colors(made))[-200:, :200]
+    part = made[150:250, 20:120] if made.shape[0] > 250 else made[:100, :100]
+    if made.dtype.kind == "f":  # may be negative, and would wrap around
+        low, high = np.percentile(part, (1, 99))
+        part = np.clip((part - low) / ((high - low) or 1), 0, 1) * 255
+    part = np.asarray(part, "uint8") * (255 if made.dtype == bool else 1)
+    return part.repeat(2, 0).repeat(2, 1)
+
+
 def picture(name: str) -> Any:
-    """Coins before and after each method of a family, as its examples are."""
-    coins = np.asarray(zarr.open_array(ROOT / "test-data/coins_2d.ome.zarr/0", mode="r")[...])
-    shown = [("before", coins)]
+    """Coins, or their labels, before and after each method of a family, as its examples are."""
+    of_labels = any(isinstance(one.takes["image"], Labels) for one in operations_of(name).values())
+    if any(one.mixes for one in operations_of(name).values()):
+        return colours(name)
+    coins = "coins_2d_labels.ome.zarr" if of_labels else "coins_2d.ome.zarr"
+    shown = [("before", np.asarray(zarr.open_array(ROOT / "test-data" / coins / "0", mode="r")[...]))]
     for operation in operations_of(name).values():
-        example = next((one for one in operation.examples if one.image == "coins_2d.ome.zarr" and not one.part), None)
+        example = next((one for one in operation.examples if one.image == coins and not one.part), None)
         if example is not None:
-            words = " ".join(f"{word} {value}" for word, value in example.values.items())
+            words = " ".join(str(*one) if isinstance(one, list) else str(one) for one in example.values.values())
             shown.append((", ".join(filter(None, (operation.name, words))), result(operation, example)[0]))
-    canvas = Image.new("L", (min(len(shown), 5) * 208 - 8, -(-len(shown) // 5) * 226 - 8), 255)
-    for place, (words, made) in enumerate(shown):
-        part = np.asarray(made[150:250, 20:120], "uint8") * (255 if made.dtype == bool else 1)
+    if len(shown) == 1:  # it is for stacks
+        return None
+    return side_by_side("RGB" if of_labels else "L", [(words, tile(made, of_labels)) for words, made in shown])
+
+
+def colours(name: str) -> Any:
+    """A piece of a slide, and each channel that is made of it."""
+    stored = np.asarray(zarr.open_array(ROOT / "test-data" / "tissue_rgb.ome.zarr" / "0", mode="r")[...])
+    shown = [("before", np.moveaxis(stored, 0, -1)[:100, :100].repeat(2, 0).repeat(2, 1))]
+    for operation in operations_of(name).values():
+        if operation.channels is not None:
+            made, _ = result(operation, operation.examples[0])
+            names = operation.channels(**operation.own(operation.check(operation.examples[0].values)))
+            shown += [(f"{operation.name}: {one}", tile(made[place], False)) for place, one in enumerate(names)]
+    return side_by_side("RGB", shown)
+
+
+def calculated() -> Any:
+    """Coins, their labels, and what expressions make of both."""
+    names = {"a": "coins_2d", "b": "coins_2d_labels"}
+    images = {
+        letter: np.asarray(zarr.open_array(ROOT / "test-data" / f"{name}.ome.zarr" / "0", mode="r")[...])
+        for letter, name in names.items()
+    }
+    shown = [("a", tile(images["a"], False)), ("b", tile(images["b"].astype(float), False))]
+    for text in ("where(b > 0, a, 0)", "sqrt(a) * (b > 0)", "a > 110 and b == 0"):
+        shown.append((text, tile(evaluate(parse(text), text, images), False)))
+    return side_by_side("L", shown)
+
+
+def side_by_side(mode: str, shown: list[tuple[str, Any]]) -> Any:
+    """Tiles in rows of five, with words above each."""
+    size = (min(len(shown), 5) * 208 - 8, -(-len(shown) // 5) * 226 - 8)
+    canvas = Image.new(mode, size, "white")
+    for place, (words, drawn) in enumerate(shown):
         x, y = place % 5 * 208, place // 5 * 226
-        canvas.paste(Image.fromarray(part.repeat(2, 0).repeat(2, 1)), (x, y + 18))
-        ImageDraw.Draw(canvas).text((x, y + 2), words, 0, ImageFont.load_default_imagefont())
+        canvas.paste(Image.fromarray(drawn), (x, y + 18))
+        ImageDraw.Draw(canvas).text((x, y + 2), words, "black", ImageFont.load_default_imagefont())
     return canvas
 
 
 def pictures() -> dict[Path, Any]:
     """Every picture that is made."""
-    return {ROOT / f"docs/images/{name}.png": picture(name) for name in declared_families()}
+    drawn = {name: picture(name) for name in declared_families()} | {"math": calculated()}
+    return {ROOT / f"docs/images/{name}.png": canvas for name, canvas in drawn.items() if canvas is not None}
 
 
 def is_shown(path: Path, canvas: Any) -> bool:

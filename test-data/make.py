@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import tifffile
 import zarr
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 from skimage import data, filters, measure
 from zarr.codecs import ZstdCodec
@@ -232,7 +234,18 @@ def write_records() -> None:
             "results": {"objects": 22},
         }
         (HERE / f"{command}_record.json").write_text(json.dumps(record, indent=2) + "\n")
+        pack_record(command, record)
     (HERE / "other.json").write_text('{"neither": "a reference nor a record"}\n')
+
+
+def pack_record(command: str, record: dict[str, Any]) -> None:
+    """Write the crate of a single run, as the tools hand it to their users."""
+    from chunkwise.provenance.crate import build_crate
+    from chunkwise.provenance.record import RunRecord
+
+    crate = HERE / f"{command}.crate.zip"
+    crate.unlink(missing_ok=True)
+    build_crate([RunRecord.from_dict(record)], crate)
 
 
 def write_crate(name: str) -> None:
@@ -265,6 +278,24 @@ def pack(name: str) -> None:
             packed.writestr(entry, path.read_bytes())
 
 
+def write_files(coins: Array, nuclei: Array, other: Array) -> None:
+    """Write images in other formats: what microscopes and other programs write."""
+    tifffile.imwrite(HERE / "coins_2d.tif", coins, compression="zlib", software="")
+    Image.fromarray(coins).save(HERE / "coins_2d.png", optimize=True)
+    known = {
+        "axes": "TCZYX",
+        "Name": "cells",
+        "PhysicalSizeX": 0.5,
+        "PhysicalSizeY": 0.5,
+        "PhysicalSizeZ": 1.0,
+        "Channel": {"Name": ["DAPI", "GFP"], "Color": [65535, 16711935]},
+        "UUID": "00000000-0000-0000-0000-000000000001",
+    }
+    cells = np.stack([nuclei, other], axis=1)
+    tifffile.imwrite(HERE / "cells_tczyx.ome.tif", cells, metadata=known, tile=(32, 32), compression="zlib")
+    tifffile.imwrite(HERE / "planes.tif", nuclei[0], photometric="minisblack", compression="zlib", metadata=None)
+
+
 def main() -> None:
     """Write every store and record."""
     write_records()
@@ -290,6 +321,9 @@ def main() -> None:
 
     write_crate("coins_2d_labels")
 
+    # What the threshold alone gives: with holes, specks, and coins that touch.
+    write("coins_2d_mask", coins > filters.threshold_otsu(coins), "yx")
+
     # Another's opinion on the coins: one overlooked, one in two halves, two as one, one that is none, the rest smaller.
     other = np.zeros_like(labels)
     for number in range(2, len(keep) + 1):
@@ -304,8 +338,16 @@ def main() -> None:
     other = np.stack([cells(3, seed=3), cells(3, seed=4)])
     omero = {"channels": [channel("DAPI", "0000FF", 2500), channel("GFP", "00FF00", 2000)]}
     write("cells_tczyx", np.stack([nuclei, other], axis=1), "tczyx", {"omero": omero})
+    # A piece of a slide: haematoxylin and DAB.
+    colours = [channel(label, color, 255) for label, color in (("R", "FF0000"), ("G", "00FF00"), ("B", "0000FF"))]
+    for one in colours:
+        one["window"] |= {"start": 0, "max": 255}
+    tissue = np.ascontiguousarray(np.moveaxis(data.immunohistochemistry()[200:328, 100:228], -1, 0))
+    write("tissue_rgb", tissue, "cyx", {"omero": {"channels": colours}})
     write("cells_zyx_v04", nuclei[0], "zyx", version="0.4", levels=2)
     pack("cells_zyx_v04")
+
+    write_files(coins, nuclei, other)
 
     plain = HERE / "plain.zarr"
     shutil.rmtree(plain, ignore_errors=True)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "RUN", "batch_jobs", "driver_of", "files_of", "scontrol", "size_of", "slurm", "staging_of", "until"]
+__all__ = [
+    "ROOT",
+    "RUN",
+    "batch_jobs",
+    "driver_of",
+    "files_of",
+    "record_in",
+    "scontrol",
+    "size_of",
+    "slurm",
+    "staging_of",
+    "until",
+]
 
 ROOT = Path(__file__).parents[1]
 RUN = ROOT / ".galaxy"
@@ -64,3 +79,11 @@ def files_of(folder: Path) -> dict[Path, int]:
 def size_of(folder: Path) -> int:
     """Bytes of all files below a folder, as they seem: a sparse file counts in full."""
     return sum(files_of(folder).values())
+
+
+def record_in(crate: bytes) -> dict[str, Any]:
+    """The record of the run that a crate tells of."""
+    with zipfile.ZipFile(io.BytesIO(crate)) as archive:
+        (name,) = (one for one in archive.namelist() if one.startswith("records/segment"))
+        record: dict[str, Any] = json.loads(archive.read(name))
+    return record

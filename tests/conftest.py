@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chunkwise.storage import arrays, remote
+from galaxy_server import running_galaxy
 from groups import Groups, group_of
 from s3_server import S3, running_s3
 from slurm_server import Slurm, running_slurm
@@ -30,6 +31,13 @@ def slurm() -> Iterator[Slurm]:
     """A real Slurm of four nodes. One that ran before the tests is left running."""
     with running_slurm() as instance:
         yield instance
+
+
+@pytest.fixture(scope="session")
+def galaxy_url() -> Iterator[str]:
+    """The address of the real Galaxy. One that ran before the tests is left running."""
+    with running_galaxy() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -35,13 +35,10 @@ def nuclei() -> str:
 
 
 def nested() -> str:
-    """A workflow that has one within it: it looks at an image, and segments it below. The inner names all settings."""
+    """A workflow that has one within it: it looks at an image, and segments it below."""
     inner = yaml.safe_load(nuclei())
-    del inner["report"]
+    del inner["report"], inner["comments"]
     step = inner["steps"]["segment"]
-    # Of a workflow within a workflow Galaxy fills in no settings.
-    step["tool_state"] |= {"selection": {"level": 0, "time": None, "region": None}, "split": None, "connectivity": None}
-    step["tool_state"] |= {"split_min_distance": 7, "advanced": {"block": None, "shard": None}}
     inner |= {"steps": {"segment": step}, "outputs": {"Labels": inner["outputs"]["Labels"]}}
     look = {"tool_id": "chunkwise_inspect", "in": {"image": "Image"}, "tool_state": {"pictures": False}}
     below = {"run": inner, "in": {"Image": "Image", "Channel of the nuclei": "Channel"}}
@@ -59,14 +56,12 @@ def invoke(user: User, workflow: str, inputs: dict[str, Any]) -> str:
     """Run a workflow to its end, and return the invocation."""
     text = {"class": "GalaxyWorkflow", "yaml_content": workflow}
     made = user.call("POST", "/api/workflows", {"workflow": text})
-    # Settings that a workflow does not name are those of the tool, as planemo has it.
-    body = {
-        "history_id": user.history,
-        "inputs_by": "name",
-        "inputs": inputs,
-        "allow_tool_state_corrections": True,
-    }
-    invocation = str(user.call("POST", f"/api/workflows/{made['id']}/invocations", body)["id"])
+    body = {"history_id": user.history, "inputs_by": "name", "inputs": inputs}
+    return wait_for(user, str(user.call("POST", f"/api/workflows/{made['id']}/invocations", body)["id"]))
+
+
+def wait_for(user: User, invocation: str) -> str:
+    """Wait for the end of an invocation, and return it."""
     for _ in range(600):
         state = user.call("GET", f"/api/invocations/{invocation}")["state"]
         jobs = set(user.call("GET", f"/api/invocations/{invocation}/jobs_summary")["states"])
@@ -156,8 +151,8 @@ def told_by_galaxy(export: Path) -> tuple[dict[str, Any], list[dict[str, Any]], 
         jobs = [job for job in json.loads(archive.read("jobs_attrs.txt")) if job["encoded_id"] in wanted]
         records = {}
         for dataset in json.loads(archive.read("datasets_attrs.txt")):
-            if "run record" in dataset["name"] or dataset["name"].endswith("record"):
-                record = RunRecord.from_dict(json.loads(archive.read(dataset["file_name"])))
+            record = record_of(dataset, archive)
+            if record is not None:
                 (maker,) = (
                     job["encoded_id"]
                     for job in jobs
@@ -165,6 +160,18 @@ def told_by_galaxy(export: Path) -> tuple[dict[str, Any], list[dict[str, Any]], 
                 )
                 records[maker] = record
     return invocation, jobs, records
+
+
+def record_of(dataset: dict[str, Any], archive: zipfile.ZipFile) -> RunRecord | None:
+    """The record of the run that made a dataset: in the crate of that run, or, as Galaxy once had it, by itself."""
+    name = dataset["name"]
+    if "run record" in name or name.endswith("record"):
+        return RunRecord.from_dict(json.loads(archive.read(dataset["file_name"])))
+    if "RO-Crate (" not in name:
+        return None
+    with zipfile.ZipFile(io.BytesIO(archive.read(dataset["file_name"]))) as crate:
+        (record,) = (one for one in crate.namelist() if one.startswith("records/"))
+        return RunRecord.from_dict(json.loads(crate.read(record)))
 
 
 def utc(text: str) -> str:

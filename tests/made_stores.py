@@ -48,7 +48,7 @@ def write(
     extra: dict[str, Any] | None = None,
     names: list[str] | None = None,
     shards: tuple[int, ...] | None = None,
-    chunk: int = 8,
+    chunk: int | None = None,
 ) -> Path:
     """Write a store with zarr-python; ``entry`` replaces the multiscale, ``extra`` adds to the OME block."""
     zarr_format: Any = 2 if version == "0.4" else 3
@@ -67,7 +67,8 @@ def write(
             dataset["path"],
             shape=size,
             dtype=dtype,
-            chunks=tuple(min(chunk, n) for n in size),
+            # An image of a thousand chunks takes zarr-python seconds.
+            chunks=tuple(min(chunk or (8 if shards else max(8, n // 16)), n) for n in size),
             shards=shards if level == 0 else None,
             dimension_names=(names or list(axes)) if zarr_format == 3 else None,
         )

@@ -105,7 +105,8 @@ def reference(labels: Array, image: Array | None, properties: tuple[str, ...]) -
             found = skimage.measure.regionprops_table(volume, intensities, properties=known)
             regions = skimage.measure.regionprops(volume, intensities)
             for name in set(SHAPES) & set(properties):
-                found[name] = np.array([nan if _flat(region) else region[name] for region in regions])
+                of_hull = name in ("area_convex", "solidity", "feret_diameter_max")
+                found[name] = np.array([nan if of_hull and _flat(region) else region[name] for region in regions])
         if "intensity_percentile" in names and image is not None:
             image = image.view(np.uint8) if image.dtype == bool else image  # NumPy's percentile takes no bool
             for channel in range(image.shape[1]):

@@ -18,6 +18,7 @@ from made_models import make_package
 from verifying import fill
 
 __all__ = [
+    "ALONE",
     "NEEDED",
     "OPTIONS",
     "STORES",
@@ -28,6 +29,7 @@ __all__ = [
     "make_inputs",
     "make_world",
     "output",
+    "plain_method",
     "words_of",
 ]
 
@@ -41,6 +43,9 @@ _SPREAD = "--workers --memory --block --plan"
 _REPORTS = "--reference --crate --record --run-dir"
 _CUT = "--level --time --region"
 _STORE = f"--output {_REPORTS}"
+#: Of operations whose result is an image or labels.
+_IMAGE = f"{_STORE} --preview"
+_LOOK = "--preview-region"
 
 #: Command -> what its options name: places that are read; places that are written; names of results below a place that
 #: the site or the image has; and all else.
@@ -50,36 +55,36 @@ OPTIONS: dict[str, dict[str, str]] = {
         "writes": "--output --manifest",
         "else": "--user-text --fingerprint --dandi --strict --strict-all",
     },
-    "inspect": {"reads": "image", "writes": "--json --html --pictures"},
+    "inspect": {"reads": "image", "writes": "--json --html --view --pictures"},
     "segment": {
         "reads": "image",
-        "writes": f"{_STORE} --overlay",
+        "writes": f"{_IMAGE} --overlay --view",
         "names": "--to-workspace --into-source",
-        "else": f"{_CUT} {_SPREAD} --channel --sigma --threshold --foreground --connectivity --fill-holes --min-size "
-        "--split --split-min-distance --shard --no-pyramid",
+        "else": f"{_CUT} {_LOOK} {_SPREAD} --channel --sigma --threshold --foreground --connectivity --fill-holes "
+        "--min-size --split --split-min-distance --sizes-in --shard --no-pyramid",
     },
     "predict": {
         "reads": "image --model",
-        "writes": _STORE,
+        "writes": _IMAGE,
         "names": "--to-workspace",
-        "else": f"{_CUT} {_SPREAD} --channel --map --dtype --rescale --shard --no-pyramid",
+        "else": f"{_CUT} {_LOOK} {_SPREAD} --channel --map --dtype --rescale --shard --no-pyramid",
     },
     "objects": {
         "reads": "image",
-        "writes": f"{_STORE} --overlay",
+        "writes": f"{_IMAGE} --overlay --view",
         "names": "--to-workspace --into-source",
-        "else": f"{_CUT} {_SPREAD} --method --channels --threshold --seed-threshold --min-distance --flow-scale "
-        "--steps --sink-distance --nms-threshold --max-radius --grid --connectivity --fill-holes --min-size --shard "
-        "--no-pyramid",
+        "else": f"{_CUT} {_LOOK} {_SPREAD} --method --channels --threshold --seed-threshold --min-distance "
+        "--flow-scale --steps --sink-distance --nms-threshold --max-radius --grid --connectivity --fill-holes "
+        "--min-size --shard --no-pyramid",
     },
     "measure": {
-        "reads": "--labels --image",
-        "writes": f"--output --dictionary {_REPORTS}",
+        "reads": "--labels --image --parents",
+        "writes": f"--output --summary --children --dictionary --report {_REPORTS}",
         "else": f"{_CUT} {_SPREAD} --properties --percentiles --channel --format --same-voxels",
     },
     "compare": {
         "reads": "truth predicted",
-        "writes": f"--output --table --html --pictures {_REPORTS}",
+        "writes": f"--output --table --html --view --pictures {_REPORTS}",
         "else": f"{_CUT} {_SPREAD} --threshold --share --same-voxels",
     },
     "fetch": {
@@ -87,6 +92,32 @@ OPTIONS: dict[str, dict[str, str]] = {
         "writes": _STORE,
         "names": "--to-workspace",
         "else": f"{_CUT} {_SPREAD} --channel --format --shard",
+    },
+    "convert": {
+        "reads": "image",
+        "writes": _STORE,
+        "names": "--to-workspace",
+        "else": f"{_CUT} {_SPREAD} --channel --format --shard --pattern --series --axes --voxel-size --unit "
+        "--name --channel-name --check",
+    },
+    "overlay": {
+        "reads": "image --labels",
+        "writes": _STORE,
+        "names": "--to-workspace",
+        "else": f"{_CUT} {_SPREAD} --channel --format --shard --style --mode --width --opacity --color --numbers "
+        "--black --white --z --same-voxels",
+    },
+    "math": {
+        "reads": "image --b --c --d --e --f --g --h",
+        "writes": _STORE,
+        "names": "--to-workspace",
+        "else": f"{_CUT} {_SPREAD} --channel --shard --no-pyramid --expression --dtype --same-voxels",
+    },
+    "spots": {
+        "reads": "image",
+        "writes": f"--output {_REPORTS}",
+        "else": f"{_CUT} {_SPREAD} --channel --format --method --min-sigma --max-sigma --num-sigma --sigma-ratio "
+        "--overlap --sigma --distance --threshold --relative",
     },
     "crate build": {
         "reads": "--from --about --source-crate",
@@ -112,14 +143,24 @@ OPTIONS: dict[str, dict[str, str]] = {
 }
 
 #: Operations that are made of a kernel all read an image and write a store; a parameter of theirs names no place.
-KERNELS = [family for family in families() if next(iter(operations_of(family).values())).kernel]
+
+
+def plain_method(family: str) -> str:
+    """A method that has a kernel, and a default for everything."""
+    methods = operations_of(family).values()
+    return next(one.name for one in methods if one.kernel and not any(p.required for p in one.parameters.values()))
+
+
+KERNELS = [family for family in families() if next(iter(operations_of(family).values())).equals]
 for _family in KERNELS:
+    _shown = next(iter(operations_of(_family).values())).previews
     _options = {f"--{name.replace('_', '-')}" for one in operations_of(_family).values() for name in one.options}
+    _tables = sorted({"--table" for one in operations_of(_family).values() if "table" in one.takes})
     OPTIONS[_family] = {
-        "reads": "image",
-        "writes": _STORE,
+        "reads": " ".join(["image", *_tables]),
+        "writes": _IMAGE if _shown else _STORE,
         "names": "--to-workspace",
-        "else": f"{' '.join(sorted(_options))} {_SPREAD} --method --shard --no-pyramid",
+        "else": f"{' '.join(sorted(_options))} {_LOOK if _shown else ''} {_SPREAD} --method --shard --no-pyramid",
     }
 
 #: What a command is given beside its outputs; words in capitals are of the fixture ``made``.
@@ -129,9 +170,13 @@ WORDS = {
     "segment": "IMAGE --workers 1",
     "predict": "IMAGE --model tiny --workers 1",
     "objects": "MAPS --workers 1",
-    "measure": "--labels LABELS --workers 1",
+    "measure": "--labels LABELS --parents LABELS --workers 1",
     "compare": "LABELS LABELS --workers 1",
     "fetch": "IMAGE --workers 1",
+    "convert": "IMAGE --workers 1",
+    "math": "IMAGE --expression a/2 --workers 1",
+    "spots": "IMAGE --workers 1",
+    "overlay": "IMAGE --labels LABELS --workers 1",
     "crate build": "--from RECORD",
     "crate merge": "--galaxy EXPORT",
     "crate report": "CRATE",
@@ -141,7 +186,7 @@ WORDS = {
     "model list": "",
     "model remove": "tiny",
 }
-WORDS |= {family: f"IMAGE --method {next(iter(operations_of(family)))} --workers 1" for family in KERNELS}
+WORDS |= {family: f"IMAGE --method {plain_method(family)} --workers 1" for family in KERNELS}
 #: How outputs are called, where their ending matters or the folder has to be there.
 NAMES = {
     "--manifest": "m.tsv.gz",
@@ -150,14 +195,17 @@ NAMES = {
     "--dictionary": "d.tsv",
     "--crate": "c.zip",
 }
-STORES = ("segment", "predict", "objects", "fetch", *KERNELS)
+STORES = ("segment", "predict", "objects", "fetch", "convert", "math", "overlay", *KERNELS)
 #: Outputs that a command needs, or that another output needs.
 NEEDED = {
     "open": ["--output"],
     "inspect": ["--html"],
     "compare": ["--output", "--html"],
-    **{command: ["--output"] for command in (*STORES, "measure")},
+    **{command: ["--output"] for command in (*STORES, "measure", "spots")},
 }
+
+#: Outputs in whose place there is no other.
+ALONE = ("--preview",)
 
 #: Every output of every command.
 WRITES = [(command, option) for command, row in OPTIONS.items() for option in row.get("writes", "").split()]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from chunkwise.cli import COMMANDS, build_parser, summaries
+from chunkwise.operations import families, operations_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "workflows").rglob("*.md")])
@@ -161,3 +162,20 @@ def test_one_version() -> None:
 def test_pictures_are_small() -> None:
     for picture in (ROOT / "docs" / "images").iterdir():
         assert picture.stat().st_size < 200_000, picture.name
+
+
+def test_what_others_are_told_to_use_is_there() -> None:
+    """Each command, method and option of docs/coming-from.md; a method alone is one of the command before it."""
+    rows = (ROOT / "docs/coming-from.md").read_text().splitlines()
+    asked = [re.findall(r"`([a-z-][^`]*)`", row.split("|")[2]) for row in rows if row.startswith("| *")]
+    assert sum(map(len, asked)) > 50
+    for row in asked:
+        family = ""
+        for words in (one.split() for one in row):
+            if words[0] in {*COMMANDS, *families()}:
+                family = words.pop(0)
+                if words[:1] == ["--method"]:
+                    words = words[1:]
+            for word in words:
+                known = options_of_command(family or "filter") if word.startswith("--") else operations_of(family)
+                assert word in known or word == "distance", (family, word)

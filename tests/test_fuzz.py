@@ -22,7 +22,7 @@ def test_whatever_comes_is_a_result_or_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "said", "left"),
     [
-        (70, "chunkwise open: error: something chunkwise did not foresee: KeyError: 'x'", []),
+        (70, "chunkwise open: error: an error that chunkwise did not foresee: KeyError: 'x'", []),
         (1, "Traceback (most recent call last):", []),
         (2, "", []),
         (2, "chunkwise fetch: error: It is broken.", ["out.ome.zarr"]),

@@ -63,7 +63,7 @@ def test_an_image_says_what_it_is_and_reads_what_is_asked_for() -> None:
 def test_what_no_memory_holds_is_not_read(tmp_path: Path) -> None:
     store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (64, 64))
     made_stores.change_json(store / "0" / "zarr.json", lambda document: document.update(shape=[2**21, 2**21]))
-    with pytest.raises(cw.InputError, match=r"takes \d+ GiB, and this machine has \d+; take a coarser level"):
+    with pytest.raises(cw.InputError, match=r"takes \d+ GiB, and this machine has \d+; choose a coarser level"):
         cw.open(store).to_numpy()
     assert cw.open(store).to_dask()[:3, :3].compute().shape == (3, 3)
 
@@ -159,6 +159,8 @@ def test_every_family_and_results_as_inputs(tmp_path: Path) -> None:
     text = cw.measure(nuclei, format="tsv", quiet=True)
     assert text.to_pandas()["num_pixels"].tolist() == frame["num_pixels"].tolist()
     assert cw.compare(nuclei, nuclei, quiet=True).to_dict()["pooled"]["mean_average_precision"] == 1
+    sizes = cw.label(nuclei, method="map", table=table, column="num_pixels", quiet=True)
+    assert set(np.unique(sizes.to_numpy())) == {0, *frame["num_pixels"]}
     discs = cw.objects(DATA / "discs_maps.ome.zarr", method="threshold", channels="foreground=0", quiet=True)
     assert discs.open().kind == "labels"
     maps = cw.predict(COINS, model="nuclei", region="0:128,0:128", quiet=True)
@@ -235,13 +237,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_site_decides_what_is_read_and_written(site: Path) -> None:
     other = made_stores.write(site / "other.ome.zarr", "0.5", "yx", (64, 64))
-    with pytest.raises(cw.PolicyError, match="lies under none of this site's roots"):
+    with pytest.raises(cw.PolicyError, match="is under none of this site's roots"):
         cw.open(other)
     for name in ("output", "record", "overlay", "run_dir"):
         places = {"output": site / "results" / "a.ome.zarr"} | {name: site / "elsewhere"}
-        with pytest.raises(cw.PolicyError, match="lies under none"):
+        with pytest.raises(cw.PolicyError, match="is under none"):
             cw.segment(COINS, **places)
-    with pytest.raises(cw.InputError, match="a result needs a place here: give output"):
+    with pytest.raises(cw.InputError, match="a result needs a place: give output"):
         cw.segment(COINS)
     result = cw.segment(COINS, output=site / "results" / "a.ome.zarr", quiet=True)
     assert len(cw.measure(result, output=site / "results" / "a.parquet", quiet=True).to_arrow()) > 0
@@ -252,7 +254,7 @@ def test_the_site_decides_what_is_read_and_written(site: Path) -> None:
     ("call", "said"),
     [
         (lambda: cw.filter(COINS), "missing a required argument: 'method'"),
-        (lambda: cw.filter(COINS, method="tophat"), "'filter' has no method 'tophat'; it has gaussian"),
+        (lambda: cw.filter(COINS, method="tophat"), "'filter' has no method 'tophat'; it has dog, frangi, gaussian"),
         (lambda: cw.filter(COINS, method="median", size=4), "size 4 has to be an odd number from 1 to 255"),
         (lambda: cw.filter(COINS, method="median", sise=3), "unexpected keyword argument 'sise'; it takes image, "),
         (lambda: cw.filter(COINS, method="median", sigma=3.0), "sigma is not an option of the method median"),
@@ -273,7 +275,7 @@ def test_the_site_decides_what_is_read_and_written(site: Path) -> None:
         (lambda: cw.apply(top_hat, COINS, reach=-1), "reach -1 has to be a whole number of 0 or more"),
         (lambda: cw.apply(top_hat, COINS, reach=(1, 1, 1)), "one for each of the axes yx"),
         (lambda: cw.apply(top_hat, COINS, reach=1, dtype="thing"), "dtype thing is not a type of voxels"),
-        (lambda: cw.apply(top_hat, COINS, reach=1, size=[5]), "size=[5] cannot be a value of the function"),
+        (lambda: cw.apply(top_hat, COINS, reach=1, size=[5]), "size=[5] cannot be passed to the function"),
         (lambda: cw.apply(3, COINS, reach=1), "has to be callable, not 3"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_named_file_that_is_missing_is_an_error_not_a_licence(
         ('[roots.a]\npath = "/data"\naccess = "all"\n', "access"),
         ('[roots.a]\nurl = "ftp://x"\n', "has to begin"),
         ('[roots.a]\nurl = "s3://x"\naccess = "job"\n', "jobs run in folders"),
-        ('[roots.a]\npath = "/data"\naccess = "job"\nusers = ["x@y.z"]\n', "jobs of everybody"),
+        ('[roots.a]\npath = "/data"\naccess = "job"\nusers = ["x@y.z"]\n', "everybody's jobs"),
         ('[roots.a]\npath = "/data"\naccess = "job"\nnamed_by_users = true\n', "nobody may name"),
         ('[roots.a]\npath = "/data"\naccess = "job"\n[workspace]\nroot = "a"\n', "no reference could name"),
         ('[roots.a]\nurl = "https://x"\naccess = "write"\n', "only be read"),

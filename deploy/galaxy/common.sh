@@ -12,7 +12,7 @@ say() { printf '[galaxy] %s\n' "$*"; }
 # A pid file counts only while its process still runs out of this checkout: a number alone may have been reused.
 alive() {
     local pid
-    pid=$(cat "$RUN/$1.pid" 2>/dev/null) && [ -n "$pid" ] && grep -qF "$GALAXY/" "/proc/$pid/cmdline" 2>/dev/null
+    pid=$(cat "$RUN/$1.pid" 2>/dev/null) && [ -n "$pid" ] && grep -qF "$RUN" "/proc/$pid/cmdline" 2>/dev/null
 }
 
 stop() {

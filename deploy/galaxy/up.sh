@@ -8,9 +8,20 @@ mkdir -p "$RUN"
 exec 9>"$RUN/lock"
 flock 9
 
+# What a newcomer does next. 'site' has a site file: images, a workspace for results, and cores of this machine.
+first_steps() {
+    say "Open that address in a browser, click Login, and log in as site@example.org with the password a-password-for-tests."
+    say "Then: Tools, Large images in place (chunkwise), Open an image, Run Tool. The next clicks are in docs/galaxy.md;"
+    say "Galaxy itself shows all of them at $URL/tours/chunkwise"
+    say "The administrator is admin@example.org, with the same password."
+}
+
 # The environments must stay apart: planemo brings its own galaxy-tool-util. Locked files say what is in them.
 base=$("$ROOT/.venv/bin/python" -c 'import sys; print(sys._base_executable)')
 ask() { "$base" "$HERE/ask.py" "$@"; }
+publish() { # One that is not complete, as while somebody works on it, shall not keep Galaxy from being there.
+    "$base" "$HERE/publish.py" "$URL" "$RUN/admin.key" "$ROOT"/workflows/*/*.gxwf.yml || say "not all workflows are there"
+}
 environment() {
     local target=$1 lock=$HERE/$2.lock started=$SECONDS
     cmp -s "$lock" "$target/installed.lock" && return 0
@@ -24,24 +35,35 @@ environment "$PLANEMO" planemo
 environment "$GALAXY" galaxy
 environment "$RUNCRATE" runcrate
 
-# Configuration: the files of config/ with the places filled in; the same files are what an administrator would adapt.
+# The viewer of images and labels, in the folder that a Galaxy from PyPI serves as /static. It has settings of its own.
+viewer=
+if ! command -v npm > /dev/null; then
+    say "npm is missing, so that the viewer of images is left out: apt-get install nodejs npm"
+elif ! viewer=$(bash "$HERE/visualisation/install.sh" "$GALAXY"/lib/python*/site-packages/galaxy/webapps/base/static); then
+    say "the viewer of images could not be installed"
+fi
+
+# Configuration: that of the example for administrators, and what only the tests need appended to its files.
 [ -s "$RUN/secret" ] || (umask 077 && head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$RUN/secret")
 [ -s "$RUN/port" ] || "$base" "$HERE/free_port.py" 8790 > "$RUN/port"
 PORT=$(cat "$RUN/port")
 URL=http://127.0.0.1:$PORT
-mkdir -p "$RUN/config.new" "$RUN/data" "$RUN/workspace" "$RUN/images" "$RUN/private"
-rm -f "$RUN/config.new"/*
+mkdir -p "$RUN/data" "$RUN/workspace" "$RUN/images" "$RUN/private"
+rm -rf "$RUN/config.new"
 # The cluster of 'make cluster' may be there or not: same files, and jobs of its users wait until it is.
 . "$ROOT/deploy/pulsar/places.sh"
-token=$(secret "$CLUSTER/pulsar/secret")
-queue=pyamqp://chunkwise:$(secret "$CLUSTER/rabbit/secret")@127.0.0.1:$AMQP_PORT//
-for file in "$HERE"/config/*; do
-    (umask 077; sed -e "s|@ROOT@|$ROOT|g" -e "s|@RUN@|$RUN|g" -e "s|@URL@|$URL|g" -e "s|@SECRET@|$(cat "$RUN/secret")|g" \
-        -e "s|@CLUSTER@|$CLUSTER|g" -e "s|@PULSAR_PORT@|$PULSAR_PORT|g" -e "s|@PULSAR_TOKEN@|$token|g" \
-        -e "s|@QUEUE@|$queue|g" "$file" > "$RUN/config.new/$(basename "$file")")
-done
-# Not read from here: a table that is new needs a new start, which a difference brings about.
-cp "$ROOT/tools/chunkwise/tool_data_table_conf.xml.test" "$RUN/config.new/"
+(
+    umask 077
+    cp -rL --no-preserve=mode "$HERE/example" "$RUN/config.new"
+    cd "$HERE/only_for_tests"
+    find . -mindepth 1 -not -type d | while read -r file; do cat "$file" >> "$RUN/config.new/$file"; done
+    export GALAXY=$RUN CHUNKWISE=$ROOT IMAGES=$RUN/images RESULTS=$RUN/workspace URL ADMIN=admin@example.org
+    export PULSAR_URL=http://127.0.0.1:$PULSAR_PORT PULSAR_REST=$CLUSTER/pulsar-rest PULSAR_MQ=$CLUSTER/pulsar-mq
+    SECRET=$(cat "$RUN/secret") PULSAR_TOKEN=$(secret "$CLUSTER/pulsar/secret") \
+        QUEUE=pyamqp://chunkwise:$(secret "$CLUSTER/rabbit/secret")@127.0.0.1:$AMQP_PORT// \
+        "$base" "$HERE/fill.py" "$RUN/config.new"
+    echo "$viewer" >> "$RUN/config.new/galaxy.yml"
+)
 # The facility's storage, as a user sees it: the sample images.
 for store in "$ROOT"/test-data/*.zarr; do
     # Only these: what else lies there may be in use by a job.
@@ -52,15 +74,17 @@ if alive gunicorn && alive celery && diff -rq "$RUN/config.new" "$RUN/config" >/
     && ask GET "$URL/api/version"; then
     rm -rf "$RUN/config.new"
     # Wrappers may have been edited since: have Galaxy read them again. It answers before it has done so.
-    if [ -n "$(find "$ROOT/tools" "$ROOT/test-data" -newer "$RUN/loaded" -print -quit)" ]; then
+    if [ -n "$(find "$ROOT/tools" "$ROOT/test-data" "$ROOT/workflows" -newer "$RUN/loaded" -print -quit)" ]; then
         touch "$RUN/loaded"
         ask PUT "$URL/api/configuration/toolbox" "$RUN/admin.key"
         ask GET "$URL/api/tool_data/chunkwise_stores/reload" "$RUN/admin.key"
         ask GET "$URL/api/tool_data/chunkwise_models/reload" "$RUN/admin.key"
         sleep 4
+        publish
         say "read the tools again"
     fi
     say "runs already: $URL"
+    first_steps
     exit 0
 fi
 stop celery
@@ -73,27 +97,25 @@ fi
 
 started=$SECONDS
 touch "$RUN/loaded"
-export GALAXY_CONFIG_FILE=$RUN/config/galaxy.yml
+# Galaxy remembers where each tool stood in the panel, which outlives a new order in tool_conf.xml.
+rm -f "$RUN/data/config/integrated_tool_panel.xml"
 launch() { # name, command...: in a process group of its own, without our lock
     local name=$1; shift
     # Galaxy writes the tokens of its runners into its log; an older log may be one that others can read.
     rm -f "$RUN/$name.log"
     (umask 077; : > "$RUN/$name.log")
-    (cd "$RUN" && exec env VIRTUAL_ENV="$GALAXY" PATH="$GALAXY/bin:$PATH" PYTHONPATH="$ROOT/deploy/tpv" SLURM_CONF="$CLUSTER/slurm/slurm.conf" \
-        setsid "$@" > "$RUN/$name.log" 2>&1 < /dev/null 9>&-) &
+    SLURM_CONF=$CLUSTER/slurm/slurm.conf setsid "$HERE/serve.sh" "$@" > "$RUN/$name.log" 2>&1 < /dev/null 9>&- &
     echo $! > "$RUN/$name.pid"
 }
-# What gravity would start; gravity itself refuses to run as root.
-launch gunicorn "$GALAXY/bin/python" "$GALAXY/bin/gunicorn" 'galaxy.webapps.galaxy.fast_factory:factory()' \
-    --timeout 300 --worker-class galaxy.webapps.galaxy.workers.Worker --bind "127.0.0.1:$PORT" --workers 1 \
-    --config python:galaxy.web_stack.gunicorn_config --no-control-socket
+launch gunicorn web "$RUN" "127.0.0.1:$PORT"
 for _ in $(seq 600); do
     ask GET "$URL/api/version" && break
     alive gunicorn || { tail -30 "$RUN/gunicorn.log" >&2; echo "up.sh: Galaxy did not start; see $RUN/gunicorn.log" >&2; exit 1; }
     sleep 0.5
 done
 # After Galaxy, which makes the database that both use.
-launch celery "$GALAXY/bin/python" "$GALAXY/bin/celery" --app galaxy.celery worker --concurrency 2 --loglevel INFO \
-    --pool threads --queues celery,galaxy.internal,galaxy.external
+launch celery celery "$RUN"
 "$base" "$HERE/users.py" "$URL" "$RUN"
-say "up in $((SECONDS - started)) s: $URL (admin@example.org, password in deploy/galaxy/users.py)"
+publish
+say "up in $((SECONDS - started)) s: $URL"
+first_steps

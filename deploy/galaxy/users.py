@@ -14,10 +14,10 @@ from typing import Any
 PASSWORD = "a-password-for-tests"
 USERS = ("admin", "analyst", "site", "rest", "mq", "slurm", "patient")
 """``site`` works with a site file on this machine; ``rest``, ``mq`` and ``slurm`` on the cluster, each by its own way
-(config/tpv_destinations.yml); ``patient`` as ``rest``, with workers that wait until a test lets them start; the others
+(only_for_tests/tpv_tests.yml); ``patient`` as ``rest``, with workers that wait until a test lets them start; the others
 without a site file."""
 GROUPS = {"imaging": ("mq",)}
-"""Groups that the site file (config/site.toml) knows."""
+"""Groups that the site file (example/site.toml and only_for_tests/) knows."""
 
 
 def call(url: str, key: str, path: str, body: dict[str, Any] | None = None, method: str = "GET") -> Any:

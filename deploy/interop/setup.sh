@@ -32,7 +32,7 @@ if ! command -v npm >/dev/null && [ "$(id -u)" = 0 ]; then
     install_packages nodejs npm >/dev/null
 fi
 if ! command -v npm >/dev/null; then
-    echo "setup.sh: npm is missing, so that peers in JavaScript are left out: apt-get install npm" >&2
+    echo "setup.sh: npm is missing, so peers in JavaScript are left out: apt-get install npm" >&2
 elif ! cmp -s deploy/interop/package-lock.json "$environment/installed.lock"; then
     echo "setting up $environment"
     rm -rf "$environment"

@@ -14,5 +14,5 @@ stop slurmctld
 stop slurmdbd
 stop mariadbd 30
 # munge is shared: the one who started it stops it, unless another Slurm still needs it.
-if alive munged && ! pgrep -x 'slurmctld|slurmd|slurmdbd' > /dev/null; then stop munged; fi
+if alive munged && ! pgrep '^slurm(ctld|d|dbd)$' > /dev/null; then stop munged; fi
 say "stopped"

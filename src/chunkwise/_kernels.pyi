@@ -104,3 +104,18 @@ def visible(
     counts: Array,
     firsts: Array,
 ) -> None: ...
+
+# tiles.cpp
+def count_tiles(bins: Array, along_z: Array, along_y: Array, along_x: Array, counts: Array) -> None: ...
+def map_tiles(counts: Array, limit: int, share: float, top: float, maps: Array) -> None: ...
+def between_tiles(
+    bins: Array,
+    maps: Array,
+    tiles_z: Array,
+    near_z: Array,
+    tiles_y: Array,
+    near_y: Array,
+    tiles_x: Array,
+    near_x: Array,
+    out: Array,
+) -> None: ...

@@ -10,10 +10,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from textwrap import wrap
 from types import ModuleType
 
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.operations import families, load_family
+from chunkwise.story import in_order
 
 __all__ = ["COMMANDS", "FOR_ADMINISTRATORS", "build_parser", "main"]
 
@@ -21,7 +23,7 @@ __all__ = ["COMMANDS", "FOR_ADMINISTRATORS", "build_parser", "main"]
 #: that ``chunkwise --help`` answers at once. Operations say theirs in :mod:`chunkwise.operations`.
 COMMANDS: dict[str, str] = {
     "open": "check a store and write a small reference to it",
-    "inspect": "describe an image: a JSON summary and an HTML page with pictures",
+    "inspect": "describe an image, and show it: a page to browse, a page with pictures, a JSON summary",
     "crate": "build, merge, check, show or run again the RO-Crate that says what was done",
     "verify": "check that stores and tables are still the same, byte for byte",
     "model": "for administrators: approve, list, test and remove bioimage.io models",
@@ -40,7 +42,7 @@ PLACES = frozenset(
 )
 
 DESCRIPTION = """\
-Work on OME-Zarr images where they lie, block by block, with the same result as on the whole image.
+Work on OME-Zarr images in place, block by block, with the same result as on the whole image.
 
 IMAGE is always a path, a URL, or a reference (the small JSON that 'chunkwise open' writes)."""
 
@@ -52,8 +54,19 @@ def load_command(name: str) -> ModuleType:
 
 def summaries() -> dict[str, str]:
     """Every command with its one line, in the order in which people meet them."""
-    first = {name: COMMANDS[name] for name in ("open", "inspect")}
-    return first | {name: load_family(name).summary for name in families()} | COMMANDS
+    known = COMMANDS | {name: load_family(name).summary for name in families()}
+    return {name: known[name] for names in in_order(known).values() for name in names}
+
+
+def _all_commands() -> str:
+    """The commands by the parts of the work; argparse knows one list only."""
+    known = summaries()
+    lines = []
+    for part, names in in_order(known).items():
+        lines += ["", f"{part}:"]
+        for name in names:
+            lines += wrap(known[name], 79, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
+    return "\n".join([*lines, "", "'chunkwise COMMAND --help' says what a command does and what each option means."])
 
 
 def build_parser(name: str | None = None, words: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -68,15 +81,16 @@ def build_parser(name: str | None = None, words: Sequence[str] = ()) -> argparse
     """
     parser = argparse.ArgumentParser(
         prog="chunkwise",
+        usage="chunkwise [-h] [--version] COMMAND ..." if name is None else None,
         description=DESCRIPTION,
-        epilog="'chunkwise COMMAND --help' says what a command does and what each option means.",
+        epilog=_all_commands() if name is None else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for command, summary in summaries().items() if name is None else [(name, "")]:
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
+    for command in summaries() if name is None else [name]:
         sub = commands.add_parser(
-            command, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=command == name
+            command, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=command == name
         )
     if name in COMMANDS:
         module = load_command(name)
@@ -139,7 +153,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(args.command, " ".join(str(error).split()))
         return error.exit_code
     except KeyboardInterrupt as stop:
-        _complain(args.command, "interrupted; run the same command again to go on from where it stopped.")
+        # Python notes an interruption inside of text that it runs, as a dataclass is made from, and kills itself at its
+        # end although it was caught here; other text makes it forget.
+        exec("")  # noqa: S102 - nothing is run
+        _complain(args.command, "interrupted; run the same command again to resume where it stopped.")
         return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except BrokenPipeError:
         # Whoever reads what is printed has had enough, such as 'head'; every file is written by then.
@@ -154,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 4
         _complain(
             args.command,
-            f"something chunkwise did not foresee: {type(error).__name__}: {' '.join(str(error).split())} "
+            f"an error that chunkwise did not foresee: {type(error).__name__}: {' '.join(str(error).split())} "
             "Set CHUNKWISE_DEBUG=1 to see where, and please report it.",
         )
         return 70
@@ -177,13 +194,13 @@ def _check_values(args: argparse.Namespace) -> None:
             text = os.fspath(word)
             if not text and (name in PLACES or isinstance(word, Output)):
                 raise InputError(
-                    f"The value of --{name.replace('_', '-')} is empty; give one, or leave the option out."
+                    f"The value of --{name.replace('_', '-')} is empty; give one, or leave out the option."
                 )
             home, slash, _ = text.partition("/")
             if slash and home.startswith("~") and os.path.expanduser(home) != home and not os.path.lexists(home):
                 raise InputError(
-                    f"{text} begins with '~', which the shell did not replace by your home folder; leave out the "
-                    "quotation marks, put a space in the place of '=' before it, or write the whole path."
+                    f"{text} begins with '~', which the shell did not replace with your home folder; leave out the "
+                    "quotation marks, put a space instead of '=' before it, or write the whole path."
                 )
 
 
@@ -230,7 +247,9 @@ def _stopping_in_order() -> Iterator[None]:
 
 
 def _complain(command: str, sentence: str) -> None:
-    print(f"chunkwise {command}: error: {sentence}", file=sys.stderr)
+    from chunkwise.faces.sentences import told
+
+    print(f"chunkwise {command}: error: {told(command, sentence)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

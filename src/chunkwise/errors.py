@@ -6,7 +6,7 @@ message on one line and exits with its code; nothing else is allowed to reach th
 
 from __future__ import annotations
 
-__all__ = ["ChunkwiseError", "InputError", "PolicyError", "ResumableError"]
+__all__ = ["ChunkwiseError", "InputError", "PolicyError", "ResumableError", "VoxelsError"]
 
 
 class ChunkwiseError(Exception):
@@ -22,6 +22,10 @@ class InputError(ChunkwiseError):
     """The input or a parameter cannot be used; running again without a change fails again."""
 
     exit_code = 2
+
+
+class VoxelsError(InputError):
+    """Some voxels have values that the operation cannot take; there is nothing to resume."""
 
 
 class PolicyError(ChunkwiseError):

@@ -26,6 +26,7 @@ __all__ = [
     "Held",
     "check_absent",
     "check_size",
+    "file_signature",
     "hold",
     "is_zip",
     "open_file",
@@ -222,6 +223,21 @@ def check_size(path: str, size: int, largest: int, what: str = "file", key: str 
     raise InputError(f"The {what} {path} has {size} bytes or more, and {largest} are allowed{more}.")
 
 
+def file_signature(path: str) -> tuple[int, int, int]:
+    """Return what tells another file of the same name, or the same one after a change: inode, size and time.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {os.strerror(error.errno or 0)}.") from None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def check_absent(path: str, top: str, what: str = "file", sound: set[str] | None = None) -> None:
     """Refuse to call a file absent whose name, or a folder of it, is a link that leads nowhere.
 
@@ -258,8 +274,8 @@ def check_absent(path: str, top: str, what: str = "file", sound: set[str] | None
             except OSError as error:  # it was changed meanwhile
                 raise unreadable(path, error, what) from None
             raise InputError(
-                f"The {what} {path} cannot be read: the symbolic link{name} leads to {target}, where there is nothing; "
-                "if a tool such as git-annex or DataLad keeps the content elsewhere, fetch it first."
+                f"The {what} {path} cannot be read: the symbolic link{name} leads to {target}, where there is "
+                "nothing; if a tool such as git-annex or DataLad keeps the content elsewhere, fetch it first."
             )
         break
     known.update(looked[1:])
@@ -280,6 +296,5 @@ def _judge(path: str, status: os.stat_result, what: str) -> None:
 def _allow(path: str, real: str, allows: Callable[[str], bool] | None, what: str) -> None:
     if allows is not None and not allows(real):
         raise PolicyError(
-            f"The {what} {path} is a symbolic link out of the store, or lies behind one, which this site does not "
-            "allow."
+            f"The {what} {path} is a symbolic link out of the store, or is behind one, which this site does not allow."
         )

@@ -19,6 +19,7 @@ from typing import Any
 
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.files import read_file
+from chunkwise.formats.in_place import open_in_place
 from chunkwise.ngff.model import Collection, Image, Plate, Store
 from chunkwise.ngff.read import open_image, open_store
 from chunkwise.site import Site
@@ -101,7 +102,7 @@ class Reference:
         except (ValueError, RecursionError):
             raise InputError("This is not JSON, so it is not a reference.") from None
         if not isinstance(content, dict) or MARK not in content:
-            raise InputError(f"This is not a reference of chunkwise: the key '{MARK}' is missing.")
+            raise InputError(f"This is not a chunkwise reference: the key '{MARK}' is missing.")
         if content[MARK] != FORMAT:
             raise InputError(
                 f"The reference has the version {content[MARK]!r}; this chunkwise reads version {FORMAT}, "
@@ -278,7 +279,7 @@ class OpenedInput:
         return self.store
 
 
-def open_input(text: str, site: Site | None, *, user_text: bool = False) -> OpenedInput:
+def open_input(text: str, site: Site | None, *, user_text: bool = False, in_place: bool = False) -> OpenedInput:
     """Open what a person named: a store by path or URL, or a reference by the path of its file.
 
     Parameters
@@ -290,6 +291,9 @@ def open_input(text: str, site: Site | None, *, user_text: bool = False) -> Open
     user_text : bool
         Whether a user of a service typed it into a form: then it is judged as a place found in a file, and not taken
         for the path of a reference.
+    in_place : bool
+        Whether a file of another format is read where it lies, as the image that it would be; else it is refused, with
+        the command that brings it in.
 
     Raises
     ------
@@ -299,12 +303,15 @@ def open_input(text: str, site: Site | None, *, user_text: bool = False) -> Open
         If the policy does not allow the place; a place named in a reference is judged as one found in a file.
     """
     location, reference = (resolve(text, site, typed=False), None) if user_text else locate(text, site)
+    file = open_in_place(location, text) if in_place and reference is None else None
+    if file is not None:
+        return OpenedInput(file.location, file)
     store = open_store(location)
     return OpenedInput(location, store, () if reference is None else reference.records, reference)
 
 
 def open_image_input(text: str, site: Site | None) -> OpenedInput:
-    """Open what a person named, as :func:`open_input`, insisting on one image or label image.
+    """Open what a person named, as :func:`open_input`, insisting on one image or label image; files in place.
 
     Raises
     ------
@@ -314,7 +321,7 @@ def open_image_input(text: str, site: Site | None) -> OpenedInput:
         As :func:`open_input`.
     """
     location, reference = locate(text, site)
-    image = open_image(location)
+    image = open_in_place(location, text) or open_image(location)
     return OpenedInput(image.location, image, () if reference is None else reference.records, reference)
 
 
@@ -332,7 +339,7 @@ def check_usable(reference: Reference, site: Site | None) -> None:
         resolve(reference.location_text, site, typed=False)
     except PolicyError:
         raise PolicyError(
-            f"{reference.place} is a place that no reference may name on this site, such as a dataset of Galaxy; give "
+            f"{reference.place} is a place that no reference may name on this site, such as a Galaxy dataset; give "
             "the dataset itself to the tools that follow."
         ) from None
 

@@ -77,7 +77,7 @@ def test_a_reduction_without_one_of_its_blocks_is_no_result(tmp_path: Path) -> N
 
 
 def test_two_runs_on_one_output(tmp_path: Path) -> None:
-    refused = pytest.raises(InputError, match="Another run is at work")
+    refused = pytest.raises(InputError, match="Another run is working")
     with _run(tmp_path).locked(), refused, _run(tmp_path).locked():
         pass
     with _run(tmp_path).locked():

@@ -18,7 +18,7 @@ def test_a_log_grows_slower_and_slower(monkeypatch: pytest.MonkeyPatch, capsys: 
         now += 1.0
         line.advance(1)
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "label      100 of 1000 blocks were done before"
+    assert said[0] == "label      100 of 1000 blocks were already done"
     assert said[1].split() == ["label", "101/1000", "blocks", "1.0", "blocks/s", "2.0", "Mvoxel/s", "left", "14:59"]
     assert said[-1].split()[-2:] == ["took", "15:00"]
     # After 1, 3, 7, 15, 31 seconds, and then every half minute.

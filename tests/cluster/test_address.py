@@ -134,7 +134,7 @@ def test_keys_of_somebody_else(
     keys = {"tls_ca": str(cert), "tls_cert": str(cert), "tls_key": str(key)}
     monkeypatch.setenv("CHUNKWISE_SITE", str(server.site(output.parent, **keys)))
     assert main([*whole.words, "--output", str(output)]) == 4
-    assert "does not answer, or not to these keys" in capsys.readouterr().err
+    assert "does not answer, or does not accept these keys" in capsys.readouterr().err
 
 
 def test_without_tls_it_is_refused(
@@ -147,7 +147,7 @@ def test_without_tls_it_is_refused(
     plain = server.address.replace("tls://", "tcp://")
     monkeypatch.setenv("CHUNKWISE_SITE", str(server.site(output.parent, address=plain)))
     assert main([*whole.words, "--output", str(output)]) == 2
-    assert "speaks to no scheduler without TLS" in capsys.readouterr().err
+    assert "connects to no scheduler without TLS" in capsys.readouterr().err
 
 
 def test_a_scheduler_without_workers(
@@ -188,5 +188,5 @@ def test_a_scheduler_that_is_killed_in_the_middle(whole: Undisturbed, output: Pa
     done = subprocess.run(words, env=environment, stderr=subprocess.PIPE, text=True, timeout=180)
     again.stop()
     assert done.returncode == 0, done.stderr
-    assert "were done before" in done.stderr
+    assert "were already done" in done.stderr
     assert made_stores.digest(output) == whole.digest

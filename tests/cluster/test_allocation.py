@@ -40,7 +40,7 @@ QUICK = ["--block", "12,12", "--shard", "64,64", "--threshold", "2500", "--sigma
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("allocation") / "it's $(touch pwned) ü"
     folder.mkdir()
-    store = made_stores.write(folder / "i.ome.zarr", "0.5", "yx", (300, 300))
+    store = made_stores.write(folder / "i.ome.zarr", "0.5", "yx", (300, 300), chunk=8)
     array: Any = zarr.open_array(store / "0", mode="r+")
     array[...] = np.random.default_rng(0).integers(0, 5000, (300, 300))
     return store
@@ -153,13 +153,13 @@ def test_workers_that_cannot_start_are_quoted(
     said = (tmp_path / "log").read_text()
     assert state(slurm, job) == "FAILED", said
     last = said.splitlines()[-1]
-    assert last.startswith("chunkwise segment: error: The workers that srun started in this job ended (the last words")
+    assert last.startswith("chunkwise segment: error: The workers that srun started in this job ended (the last line")
     assert "Traceback" not in said
 
 
 def test_outside_of_an_allocation_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    with pytest.raises(ResumableError, match="run the same command in a job, such as one of sbatch"):  # noqa: SIM117
+    with pytest.raises(ResumableError, match="run the same command in a job, such as one submitted with sbatch"):  # noqa: SIM117
         with open_allocation(Cluster("inside"), Resources(2, 2**30), 9, str(tmp_path)):
             pass
     assert not list(tmp_path.iterdir())

@@ -114,7 +114,7 @@ def test_the_next_leader_takes_over_what_is_done(on_slurm: Slurm, tmp_path: Path
         first = executor.run(time.sleep, calls)
         next(first)
         with (
-            pytest.raises(ResumableError, match="leads the run"),
+            pytest.raises(ResumableError, match="is leading the run"),
             open_array(CLUSTER, THREE, 99, str(folder)),
         ):
             pass
@@ -138,7 +138,7 @@ def test_a_call_that_failed_is_tried_again_by_the_same_command(on_slurm: Slurm, 
 @pytest.mark.cluster
 def test_a_batch_system_that_refuses_is_quoted(on_slurm: Slurm, tmp_path: Path) -> None:
     nowhere = Cluster("arrays", kind="array", partition="nowhere")
-    with pytest.raises(ResumableError, match=r"did not take a job.*partition.*cluster 'arrays'") as caught:  # noqa: SIM117
+    with pytest.raises(ResumableError, match=r"did not accept a job.*partition.*cluster 'arrays'") as caught:  # noqa: SIM117
         with open_array(nowhere, THREE, 99, str(tmp_path / "run")) as executor:
             list(executor.run(math.factorial, [(1,)]))
     assert "\n" not in str(caught.value)

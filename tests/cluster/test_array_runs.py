@@ -47,7 +47,7 @@ QUICK = ["--block", "16,16", "--shard", "64,64", "--threshold", "2500", "--sigma
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("arrays") / NASTY
     folder.mkdir()
-    store = made_stores.write(folder / "i.ome.zarr", "0.5", "yx", (300, 300))
+    store = made_stores.write(folder / "i.ome.zarr", "0.5", "yx", (300, 300), chunk=8)
     array: Any = zarr.open_array(store / "0", mode="r+")
     array[...] = np.random.default_rng(0).integers(0, 5000, (300, 300))
     return store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_jobs_are_submitted_when_it_is_back(away: Away, monkeypatch: pytest.Monk
     timer.join()
     assert job.isdecimal()
     away.leave()
-    with pytest.raises(ResumableError, match=r"did not take a job .*Unable to contact.*cluster 'test'"):
+    with pytest.raises(ResumableError, match=r"did not accept a job .*Unable to contact.*cluster 'test'"):
         batch.submit(CLUSTER, "#!/bin/sh\n", ["--time=1"], {})
 
 
@@ -68,15 +69,22 @@ def test_an_array_goes_on_meanwhile(away: Away, tmp_path: Path) -> None:
 
 def test_a_controller_that_does_not_come_back(away: Away, slurm: Slurm, tmp_path: Path) -> None:
     away.come_back()
-    cluster = replace(CLUSTER, queue_patience=0.5, setup=("sleep 60",))
+    began = tmp_path / "began"
+    cluster = replace(CLUSTER, queue_patience=10, setup=(f"touch {began}", "sleep 60"))
     jobs: list[str] = []
+
+    def leave() -> None:
+        while not began.exists():  # before, the run would give up because no job begins
+            time.sleep(0.1)
+        away.leave()
+
     try:
         with (  # noqa: PT012
             pytest.raises(ResumableError, match="has not answered for 1 minutes; ask your administrator"),
             open_array(cluster, Resources(1, 500 * 2**20), 9, str(tmp_path / "run")) as executor,
         ):
             jobs = executor.jobs
-            threading.Timer(2, away.leave).start()
+            threading.Thread(target=leave, daemon=True).start()
             list(executor.run(math.factorial, [(7,)]))
     finally:
         slurm.call("scancel", *jobs)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import threading
+from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -14,7 +15,7 @@ from chunkwise.blocks.passes import Lost
 from chunkwise.cluster import local
 from chunkwise.cluster.executor import DaskExecutor
 from chunkwise.cluster.inline import InlineExecutor
-from chunkwise.cluster.local import open_local
+from chunkwise.cluster.local import open_local, started_twice
 from chunkwise.cluster.resources import Resources, find_resources, parse_bytes
 from chunkwise.errors import InputError, ResumableError
 from slurm_server import until
@@ -180,3 +181,33 @@ def test_sizes(text: str, value: int) -> None:
 def test_no_sizes(text: str) -> None:
     with pytest.raises(InputError):
         parse_bytes(text)
+
+
+class Begun:
+    """Something of ``distributed`` that is started, or not."""
+
+    def __init__(self, fails: list[bool], ended: list[str], what: str) -> None:
+        if fails and fails.pop(0):
+            raise UnboundLocalError("cannot access local variable 'result'")
+        self._ended, self._what = ended, what
+
+    def __enter__(self) -> Begun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.append(self._what)
+
+
+@pytest.mark.parametrize(("fails", "ended"), [([], []), ([True], []), ([False, True], ["cluster"])])
+def test_workers_that_a_busy_machine_did_not_start_are_started_again(fails: list[bool], ended: list[str]) -> None:
+    """Cluster and client draw from one list; what had begun is ended before the second start."""
+    closed: list[str] = []
+    with ExitStack() as stack:
+        started_twice(stack, lambda: Begun(fails, closed, "cluster"), lambda _: Begun(fails, closed, "client"))
+        assert closed == ended
+    assert closed == [*ended, "client", "cluster"]
+
+
+def test_workers_that_never_start_are_told_in_one_sentence() -> None:
+    with ExitStack() as stack, pytest.raises(ResumableError, match="did not start, as happens on a very busy machine"):
+        started_twice(stack, lambda: Begun([True], [], ""), lambda _: None)

@@ -48,7 +48,7 @@ def test_the_site_s_bounds_hold_whoever_asks_for_more(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == ""
     found = find_resources(40, 40 * GIB, site=bounded)
     assert (found.workers, found.memory_per_worker) == (6, 3 * GIB)
-    assert "note: --workers 40 is more than there is for one run; 6 is taken." in capsys.readouterr().err
+    assert "note: --workers 40 is more than one run may have; 6 is used." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["local", "slurm"])

@@ -158,7 +158,7 @@ def test_workers_are_as_many_as_the_site_lets(slurm: Slurm, whole: Undisturbed, 
     assert told == {"2 1:00:00 1712M"}
     code, said = run.end()
     assert code == 0, said
-    assert "note: --workers 9 is more than there is for one run; 3 is taken." in said
+    assert "note: --workers 9 is more than one run may have; 3 is used." in said
     assert made_stores.digest(run.output) == whole.digest
     names = {worker["worker"] for worker in json.loads(run.record.read_text())["workers"]}
     assert len(names) <= 4

@@ -111,7 +111,7 @@ def test_an_input_that_changes_before_the_run_goes_on(
         said = last(capsys)
         assert f"{here / changing / '0'} is not what it was when this run began" in said
         assert f"remove {here / 'out.run'}" in said
-        assert said.endswith("to begin anew.")
+        assert said.endswith("to start over.")
         assert Path("out.run/inputs.json").read_bytes() == noted
     after = done(words, "after")
     assert after[0] == 0
@@ -287,7 +287,7 @@ def test_a_run_of_an_earlier_chunkwise(here: Path, monkeypatch: pytest.MonkeyPat
         assert "damaged" in last(capsys)
     Path("out.run/inputs.json").unlink()
     assert done(words, "out") == (2, "")
-    assert "as an earlier chunkwise did not" in last(capsys)
+    assert "because an earlier chunkwise wrote it" in last(capsys)
     Path("out.run/record.json").write_text("[" * 100_000)
     assert done(words, "out") == (2, "")
     assert "left over from another run" in last(capsys)
@@ -302,7 +302,8 @@ def test_a_reference_by_what_it_was_checked(here: Path, capsys: Any) -> None:
         checked = json.loads(Path(f"r-{level}.json").read_text())["inputs"][0]["checked"]
         assert checked["fingerprint"] == told
         assert checked["compared"] == checked["objects"] == 25
-        assert main(["crate", "validate", f"{level}.zip"]) == 0
+        if level in ("stat", "full"):  # one of each kind
+            assert main(["crate", "validate", f"{level}.zip"]) == 0
     rewrite = CHANGES["rewritten"]
     rewrite(chunks(here / "image")[0])
     capsys.readouterr()
@@ -338,7 +339,7 @@ def test_in_the_workspace_the_next_job_begins_anew(here: Path, monkeypatch: pyte
     rewrite_unseen(chunks(here / "image")[7])
     assert main(words) == 2
     said = last(capsys)
-    assert "what was computed has been removed: run the same job again to begin anew" in said
+    assert "what was computed has been removed: run the same job again to start over" in said
     assert str(here / "results" / ".runs") not in said
     left = {path.name for path in (here / "results" / ".runs").glob("*/*/**/*") if path.is_file()}
     assert left <= {"plan.json", "record.json"}

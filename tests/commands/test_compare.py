@@ -211,7 +211,8 @@ def test_record_reference_and_crate(movie: tuple[Path, Path], tmp_path: Path) ->
     with zipfile.ZipFile(crate) as archive:
         graph = {e["@id"]: e for e in json.loads(archive.read("ro-crate-metadata.json"))["@graph"]}
     assert len([e for e in graph.values() if e["@type"] == "Dataset" and e["@id"] != "./"]) == 2
-    assert sorted(path.name for path in (tmp_path / "c.json.run").iterdir()) == ["journal", "plan.json", "record.json"]
+    kept = sorted(path.name for path in (tmp_path / "c.json.run").iterdir())
+    assert kept == ["inputs.json", "journal", "plan.json", "record.json"]
 
 
 def test_kill_9_then_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_kill_9_then_the_same_command_gives_the_same_bytes(tmp_path: Path) -> No
     assert not (tmp_path / "killed.json").exists()
     assert not (tmp_path / "killed.tsv").exists()
     again = subprocess.run(command("killed"), check=True, capture_output=True, text=True)
-    assert "blocks were done before" in again.stderr
+    assert "blocks were already done" in again.stderr
     for end in ("json", "tsv"):
         assert (tmp_path / f"killed.{end}").read_bytes() == (tmp_path / f"whole.{end}").read_bytes()
 
@@ -269,7 +270,7 @@ def test_a_full_disk_at_the_end_leaves_the_way_free(
         assert main(["compare", *map(str, small), *where]) == 4
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == []
     assert main(["compare", *map(str, small), *where, "--threshold", "0.6"]) == 0
-    assert "1 of 1 blocks were done before" in capsys.readouterr().err
+    assert "1 of 1 blocks were already done" in capsys.readouterr().err
 
 
 def test_images_of_another_shape_scale_or_number_of_times(
@@ -299,12 +300,12 @@ def test_images_of_another_shape_scale_or_number_of_times(
         (["--threshold", "0.4"], "--threshold 0.4 has to be at least 0.5"),
         (["--threshold", "0.5", "1"], "--threshold 1 has to be at least 0.5"),
         (["--threshold", "nan"], "--threshold nan has to be"),
-        (["--share", "0"], "--share 0 is not a share"),
-        (["--share", "1.5"], "--share 1.5 is not a share"),
+        (["--share", "0"], "--share 0 is not a fraction"),
+        (["--share", "1.5"], "--share 1.5 is not a fraction"),
         (["--pictures", "p"], "needs --html"),
         (["--level", "9"], "has no level 9"),
-        (["--time", "4"], "not wholly inside"),
-        (["--region", "0:99,0:9"], "not wholly inside"),
+        (["--time", "4"], "not entirely inside"),
+        (["--region", "0:99,0:9"], "not entirely inside"),
         (["--block", "8,8,8"], "--block needs 2 sizes"),
         (["--block", "40,32", "--memory", "1M"], "give a smaller --block or a larger --memory"),
     ],

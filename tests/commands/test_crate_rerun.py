@@ -184,7 +184,7 @@ def test_what_a_crate_names_is_not_trusted(
     monkeypatch.chdir(tmp_path)
     assert main(["crate", "rerun", str(here / "crate.zip"), "--output", "again"]) == 3
     error = capsys.readouterr().err
-    assert "lies outside the working directory" in error
+    assert "is outside the working directory" in error
     assert "--map" in error
     assert os.listdir(tmp_path) == []
 
@@ -217,10 +217,10 @@ def of_other_inputs(records: list[RunRecord]) -> list[RunRecord]:
         (with_parameters("segment", surprise=1), "parameter 'surprise'"),
         (with_parameters("segment", run_dir="/tmp/x"), "parameter 'run_dir'"),
         (with_parameters("segment", sigma="much"), "does not understand what was recorded"),
-        (with_parameters("segment", sigma={"a": 1}), "does not suit --sigma"),
+        (with_parameters("segment", sigma={"a": 1}), "is not valid for --sigma"),
         (with_parameters("segment", fill_holes="yes"), "--fill-holes takes no value"),
         (with_parameters("segment", foreground="--run-dir=/tmp/x"), "does not understand"),
-        (with_parameters("measure", properties=["--run-dir", "/tmp/x"]), "does not suit --properties"),
+        (with_parameters("measure", properties=["--run-dir", "/tmp/x"]), "is not valid for --properties"),
         (with_parameters("segment", channel="--run-dir=/tmp/x"), "has no channel '--run-dir=/tmp/x'"),
     ],
 )
@@ -308,7 +308,8 @@ def test_parameters_survive_the_way_through_words(command: str) -> None:
     args.command = command
     # What goes in and out is no parameter; every command leaves its own out of the record.
     out = {"command", "labels", "image", "truth", "predicted", "dictionary", "table", "html", "pictures", "into_source"}
-    out |= {"output", "plan", "to_workspace", "reference", "crate", "record", "run_dir", "overlay"}
+    out |= {"output", "plan", "to_workspace", "reference", "crate", "record", "run_dir", "overlay", "view", "report"}
+    out |= {"preview", "preview_region", "parents", "summary", "children"}
 
     def parameters_of(args: Any) -> dict[str, Any]:
         values = {name: value for name, value in vars(args).items() if name not in out}
@@ -368,5 +369,5 @@ def test_an_image_of_other_dates_is_run_again(
     capsys.readouterr()
     assert main(["crate", "rerun", "c.zip", "--output", "again"]) == 0
     said = capsys.readouterr().out
-    assert "is known by sizes and dates only, and these differ: it may have been copied" in said
+    assert "is known only by sizes and dates, and these differ: it may have been copied" in said
     assert "all of 1 output the same" in said

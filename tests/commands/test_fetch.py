@@ -136,8 +136,8 @@ def test_workers_blocks_and_a_restart_change_no_byte(made: Path, tmp_path: Path)
 def test_ome_tiff_holds_the_same_voxels(made: Path, tmp_path: Path) -> None:
     output = tmp_path / "dataset_4.dat"
     output.touch()
-    cut = ["--region", "1:8,0:35,2:44", "--channel", "GFP", "--channel", "DAPI", "--format", "tiff"]
-    assert main(["fetch", str(made), "--output", str(output), *cut, "--memory", "600"]) == 0
+    cut = ["--region", "1:8,0:35,2:44", "--channel", "GFP", "--channel", "DAPI", "--format", "ome-tiff"]
+    assert main(["fetch", str(made), "--output", str(output), *cut]) == 0
     with tifffile.TiffFile(output) as file:
         (series,) = file.series
         assert series.axes == "TCZYX"
@@ -175,13 +175,15 @@ def test_ome_tiff_of_real_labels(tmp_path: Path) -> None:
     assert main(["crate", "validate", str(crate)]) == 0
 
 
-def test_ome_tiff_of_a_large_plane_in_little_memory(tmp_path: Path) -> None:
+def test_ome_tiff_of_a_large_plane_in_little_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = write(tmp_path / "made.ome.zarr", shape=(1300, 1100), dtype="float32", entry=multiscale("yx", 1))
     pixels = np.random.default_rng(0).normal(size=(1300, 1100)).astype(np.float32)
     zarr.open_array(store / "0", mode="r+")[...] = pixels
     output = tmp_path / "piece.ome.tif"
-    assert main(["fetch", str(store), "--output", str(output), "--memory", "4M"]) == 0
+    assert main(["fetch", str(store), "--output", str(output), "--memory", "368MiB"]) == 0
     np.testing.assert_array_equal(tifffile.imread(output), pixels)
+    assert main(["fetch", str(store), "--output", str(tmp_path / "b.ome.tif"), "--memory", "300M"]) == 2
+    assert "give a larger --memory" in capsys.readouterr().err
 
 
 def test_one_image_of_a_collection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,8 +204,8 @@ def test_floats_of_another_writer(tmp_path: Path) -> None:
         (["--level", "7"], "has no level 7"),
         (["--channel", "YFP"], "has no channel 'YFP'"),
         (["--channel", "GFP", "--channel", "1"], "more than once"),
-        (["--time", "2"], "not wholly inside"),
-        (["--region", "0:1,0:99,0:1"], "not wholly inside"),
+        (["--time", "2"], "not entirely inside"),
+        (["--region", "0:1,0:99,0:1"], "not entirely inside"),
         (["--region", "3:3,0:1,0:1"], "selects nothing"),
         (["--block", "8,8"], "--block needs 3 sizes"),
     ],

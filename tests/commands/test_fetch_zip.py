@@ -168,8 +168,11 @@ def test_where_none_is_written(store: Path, tmp_path: Path, monkeypatch: pytest.
     )
     monkeypatch.setenv("CHUNKWISE_SITE", str(site))
     for words, said in (
-        (["--to-workspace", "p.ozx"], "A zip file is written with --output only"),
-        (["--output", "far:p.ozx"], "is a URL, and a zip file is written to a folder here; give a path."),
+        (["--to-workspace", "p.ozx"], "A zip file can be written only with --output"),
+        (
+            ["--output", "far:p.ozx"],
+            "is a URL, and a zip file can be written only to a folder on this machine; give a path.",
+        ),
     ):
         assert main(["fetch", str(store), *words]) == 2
         assert said in capsys.readouterr().err
@@ -200,10 +203,10 @@ def test_one_with_a_folder_at_its_top_is_refused_strictly(capsys: pytest.Capture
     shutil.make_archive("p", "zip", ".", "p.ome.zarr")
     capsys.readouterr()
     assert main(["open", "p.zip", "--output", "p.json"]) == 0
-    assert "(RFC-9) wants it at the top" in capsys.readouterr().out
+    assert "(RFC-9) requires it at the top" in capsys.readouterr().out
     if "--strict" not in Path(open_command.__file__).read_text():
         pytest.skip("there is no --strict yet")
     assert main(["open", "p.zip", "--output", "s.json", "--strict"]) == 2
-    assert "(RFC-9) wants it at the top" in capsys.readouterr().err
+    assert "(RFC-9) requires it at the top" in capsys.readouterr().err
     assert fetch("p.ozx") == 0
     assert main(["open", "p.ozx", "--output", "s.json", "--strict"]) == 0

@@ -117,3 +117,11 @@ def test_a_damaged_label_does_not_hide_the_image(tmp_path: Path) -> None:
 def test_pictures_need_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(write(tmp_path / "i.zarr")), "--pictures", str(tmp_path / "p")]) == 2
     assert "--html" in capsys.readouterr().err
+
+
+def test_a_page_names_the_store_and_no_folder_of_the_server(tmp_path: Path) -> None:
+    store = write(tmp_path / "i.ome.zarr", "0.5", "yx", (16, 16))
+    page = tmp_path / "page.html"
+    assert main(["inspect", str(store), "--html", str(page)]) == 0
+    assert "Image i.ome.zarr: y 16, x 16" in page.read_text()
+    assert str(tmp_path) not in page.read_text()

@@ -24,7 +24,7 @@ PHASES = ["rims", "holes", "join-holes", "label", "join", "write", "level-1"]
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
     """A command of many small blocks."""
-    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (300, 300))
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (300, 300), chunk=8)
     array: Any = zarr.open_array(store / "0", mode="r+")
     array[...] = np.random.default_rng(0).integers(0, 5000, (300, 300))
     return ["segment", str(store), "--block", "16,16", "--shard", "32,32", "--fill-holes"]

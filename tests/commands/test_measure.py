@@ -297,7 +297,12 @@ def test_record_says_what_was_done(small: tuple[Path, Path], tmp_path: Path) -> 
     assert content["results"] == {"objects": 13}
     assert content["parameters"]["channel"] == ["DAPI", "GFP"]
     assert content["outputs"][0]["size"] == output.stat().st_size
-    assert sorted(path.name for path in (tmp_path / "a.tsv.run").iterdir()) == ["journal", "plan.json", "record.json"]
+    assert sorted(path.name for path in (tmp_path / "a.tsv.run").iterdir()) == [
+        "inputs.json",
+        "journal",
+        "plan.json",
+        "record.json",
+    ]
 
 
 def test_a_run_that_was_stopped_goes_on(
@@ -318,7 +323,7 @@ def test_a_run_that_was_stopped_goes_on(
     assert "No space left on device; make room" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.glob("*a.tsv*")) == ["a.tsv.run"]
     assert main(["measure", *arguments, str(tmp_path / "a.tsv")]) == 0
-    assert "20 of 20 blocks were done before" in capsys.readouterr().err
+    assert "20 of 20 blocks were already done" in capsys.readouterr().err
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
 
@@ -352,7 +357,7 @@ def test_labels_of_another_shape_or_scale(
         (["--percentiles", "5,101"], "numbers from 0 to 100"),
         (["--channel", "GFP"], "give it with --image"),
         (["--level", "9"], "has no level 9"),
-        (["--time", "4"], "not wholly inside"),
+        (["--time", "4"], "not entirely inside"),
         (["--block", "8,8,8"], "--block needs 2 sizes"),
         (["--block", "40,32", "--memory", "1M"], "give a smaller --block or a larger --memory"),
     ],
@@ -395,3 +400,61 @@ def test_a_chunk_that_cannot_be_read_leaves_nothing(
     shutil.rmtree(image / "0" / "c")  # chunks that are not there are fill value
     assert main(["measure", *arguments, str(tmp_path / "b.tsv")]) == 0
     assert {row["intensity_max-GFP"] for row in rows(tmp_path / "b.tsv")} == {0.0}
+
+
+def test_a_summary_has_a_row_for_every_time_point(movie: tuple[Path, Path], tmp_path: Path) -> None:
+    labels, image = movie
+    there = zarr.open_array(labels / "0", mode="r+")
+    there[1] = 0
+    names = [
+        "--labels",
+        str(labels),
+        "--parents",
+        str(labels),
+        "--image",
+        str(image),
+        "--output",
+        str(tmp_path / "o.tsv"),
+    ]
+    more = ["--summary", str(tmp_path / "s.tsv"), "--children", str(tmp_path / "c.parquet")]
+    record = tmp_path / "r.json"
+    assert main(["measure", *names, *more, "--report", str(tmp_path / "r.html"), "--record", str(record)]) == 0
+    first, second = rows(tmp_path / "s.tsv")
+    frame, pixels = voxels(labels)[0], voxels(image)[0, 1]
+    sizes = np.bincount(frame.ravel())[1:]
+    sizes = sizes[sizes > 0]
+    assert (first["t"], first["objects"], first["objects_with_parent"]) == (0, len(sizes), len(sizes))
+    assert (first["num_pixels_sum"], first["share"]) == (sizes.sum(), sizes.sum() / frame.size)
+    assert (first["num_pixels_mean"], first["num_pixels_median"]) == (sizes.mean(), np.median(sizes))
+    assert (first["num_pixels_min"], first["num_pixels_max"]) == (sizes.min(), sizes.max())
+    assert first["intensity_sum-1"] == pixels[frame > 0].sum()
+    assert first["intensity_mean-1"] == pixels[frame > 0].mean()
+    assert (second["t"], second["objects"], second["share"], second["num_pixels_max"]) == (1, 0, 0, 0)
+    assert np.isnan(second["num_pixels_median"])
+    children = parquet.read_table(tmp_path / "c.parquet").to_pydict()
+    assert (children["num_pixels"], set(children["children"])) == (sizes.tolist(), {1})
+    assert {row["parent"] == row["label"] and row["parent_overlap"] == 1 for row in rows(tmp_path / "o.tsv")} == {True}
+    assert "% of the image" in (tmp_path / "r.html").read_text()
+    outputs = {entry["name"]: entry["media_type"] for entry in json.loads(record.read_text())["outputs"]}
+    assert (outputs["summary"], "parquet" in outputs["children"]) == ("text/tab-separated-values", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--children", "c.tsv"], "--children counts objects by their parents; give the label image of these"),
+        (["--parents", "IMAGE"], "has 2 channels, and a label image has only one; give a label image with --parents"),
+        (["--parents", "OTHER"], "have to have the same shape and scale"),
+        (["--same-voxels"], "applies to the image or the parents"),
+    ],
+)
+def test_parents_that_are_none(
+    options: list[str], said: str, small: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, image = small
+    other = write(tmp_path / "other.ome.zarr", shape=(40, 30), dtype="uint32", extra={"image-label": {}})
+    places = {"IMAGE": str(image), "OTHER": str(other), "c.tsv": str(tmp_path / "c.tsv")}
+    words = [places.get(word, word) for word in options]
+    assert main(["measure", "--labels", str(labels), "--output", str(tmp_path / "o.tsv"), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.tsv"))

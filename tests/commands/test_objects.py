@@ -135,7 +135,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert left_out[0]["largest_radius"] > 9
     assert labels.max() < 15 or record["results"]["rounds"] > 0
     said = capsys.readouterr().err
-    assert f"the polygons of {left_out[0]['count']} pixels reach further than --max-radius 9" in said
+    assert f"the polygons of {left_out[0]['count']} pixels reach farther than --max-radius 9" in said
     place = left_out[0]["place"]
     assert f"from pixel {place[0]},{place[1]} of time point 0" in said
 
@@ -182,7 +182,7 @@ WRONG: list[tuple[Any, list[str], str]] = [
     (None, ["--method", "flows"], "has 2 channel(s), and the method flows needs probability, flow_y, flow_x"),
     (None, ["--method", "stardist"], "has distances along 1 ray(s) from channel 1 on"),
     (None, ["--method", "threshold", "--threshold", "nan"], "--threshold nan has to be a finite number"),
-    (None, ["--method", "threshold", "--connectivity", "3"], "--connectivity 3 has to lie between 1 and 2"),
+    (None, ["--method", "threshold", "--connectivity", "3"], "--connectivity 3 has to be between 1 and 2"),
     (None, ["--method", "threshold", "--min-distance", "3"], "--min-distance is not an option of the method threshold"),
     (None, ["--method", "stardist", "--fill-holes"], "--fill-holes is not an option of the method stardist"),
     (None, ["--method", "foreground-distance", "--min-distance", "0"], "--min-distance 0 has to be a whole number"),
@@ -212,7 +212,7 @@ def test_maps_that_cannot_mean_what_a_method_needs(tmp_path: Path, capsys: pytes
     assert main([*words, "flows"]) == 2
     assert "write the maps as float16 or float32" in capsys.readouterr().err
     assert main([*words, "threshold", "--threshold", "128"]) == 2
-    assert "stand for 0 to 1; --threshold 128 lies outside" in capsys.readouterr().err
+    assert "stand for 0 to 1; --threshold 128 is outside that range" in capsys.readouterr().err
     made_stores.change_json(store / "0" / "zarr.json", lambda content: content.update(data_type="float32"))
     assert main([*words, "stardist"]) == 2
-    assert "StarDist's objects are made in 2-D only" in capsys.readouterr().err
+    assert "StarDist's objects are 2-D only" in capsys.readouterr().err

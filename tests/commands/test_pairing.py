@@ -172,7 +172,7 @@ def test_one_side_without_a_place_is_a_warning(measure: Any, compare: Any, tmp_p
     there = make(tmp_path / "t.zarr", "yx", LABELS, [0.5, 0.5], [10.0, 320.0])
     record = tmp_path / "record.json"
     code, table, said = measure(labels, placed, "--record", str(record))
-    warned = f"{labels} does not say where it lies, and {placed} begins at y 10 micrometer, x 320 micrometer"
+    warned = f"{labels} does not say where it is, and {placed} begins at y 10 micrometer, x 320 micrometer"
     assert code == 0
     assert f"warning: {warned}" in said
     assert warned in json.loads(record.read_text())["results"]["remarks"][0]
@@ -182,11 +182,11 @@ def test_one_side_without_a_place_is_a_warning(measure: Any, compare: Any, tmp_p
     ]
     code, table, said = measure(there, plain)
     assert code == 0
-    assert f"{plain} does not say where it lies" in said
+    assert f"{plain} does not say where it is" in said
     assert rows(table)[0]["centroid_physical-y"] == 10 + 0.5 * 9.5
     code, _, said = compare(labels, there)
     assert code == 0
-    assert f"{labels} does not say where it lies" in said
+    assert f"{labels} does not say where it is" in said
     assert "warning" not in measure(labels, plain)[2]
     # Labels that lie inside the image are its own.
     inside = make(placed / "labels" / "nuclei", "yx", LABELS, [0.5, 0.5], extra={"image-label": {}})
@@ -201,7 +201,7 @@ def test_labels_inside_another_image_are_a_warning(measure: Any, compare: Any, t
     labels = [make(field / "labels" / "nuclei", "yx", LABELS, [0.5, 0.5]) for field in fields]
     for code, _, said in (measure(labels[0], fields[1]), compare(*labels)):
         assert code == 0
-        assert f"warning: {labels[0]} lies inside another image than {tmp_path / '2' / '0'}" in said
+        assert f"warning: {labels[0]} is inside another image than {tmp_path / '2' / '0'}" in said
     other = make(tmp_path / "o.zarr", "yx", LABELS, [0.5, 0.5])
     for code, _, said in (
         measure(labels[0], fields[0]),
@@ -361,7 +361,7 @@ def test_a_scale_that_nobody_set_is_taken_from_the_other(measure: Any, compare: 
     record = tmp_path / "record.json"
     code, table, said = measure(labels, image, "--record", str(record))
     assert code == 0
-    assert f"warning: {labels} does not say how large its voxels are; they are taken for those of {image}" in said
+    assert f"warning: {labels} does not say how large its voxels are; they are taken to be those of {image}" in said
     assert "0.5 x 0.25 micrometer" in json.loads(record.read_text())["results"]["remarks"][0]
     found = same(table, LABELS, IMAGE)
     assert [row["area_physical"] for row in found] == [150 * 0.125, 300 * 0.125]
@@ -399,7 +399,7 @@ def test_labels_of_one_time_point_hold_for_all_if_one_says_so(measure: Any, tmp_
 def test_same_voxels_is_about_two_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = make(tmp_path / "l.zarr", "yx", LABELS, [0.5, 0.5])
     assert main(["measure", "--labels", str(labels), "--output", str(tmp_path / "t.tsv"), "--same-voxels"]) == 2
-    assert "give it with --image" in capsys.readouterr().err
+    assert "give them with --image or --parents" in capsys.readouterr().err
 
 
 def test_units_in_one_another() -> None:

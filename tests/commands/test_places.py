@@ -230,7 +230,7 @@ def test_quota(
     assert main(segment(image, "--to-workspace", "more")) == 0
 
 
-@pytest.mark.parametrize("extra", [["segment"], ["fetch"], ["fetch", "--format", "tiff"]])
+@pytest.mark.parametrize("extra", [["segment"], ["fetch"], ["fetch", "--format", "ome-tiff"]])
 def test_the_largest_output(
     tmp_path: Path, image: Path, site: Any, extra: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,7 @@ def test_what_is_removed_in_the_middle(
     capsys.readouterr()
     assert main(words) == 4
     said = capsys.readouterr().err.splitlines()[-1]
-    assert ("was removed while" if which in ("all", "run") else "were removed by somebody else") in said
+    assert ("was removed during the run" if which in ("all", "run") else "were removed by something else") in said
     assert not output.exists()
     folder.mkdir(exist_ok=True)
     assert main(words) == 0, capsys.readouterr().err

@@ -190,7 +190,7 @@ def _start(words: list[str]) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("phase", ["write"])
 def test_kill_9_then_the_same_command_gives_the_same_bytes(tmp_path: Path, phase: str) -> None:
-    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (400, 400))
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (400, 400), chunk=8)
     array: Any = zarr.open_array(store / "0", mode="r+")
     array[...] = np.random.default_rng(0).integers(0, 5000, (400, 400))
     common = ["segment", str(store), "--block", "16,16", "--shard", "32,32", "--workers", "1"]
@@ -261,10 +261,10 @@ def refused(capsys: Any, folder: Path, words: list[str], *said: str, begun: bool
         (["--channel", "DAPI"], "no channel 'DAPI'"),
         ([], "choose one with --channel: 0 (0), 1 (1)"),
         (["--channel", "0", "--level", "7"], "no level 7"),
-        (["--channel", "0", "--time", "5"], "not wholly inside"),
+        (["--channel", "0", "--time", "5"], "not entirely inside"),
         (["--channel", "0", "--time", "1:1"], "selects nothing"),
         (["--channel", "0", "--time", "a"], "neither a number nor a range"),
-        (["--channel", "0", "--region", "0:6,0:40,0:49"], "not wholly inside the image: x goes from 0 to 48"),
+        (["--channel", "0", "--region", "0:6,0:40,0:49"], "not entirely inside the image: x goes from 0 to 48"),
         (["--channel", "0", "--region", "0:6,0:40"], "has 2 ranges"),
         (["--channel", "0", "--region", "0:6,9:9,0:48"], "selects nothing along y"),
         (["--channel", "0", "--connectivity", "4"], "a whole number from 1 to 3"),
@@ -410,6 +410,6 @@ def test_a_full_disk_leaves_a_run_that_goes_on(cells: Path, tmp_path: Path, caps
 
 
 def test_no_pyramid(tmp_path: Path) -> None:
-    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (300, 600))
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (300, 600), chunk=8)
     assert main(["segment", str(store), "--output", str(tmp_path / "l.ome.zarr"), "--no-pyramid"]) == 0
     assert len(open_image(resolve(str(tmp_path / "l.ome.zarr"), None)).levels) == 1

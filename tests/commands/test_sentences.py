@@ -26,7 +26,7 @@ def test_a_worker_that_is_too_small_is_told_a_size_that_will_do(capsys: pytest.C
     assert "each 0.1 KiB, and a worker may take 0.1 KiB; give --memory of 1MiB or more" in said
     said = complaint(capsys, *words, "--memory", "20kB")
     assert "for blocks of" in said
-    assert "may take 19.5 KiB" in said
+    assert "may use 19.5 KiB" in said
     assert " 0 MiB" not in said
     assert main([*words, "--memory", "1GiB"]) == 0
 
@@ -56,7 +56,7 @@ def test_an_image_without_a_name_is_not_left_out(capsys: pytest.CaptureFixture[s
                                    ["predict", "i.ome.zarr", "--model", "~/m", "--output", "o.ome.zarr"]])  # fmt: skip
 def test_a_quoted_tilde_is_told_from_a_name(image: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     said = complaint(capsys, *words)
-    assert "begins with '~', which the shell did not replace by your home folder" in said
+    assert "begins with '~', which the shell did not replace with your home folder" in said
     assert not (image.parent / "~").exists()
 
 
@@ -97,4 +97,4 @@ def test_a_path_out_of_a_store_is_told_with_what_to_do(tmp_path: Path, capsys: p
 
     made_stores.change_json(store / "zarr.json", change)
     said = complaint(capsys, "inspect", str(store), code=3)
-    assert f"{store} names '../other/0', which is not inside it; a store may name only what it holds" in said
+    assert f"{store} names '../other/0', which is not inside it; a store may name only what it contains" in said

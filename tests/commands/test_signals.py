@@ -40,7 +40,7 @@ def members(session: int) -> list[int]:
 def test_a_stopped_run_ends_in_order_and_goes_on(
     tmp_path: Path, signal_number: signal.Signals, code: int, to_all: bool, early: bool
 ) -> None:
-    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (256, 256))
+    store = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (256, 256), chunk=64)
     array: Any = zarr.open_array(store / "0", mode="r+")
     array[...] = np.random.default_rng(0).integers(0, 5000, (256, 256))
     output = tmp_path / "o.ome.zarr"
@@ -77,3 +77,19 @@ def test_a_stopped_run_ends_in_order_and_goes_on(
     if not early and not to_all:
         assert main([*words, "--workers", "1"]) == 0
         assert output.is_dir()
+
+
+def test_the_exit_code_stays_where_the_interruption_came_inside_of_text_that_python_ran(tmp_path: Path) -> None:
+    """Python would end itself by SIGINT: seen where Ctrl-C came while a dataclass was being made."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\n"
+        "from chunkwise import cli\n"
+        "def run(args):\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "cli._run = run\n"
+        "sys.exit(cli.main(['verify', 'x']))\n"
+    )
+    words = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 130, ended.stderr
+    assert "interrupted; run the same command again" in ended.stderr

@@ -119,7 +119,7 @@ def test_where_outputs_go(tmp_path: Path, check: Check) -> None:
     jobs = '[roots.jobs]\npath = "TMP/jobs"\naccess = "job"\n'
     assert states(check(results), "outputs") == {"ok", "not tested"}
     found = check(results + jobs)
-    assert found["outputs"] == {("ok", "what commands write lies below results or jobs, and nowhere else")}
+    assert found["outputs"] == {("ok", "what commands write goes below results or jobs, and nowhere else")}
     assert states(found, "roots.jobs") == {"ok"}
     # A root at the same place undoes what another one promises.
     for root in ('[roots.images]\npath = "TMP/results"\n', '[roots.images]\npath = "TMP/jobs"\n'):
@@ -219,11 +219,11 @@ def test_without_slurm(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_the_real_slurm(slurm: Slurm, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CONF", os.environ.get("SLURM_CONF", str(slurm.conf)))
     profile = '[clusters.c]\nkind = "slurm"\npartition = "main"\nmemory_per_worker = "100MB"\n'
-    assert check(profile)["clusters.c"] == {("ok", "sbatch would take a worker")}
+    assert check(profile)["clusters.c"] == {("ok", "sbatch would accept a worker")}
     for line, says in (
         ('partition = "absent"', "knows no partition 'absent'"),
-        ('partition = "main"\nconstraint = "absent"', "sbatch would not take a worker"),
-        ('partition = "main"\nsbatch = ["--no-such-option"]', "sbatch would not take a worker"),
+        ('partition = "main"\nconstraint = "absent"', "sbatch would not accept a worker"),
+        ('partition = "main"\nsbatch = ["--no-such-option"]', "sbatch would not accept a worker"),
     ):
         ((state, sentence),) = check(profile.replace('partition = "main"', line), 1)["clusters.c"]
         assert state == "problem"

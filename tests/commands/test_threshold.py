@@ -17,6 +17,7 @@ from chunkwise.cli import main
 from chunkwise.operations import find
 from chunkwise.ops.threshold import METHODS
 from made_stores import multiscale, write
+from operations.harness import by_blocks as harness_blocks
 from operations.reference import reference
 
 Array = np.ndarray[Any, Any]
@@ -80,6 +81,22 @@ def test_a_mean_of_integers_is_exact(dtype: str) -> None:
     assert np.array_equal(by_blocks(image, 3, 8, **values), exact)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16"])
+@pytest.mark.parametrize("method", ["niblack", "sauvola"])
+def test_thresholds_by_deviation_are_those_of_scikit_image(method: str, dtype: str) -> None:
+    info = np.iinfo(dtype)
+    image = np.random.default_rng(5).integers(info.min, info.max, (40, 50), dtype)
+    image[:20] = info.max // 3  # flat, so that a threshold is met exactly
+    operation = find("threshold", method)
+    for size, k, foreground in ((9, 0.2, "bright"), (5, -0.3, "dark"), (15, 0.0, "bright")):
+        values = {"size": size, "k": k, "foreground": foreground}
+        mask = image > getattr(skimage.filters, f"threshold_{method}")(image, size, k)
+        expected = mask if foreground == "bright" else ~mask
+        assert np.array_equal(harness_blocks(operation, image, values, (7, 9)), expected)
+        other = image > getattr(skimage.filters, f"threshold_{method}")(image, size + 2, k)
+        assert not np.array_equal(other if foreground == "bright" else ~other, expected)
+
+
 def test_a_mask_is_an_image_for_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(4).integers(0, 5000, (2, 100, 300)).astype("uint16")
@@ -113,7 +130,8 @@ def test_a_mask_is_an_image_for_everybody(tmp_path: Path, monkeypatch: pytest.Mo
         (["--method", "local", "--size", "4"], "--size 4 has to be an odd number from 3 to 255 voxels."),
         (
             ["--method", "otsu", "--planes"],
-            "The Otsu threshold looks at a whole volume first and cannot treat each plane alone; leave out --planes.",
+            "The Otsu threshold looks at a whole volume first and cannot treat each plane on its own; leave out "
+            "--planes.",
         ),
         (["--method", "value"], "The method value needs --threshold."),
         (["--method", "value", "--threshold", "nan"], "--threshold nan has to be a finite number."),

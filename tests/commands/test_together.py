@@ -28,7 +28,7 @@ ANNA = user_folder(Person("anna@example.org"))
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An image of many chunks, read where it lies; results go into folders of users."""
     (tmp_path / "results").mkdir()
-    store = made_stores.write(tmp_path / "images" / "i.ome.zarr", "0.5", "yx", (256, 256))
+    store = made_stores.write(tmp_path / "images" / "i.ome.zarr", "0.5", "yx", (256, 256), chunk=8)
     array: Any = zarr.open_array(store / "0", mode="r+")
     array[...] = np.random.default_rng(0).integers(0, 5000, (256, 256))
     monkeypatch.setenv("CHUNKWISE_SITE", str(tmp_path / "site.toml"))
@@ -115,7 +115,7 @@ def test_who_waits_too_long_says_for_what(
     assert main(words(image, "--to-workspace", "same")) == 0
     said = capsys.readouterr().err
     assert "waiting" in said
-    assert f"is still at work on {tmp_path / 'results' / ANNA / 'same'}; run this command again" in said
+    assert f"is still working on {tmp_path / 'results' / ANNA / 'same'}; run this command again" in said
     assert ".runs" not in said
     assert left(tmp_path) == []
 

@@ -134,7 +134,7 @@ def test_a_copy_elsewhere(labels: Path, capsys: pytest.CaptureFixture[str]) -> N
     flip(Path("copy.ome.zarr/0/c/0/1"))
     code, printed = ask(capsys, "copy.ome.zarr", "--against", "both.zip")
     assert (code, printed[1]) == (1, "  changed   0/c/0/1")
-    assert re.search(r"/copy\.ome\.zarr \(held against \S+/l\.ome\.zarr, output of segment\)", printed[0])
+    assert re.search(r"/copy\.ome\.zarr \(compared with \S+/l\.ome\.zarr, output of segment\)", printed[0])
     Path("table.tsv").write_bytes(Path("o.tsv").read_bytes() + b"1")
     code, printed = ask(capsys, "table.tsv", "--against", "o.zip")
     assert (code, printed[-1]) == (1, "1 of 1 differs")
@@ -183,7 +183,7 @@ def test_levels_compare_what_they_say(image: Path, level: str, capsys: pytest.Ca
     assert main(["open", "i.ome.zarr", "--output", "i.json", "--fingerprint", level]) == 0
     assert main(["segment", "i.json", "--output", "l.ome.zarr", "--workers", "1", "--record", "r.json"]) == 0
     words = {
-        "none": "metadata documents only",
+        "none": "only its metadata documents",
         "stat": "not their bytes",
         "sample": "256 objects",
         "full": "every byte",

@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def test_every_step_has_its_line_and_time(made: tuple[Path, str]) -> None:
-    for step in ("image", "open", "inspect", "segment", "measure", "crate", "validate", "check", "page"):
+    for step in ("image", "convert", "inspect", "segment", "measure", "export", "crate", "validate", "check", "page"):
         assert re.search(rf"^  {step} .* \d+\.\d s$", made[1], re.MULTILINE), step
     assert "Labels and table equal the whole-image scikit-image result." in made[1]
     assert "\x1b" not in made[1]  # no colours where nobody looks
@@ -62,8 +62,8 @@ def test_its_crate_is_done_again_with_the_same_bytes(
     monkeypatch.chdir(made[0])
     monkeypatch.delenv("CHUNKWISE_SITE", raising=False)
     assert main(["crate", "rerun", "crate.zip", "--output", "../again"]) == 0
-    assert "all of 3 outputs the same" in capsys.readouterr().out
-    tables = [(made[0] / name).read_bytes() for name in ("objects.tsv", "../again/measure-2/output.tsv")]
+    assert "all of 4 outputs the same" in capsys.readouterr().out
+    tables = [(made[0] / name).read_bytes() for name in ("objects.tsv", "../again/measure-3/output.tsv")]
     assert tables[0] == tables[1]
 
 
@@ -92,6 +92,19 @@ def test_mutant_one_pixel_of_the_labels(demo: Any, made: tuple[Path, str], tmp_p
     shutil.copytree(made[0], folder)
     array = zarr.open_group(str(folder / "nuclei.ome.zarr"), mode="r+")["0"]
     array[0, 300, 300] = array[0, 300, 300] + 1
+    facts = _facts(demo)
+    assert demo.verify(facts, folder).startswith("labels DIFFERENT")
+    assert not facts.equal
+
+
+def test_mutant_one_pixel_of_the_exported_labels(demo: Any, made: tuple[Path, str], tmp_path: Path) -> None:
+    import tifffile
+
+    folder = tmp_path / "copy"
+    shutil.copytree(made[0], folder)
+    labels = tifffile.imread(folder / "nuclei.ome.tiff")
+    labels[300, 300] += 1
+    tifffile.imwrite(folder / "nuclei.ome.tiff", labels)
     facts = _facts(demo)
     assert demo.verify(facts, folder).startswith("labels DIFFERENT")
     assert not facts.equal

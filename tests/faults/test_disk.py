@@ -38,5 +38,5 @@ def test_a_full_disk(
     filler.unlink()
     code, said = run.start().end()
     assert code == 0, said
-    assert "blocks were done before" in said
+    assert "blocks were already done" in said
     assert made_stores.digest(run.output) == undisturbed.digest

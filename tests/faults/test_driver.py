@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cluster
 
 MakeRun = Callable[..., ClusterRun]
 
-INTERRUPTED = "chunkwise segment: error: interrupted; run the same command again to go on from where it stopped."
+INTERRUPTED = "chunkwise segment: error: interrupted; run the same command again to resume where it stopped."
 
 
 def test_the_driver_is_cancelled_and_the_same_command_goes_on(
@@ -46,7 +46,7 @@ def test_the_driver_is_cancelled_and_the_same_command_goes_on(
     until("the end of the second run", 240, lambda: again not in slurm.jobs())
     said = run.said.read_text()
     assert run.output.exists(), said
-    assert "blocks were done before" in said
+    assert "blocks were already done" in said
     assert made_stores.digest(run.output) == undisturbed.digest
     assert [attempt["id"] for attempt in run.content()["attempts"]] == [record.id]
     cluster = run.cluster()
@@ -69,7 +69,7 @@ def test_the_driver_is_killed_and_its_workers_end_in_the_stated_time(
     until("the end of the workers", 20 + 30, lambda: not run.workers("PENDING,RUNNING"))
     code, said = run.start().end()
     assert code == 0, said
-    assert "blocks were done before" in said
+    assert "blocks were already done" in said
     assert made_stores.digest(run.output) == undisturbed.digest
 
 

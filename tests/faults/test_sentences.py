@@ -57,12 +57,12 @@ def test_the_scheduler_s_port_is_blocked(make_run: MakeRun, tmp_path: Path) -> N
 
 def test_workers_cannot_start(make_run: MakeRun) -> None:
     said = sentence(make_run(setup=["echo no such module: chunkwise >&2", "exit 1"]))
-    assert "the last words of one: no such module: chunkwise" in said
+    assert "the last line of one: no such module: chunkwise" in said
 
 
 def test_the_batch_system_refuses(make_run: MakeRun) -> None:
     said = sentence(make_run(partition="nowhere"))
-    assert "did not take a job" in said
+    assert "did not accept a job" in said
     assert "invalid partition specified: nowhere" in said
     assert "ask your administrator" in said
 

@@ -1,116 +1,16 @@
-"""A real Galaxy for the tests, and a small client for its API."""
+"""The users of the real Galaxy, and its cluster."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-RUN = ROOT / ".galaxy"
+from galaxy_server import ROOT, RUN, User
 
-
-class User:
-    """A user of the running Galaxy, with a history of their own."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self.url = url
-        self.key = (RUN / f"{name}.key").read_text().strip()
-        self.history = self.call("POST", "/api/histories", {"name": f"test of {name}"})["id"]
-
-    def raw(self, method: str, path: str, body: object = None) -> bytes:
-        """Speak to the API."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, method=method)
-        request.add_header("x-api-key", self.key)
-        request.add_header("content-type", "application/json")
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return bytes(answer.read())
-
-    def get(self, path: str) -> tuple[bytes, str]:
-        """What a browser gets: content and content type."""
-        request = urllib.request.Request(self.url + path)
-        request.add_header("x-api-key", self.key)
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return bytes(answer.read()), str(answer.headers["content-type"])
-
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """Speak to the API; its JSON."""
-        return json.loads(self.raw(method, path, body) or b"null")
-
-    def deferred(self, uri: str, extension: str = "ome_zarr") -> str:
-        """Make a deferred dataset: Galaxy keeps the address, the bytes stay."""
-        element = {"src": "url", "url": uri, "ext": extension, "deferred": True, "name": uri}
-        target = {"destination": {"type": "hdas"}, "elements": [element]}
-        made = self.call("POST", "/api/tools/fetch", {"history_id": self.history, "targets": [target]})
-        identity = str(made["outputs"][0]["id"])
-        assert self.wait(identity)["state"] == "deferred"
-        return identity
-
-    def start(self, tool: str, inputs: dict[str, Any]) -> tuple[str, dict[str, str]]:
-        """Start a tool, and do not wait; the job, and the ids of its outputs by name."""
-        prepared = {
-            key: {"values": [{"src": "hda", "id": value.removeprefix("hda:")}]}
-            if isinstance(value, str) and value.startswith("hda:")
-            else value
-            for key, value in inputs.items()
-        }
-        body = {"history_id": self.history, "tool_id": tool, "inputs": prepared}
-        made = self.call("POST", "/api/tools", body)
-        return str(made["jobs"][0]["id"]), {output["output_name"]: str(output["id"]) for output in made["outputs"]}
-
-    def run(self, tool: str, inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """Run a tool and wait; its outputs by name. A failed job is among them with the state ``error``."""
-        return {name: self.wait(identity) for name, identity in self.start(tool, inputs)[1].items()}
-
-    def wait(self, identity: str) -> dict[str, Any]:
-        """Wait until a dataset will not change any more."""
-        for _ in range(600):
-            dataset: dict[str, Any] = self.call("GET", f"/api/histories/{self.history}/contents/{identity}")
-            if dataset["state"] in ("ok", "error", "deferred", "empty", "paused", "discarded"):
-                return dataset
-            time.sleep(0.5)
-        raise AssertionError(f"dataset {identity} stayed {dataset['state']}")
-
-    def content(self, dataset: dict[str, Any], name: str = "") -> bytes:
-        """The bytes of a dataset, or of one of its extra files, as a browser gets them."""
-        query = f"?filename={urllib.parse.quote(name)}" if name else ""
-        return self.raw("GET", f"/api/histories/{self.history}/contents/{dataset['id']}/display{query}")
-
-    def download(self, dataset: dict[str, Any], folder: Path) -> None:
-        """Write every extra file of a dataset below a folder."""
-        for entry in self.call("GET", f"/api/datasets/{dataset['id']}/extra_files"):
-            if entry["class"] == "File":
-                file = folder / entry["path"]
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(self.content(dataset, entry["path"]))
-
-    def job_of(self, dataset: dict[str, Any]) -> dict[str, Any]:
-        """What Galaxy knows of the job that made a dataset."""
-        job: dict[str, Any] = self.call("GET", f"/api/jobs/{dataset['creating_job']}?full=true")
-        return job
-
-    def error_of(self, dataset: dict[str, Any]) -> str:
-        """What the job of a failed dataset wrote to stderr."""
-        return str(self.job_of(dataset)["stderr"])
-
-
-@pytest.fixture(scope="session")
-def galaxy_url() -> Iterator[str]:
-    """The address of the running Galaxy. One that ran before the tests is left running."""
-    ran_before = subprocess.run(["bash", "-c", ". deploy/galaxy/common.sh; alive gunicorn"], cwd=ROOT).returncode == 0
-    subprocess.run([ROOT / "deploy" / "galaxy" / "up.sh"], check=True)
-    yield f"http://127.0.0.1:{(RUN / 'port').read_text().strip()}"
-    if not ran_before:
-        subprocess.run([ROOT / "deploy" / "galaxy" / "down.sh"], check=True)
+__all__ = ["User"]
 
 
 @pytest.fixture(scope="session")

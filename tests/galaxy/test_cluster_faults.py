@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cluster_jobs import ROOT, RUN, batch_jobs, driver_of, scontrol, slurm, staging_of, until
+from cluster_jobs import ROOT, RUN, batch_jobs, driver_of, record_in, scontrol, slurm, staging_of, until
 from made_stores import digest, multiscale, write
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.galaxy, pytest.mark.cluster]
 
 #: What Galaxy says of a job that did not come to its end.
-ENDED = "ended from outside before it was done"
+ENDED = "was stopped before it was done"
 #: Small blocks, so that a run has many and takes a while.
 BLOCK = ("--block", "16,64,64")
 
@@ -32,7 +32,8 @@ class Started:
         self.user, self.admin, self.name, self.reference = user, admin, name, reference
         where = {"destination|where": "workspace", "destination|to_workspace": name}
         before = set(batch_jobs())
-        inputs = {"image": f"hda:{reference}", "advanced|block": BLOCK[1]} | where
+        every = {"fill_holes": "false", "min_size": 0}  # as the command line has it
+        inputs = {"image": f"hda:{reference}", "advanced|block": BLOCK[1]} | every | where
         self.job, self.outputs = user.start("chunkwise_segment", inputs)
         self.number = until(60, lambda: self._known("external_id"), "Galaxy handed the job over")
         self.driver = driver_of(staging_of("rest", self.number))
@@ -54,7 +55,7 @@ class Started:
 
     def end(self) -> dict[str, Any]:
         """Wait for the job; one of its outputs."""
-        return self.user.wait(self.outputs["record"])
+        return self.user.wait(self.outputs["crate"])
 
     def messages(self) -> str:
         """What Galaxy tells of the job: its own messages, and what the tool wrote."""
@@ -144,7 +145,7 @@ def test_driver_killed_then_run_again(patient: User, admin: User, image: str, ex
     assert again.end()["state"] == "ok", again.messages()
     assert digest(labels_of(patient, again) / "0") == expected.digest
     # What the first job had done was not done again.
-    assert 0 < worked_on(json.loads(patient.content(again.end()))) < expected.blocks
+    assert 0 < worked_on(record_in(patient.content(again.end()))) < expected.blocks
 
 
 def test_pulsar_restarted_in_the_middle(patient: User, admin: User, image: str, expected: Whole) -> None:

@@ -62,7 +62,7 @@ def test_an_invocation_is_merged_and_read_by_others(analyst: User, tmp_path: Pat
 
 @pytest.mark.slow
 def test_runs_over_a_list_without_the_files(analyst: User, tmp_path: Path) -> None:
-    """Two jobs of each tool at once; the records come from the history, as the tool gets them from a person."""
+    """Two jobs of each tool at once; the crates come from the history, as the tool gets them from a person."""
     invocation = invoke(analyst, nuclei(), list_inputs(analyst))
     with_files, bare = tmp_path / "with.rocrate.zip", tmp_path / "bare.rocrate.zip"
     with_files.write_bytes(export(analyst, invocation))
@@ -76,8 +76,8 @@ def test_runs_over_a_list_without_the_files(analyst: User, tmp_path: Path) -> No
         if job["tool_id"] == f"chunkwise_{step['workflow_step_label']}"
     ]
     assert len(jobs) == 4
-    records = [analyst.call("GET", f"/api/jobs/{job}")["outputs"]["record"]["id"] for job in jobs]
-    runs = {"values": [{"src": "hda", "id": record} for record in records]}
+    crates = [analyst.call("GET", f"/api/jobs/{job}")["outputs"]["crate"]["id"] for job in jobs]
+    runs = {"values": [{"src": "hda", "id": crate} for crate in crates]}
     inputs = {"galaxy": f"hda:{uploaded(analyst, bare.read_bytes())}", "runs": runs}
     outputs = analyst.run("chunkwise_crate_merge", inputs)
     assert outputs["crate"]["state"] == "ok", analyst.error_of(outputs["crate"])

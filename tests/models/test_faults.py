@@ -160,7 +160,7 @@ def test_a_format_without_a_backend(store: Path, tiny: Path, tmp_path: Path, cap
         assert "chunkwise[torch]" in sentence(capsys, words(store, model, tmp_path))
     content["weights"] = {"keras_hdf5": {"source": "weights.onnx", "tensorflow_version": "2.5"}}
     (model / "bioimageio.yaml").write_text(yaml.safe_dump(content))
-    assert "comes as keras_hdf5 only" in sentence(capsys, words(store, model, tmp_path))
+    assert "comes only as keras_hdf5" in sentence(capsys, words(store, model, tmp_path))
 
 
 def test_files_of_the_web(store: Path, tiny: Path, tmp_path: Path, capsys: Any) -> None:

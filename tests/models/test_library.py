@@ -46,7 +46,7 @@ def said(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> str
 def test_a_model_comes_is_run_and_goes(library: Path, tiny: Path, tmp_path: Path, capsys: Any) -> None:
     out = said(capsys, ["model", "add", str(tiny), "--id", "cells"], 0)
     assert "cells is approved" in out
-    assert "steps of 2x2 (by its graph)" in out
+    assert "steps of 2x2 (according to its graph)" in out
     record = json.loads((library / "cells.chunkwise.json").read_text())
     assert record["sha256"] == read_package(str(tiny)).sha256
     assert record["tested"]["status"] == "passed"
@@ -54,13 +54,14 @@ def test_a_model_comes_is_run_and_goes(library: Path, tiny: Path, tmp_path: Path
     table = tmp_path / "models.loc"
     for _ in range(2):
         assert "nuclei -> foreground, boundary" in said(capsys, ["model", "list", "--loc", str(table)], 0)
-    assert "cells\tTiny model (yx)\n" in table.read_text()
+    shown = "Tiny model (yx, voxels of 0.5 micrometer x 0.5 micrometer): Random layers, for tests. Maps: "
+    assert f"cells\t{shown}" in table.read_text()
     assert "passed (onnx)" in said(capsys, ["model", "test", "cells"], 0)
     store = image_store(tmp_path, noise((40, 40)), "yx")
     predict(store, "cells", tmp_path / "maps.ome.zarr")
     # A path is for a person's own shell.
     words = ["predict", str(store), "--model", str(tiny), "--output", str(tmp_path / "more.ome.zarr")]
-    assert "approved models only" in said(capsys, words, 3)
+    assert "only approved models" in said(capsys, words, 3)
     assert "already" in said(capsys, ["model", "add", str(tiny), "--id", "cells"], 2)
     said(capsys, ["model", "remove", "cells"], 0)
     assert list(library.iterdir()) == []
@@ -113,9 +114,9 @@ def test_a_description_that_is_not_valid(library: Path, tiny: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("source", "../weights.onnx", "lie outside of the package (../weights.onnx)"),
-        ("source", "x/../../weights.onnx", "lie outside of the package"),
-        ("source", "ABSOLUTE", "lie outside of the package"),
+        ("source", "../weights.onnx", "are outside the package (../weights.onnx)"),
+        ("source", "x/../../weights.onnx", "are outside the package"),
+        ("source", "ABSOLUTE", "are outside the package"),
         ("source", "nowhere.onnx", "nowhere.onnx cannot be read: No such file"),
         ("source", "README.md", "The ONNX weights of Tiny model cannot be read"),
         ("sha256", "0" * 64, "do not have the sha256"),
@@ -134,7 +135,7 @@ def test_weights_that_are_not_those_of_the_package(
     assert ".partial" not in refused
     assert list(library.iterdir()) == []
     if "outside" in words:
-        assert f"weights of {bad} lie outside" in refused
+        assert f"weights of {bad} are outside" in refused
     monkeypatch.delenv("CHUNKWISE_SITE")
     store = image_store(tmp_path, noise((40, 40)), "yx")
     assert words in said(capsys, ["predict", str(store), "--model", str(bad), "--output", str(tmp_path / "o.zarr")], 2)

@@ -78,5 +78,5 @@ def test_some_planes_at_a_time_are_the_means_of_all(height: int, width: int, fac
     voxels = np.random.default_rng(0).random((height, width)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pyramid, "AT_ONCE", at_once)
-        parts = pyramid._means(voxels, factors)
+        parts = pyramid.means(voxels, factors)
     np.testing.assert_array_equal(parts, block_means(voxels, factors))

@@ -271,7 +271,9 @@ def test_omero_is_matched_by_index(tmp_path: Path) -> None:
 def test_what_is_no_ome_zarr(tmp_path: Path) -> None:
     assert "There is nothing" in refusal(tmp_path / "absent")
     (tmp_path / "file.tif").write_bytes(b"II*\0")
-    assert "is a file" in refusal(tmp_path / "file.tif")
+    assert "is a TIFF, not an OME-Zarr" in refusal(tmp_path / "file.tif")
+    (tmp_path / "file.txt").write_bytes(b"text")
+    assert "is a file" in refusal(tmp_path / "file.txt")
     write(tmp_path / "one.zarr")
     assert "contains one.zarr" in refusal(tmp_path)
     zarr.open_group(tmp_path / "plain.zarr", mode="w", zarr_format=3)
@@ -293,7 +295,7 @@ def test_other_versions_are_named(tmp_path: Path) -> None:
     assert "need Zarr v2" in refusal(path)
     path = write(tmp_path / "d.zarr", "0.4")
     change_json(path / ".zattrs", lambda content: content.update(ome={"multiscales": content.pop("multiscales")}))
-    assert "wants Zarr v3" in refusal(path)
+    assert "requires Zarr v3" in refusal(path)
 
 
 @pytest.mark.parametrize("damage", [b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b"", b'{"zarr_format": 3}'])

@@ -104,7 +104,7 @@ def test_mutant_statistics_of_each_block() -> None:
 
 
 def test_mutant_padding_is_not_seen_where_nothing_is_looked_at() -> None:
-    assert not harness.caught(STRETCH, {}, 2, pad=True)
+    assert not harness.caught(STRETCH, {}, 2, pad="zero")
 
 
 def smaller(image: Any, *, size: int) -> Any:

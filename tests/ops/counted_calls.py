@@ -40,6 +40,7 @@ def cases() -> Iterator[Case]:
     yield from merging(rng)
     yield from splitting(inside)
     yield from polygons(rng)
+    yield from tiles(image)
 
 
 def smoothing(image: np.ndarray[Any, Any]) -> Iterator[Case]:
@@ -89,6 +90,18 @@ def tables_of_labels(labels: np.ndarray[Any, Any], objects: int) -> Iterator[Cas
     yield "corners", VOXELS, lambda: _kernels.corners(index, corner, numbers)
     yield "accumulate", VOXELS, lambda: _kernels.accumulate(bits, parts)
     yield "count_overlaps", VOXELS, lambda: _kernels.count_overlaps(labels.ravel(), other.ravel())
+
+
+def tiles(image: np.ndarray[Any, Any]) -> Iterator[Case]:
+    bins, out = image % 256, np.empty_like(image)
+    places = [np.stack((np.arange(n), np.arange(n) // 16, np.ones(n, np.int64))) for n in SHAPE]
+    counts, maps = np.zeros((2, 4, 4, 256), np.int64), np.zeros((2, 4, 4, 256), np.uint16)
+    histograms = np.random.default_rng(2).integers(0, 64, (128, 256))
+    around = [each for one, n in zip(places, SHAPE, strict=True) for each in (one[[1, 1]], np.arange(n) % 16 / 16)]
+    yield "count_tiles", VOXELS, lambda: _kernels.count_tiles(bins, *places, counts)
+    flat = np.zeros((128, 256), np.uint16)
+    yield "map_tiles", histograms.size, lambda: _kernels.map_tiles(histograms, 40, 1.0, 16383.0, flat)
+    yield "between_tiles", VOXELS, lambda: _kernels.between_tiles(bins, maps, *around, out)
 
 
 def sums_of_objects(labels: np.ndarray[Any, Any], image: np.ndarray[Any, Any], objects: int) -> Iterator[Case]:

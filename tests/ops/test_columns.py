@@ -32,7 +32,7 @@ def test_the_page_is_the_registry() -> None:
 
 def test_the_galaxy_tool_offers_every_property_and_group() -> None:
     tool = ElementTree.parse(ROOT / "tools" / "chunkwise" / "chunkwise_measure.xml")
-    offered = [entry.get("value") for entry in tool.findall(".//param[@argument='--properties']/option")]
+    offered = [entry.get("value") for entry in tool.findall(".//param[@name='properties']/option")]
     assert set(offered) == {*PROPERTIES, *INTENSITIES, *GROUPS}
     assert len(offered) == len(set(offered))
 
@@ -40,7 +40,7 @@ def test_the_galaxy_tool_offers_every_property_and_group() -> None:
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_names_are_those_of_scikit_image(ndim: int) -> None:
     labels, image = np.ones((5,) * ndim, np.uint8), np.ones((*(5,) * ndim, 2))
-    chosen = choose(["all"], ndim, True)
+    chosen = choose(["all", "all_moments"], ndim, True)
     names = [entry.reference for entry in REGISTRY if entry.reference and entry.name in chosen]
     theirs = set(skimage.measure.regionprops_table(labels, image, properties=names))
     own = {column.name for column in table_columns(Objects("zyx"[-ndim:], ("0", "1")), chosen)}
@@ -52,8 +52,11 @@ def test_names_are_those_of_scikit_image(ndim: int) -> None:
 def test_groups_leave_out_what_cannot_be() -> None:
     assert choose(None, 2, False) == tuple(name for name in DEFAULT if name in PROPERTIES)
     assert choose(None, 2, True) == DEFAULT
-    assert set(choose(["all"], 2, True)) == {*PROPERTIES, *INTENSITIES}
-    assert set(choose(["all"], 2, True)) - set(choose(["all"], 3, True)) == {"eccentricity", "orientation", "perimeter"}
+    moments = set(choose(["all_moments"], 2, False))
+    assert set(choose(["all"], 2, True)) == {*PROPERTIES, *INTENSITIES} - moments
+    flat = {"eccentricity", "orientation", "perimeter", "perimeter_crofton"}
+    assert set(choose(["all"], 2, True)) - set(choose(["all"], 3, True)) == flat
+    assert moments - set(choose(["all_moments"], 3, False)) == {"moments_hu"}
     assert choose(["solidity,bbox", "num_pixels"], 3, False) == ("num_pixels", "bbox", "solidity")
     with pytest.raises(InputError, match="2-D images only"):
         choose(["perimeter"], 3, False)

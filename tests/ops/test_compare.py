@@ -410,8 +410,8 @@ def test_mutant_labels_of_another_time_joined(monkeypatch: pytest.MonkeyPatch) -
 
 def test_mutant_parts_of_a_pair_not_added(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block's overlap of two objects on its own."""
-    honest = module._starts
-    monkeypatch.setattr(module, "_starts", lambda *keys: np.arange(len(keys[0])) if len(keys) == 2 else honest(*keys))
+    honest = module.starts_of
+    monkeypatch.setattr(module, "starts_of", lambda *keys: np.arange(len(keys[0])) if len(keys) == 2 else honest(*keys))
     broken(monkeypatch)
 
 

@@ -70,6 +70,9 @@ RECORDED = {
     "decide": 138.9,
     "draw": 56.9,
     "visible": 289.9,
+    "count_tiles": 13.4,
+    "map_tiles": 77.8,
+    "between_tiles": 90.3,
 }
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the counts are those of x86-64")

@@ -20,10 +20,12 @@ from chunkwise.ops import measure as module
 from chunkwise.ops import moments, object_boxes, second
 from chunkwise.ops.euler import euler_numbers
 from chunkwise.ops.object_shapes import convex_hull, longest_diameter
+from chunkwise.ops.properties import REGISTRY
 from measuring import blockwise, check, crowded, prepare, start, table
 from whole_image import Array
 
-ALL = ("all",)
+ALL = ("all", "all_moments")
+PLANES = {entry.name for entry in REGISTRY if entry.planes}
 STARDIST = Path(__file__).parents[3] / "shared" / "data" / "stardist_nuclei"
 
 
@@ -92,7 +94,7 @@ def test_one_property_needs_no_other() -> None:
         labels, image = crowded(shape)
         whole = blockwise(labels, image, (8,) * (len(shape) - 1), ALL)
         for name in module.PROPERTIES + module.INTENSITIES:
-            if name in ("eccentricity", "orientation", "perimeter") and len(shape) == 4:
+            if len(shape) == 4 and name in PLANES:
                 continue
             alone = blockwise(labels, image, (8,) * (len(shape) - 1), (name,))
             assert len(alone) > 2
@@ -230,10 +232,10 @@ def test_boxes_too_large_for_memory_are_flagged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", [3_000, 10_000, 100_000])
 def test_how_many_are_read_at_once_changes_nothing(room: int, tmp_path: Path) -> None:
     labels, image = crowded((2, 40, 40))
-    measured = prepare(tmp_path, labels, image, (16, 16), ALL)
+    measured = prepare(tmp_path, labels, image, (16, 16), ("all",))
     found, whole = (
         table(measured, start(tmp_path), object_boxes.BASE + room),
-        blockwise(labels, image, (16, 16), ALL),
+        blockwise(labels, image, (16, 16), ("all",)),
     )
     assert (found["not_measured"] == 0).all() or room == 3_000
     measured_ones = found["not_measured"] == 0
@@ -343,14 +345,14 @@ def test_mutant_box_off_by_one(side: str, monkeypatch: pytest.MonkeyPatch) -> No
         return tuple(slice(part.start, max(part.stop - 1, part.start + 1)) for part in box)
 
     monkeypatch.setattr(object_boxes, "_box", off)
-    with pytest.raises(AssertionError, match=r"area_convex|solidity|feret|perimeter|median|percentile"):
+    with pytest.raises(AssertionError, match=r"area_convex|solidity|feret|perimeter|moments|median|percentile"):
         broken(monkeypatch)
 
 
 def test_mutant_neighbours_in_the_box_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = object_boxes.shapes
     monkeypatch.setattr(object_boxes, "shapes", lambda mask, names: honest(np.ones_like(mask), names))
-    with pytest.raises(AssertionError, match=r"area_convex|solidity|feret|perimeter"):
+    with pytest.raises(AssertionError, match=r"area_convex|solidity|feret|perimeter|moments"):
         broken(monkeypatch)
 
 

@@ -205,7 +205,7 @@ def test_strided_volumes_are_taken_as_they_are() -> None:
         ((5, 5), 0, "one positive number"),
         ((5, 5), (3, 3, 3), "one for each axis"),
         ((5, 5), (3, -1), "one positive number"),
-        ((5,), 3, "2 or 3 axes, not of 1"),
+        ((5,), 3, "2 or 3 axes, not 1"),
     ],
 )
 def test_refusals_say_why(shape: tuple[int, ...], size: Any, words: str) -> None:

@@ -223,7 +223,7 @@ def test_the_file_of_the_help_page(chain: list[RunRecord], tmp_path: Path) -> No
         ("just words", "key: value"),
         ("a: [", "is not YAML (line 1)"),
         ("organsim: x", "unknown key 'organsim'; it may have name, description"),
-        ("organism: 9606", "no text in 'organism'; put the text between quotes"),
+        ("organism: 9606", "no text in 'organism'; put the text in quotation marks"),
         ("organism: NCBI:96", "cannot be read as the organism"),
         ("modality: [x, '']", "no text in 'modality'"),
         ("channels: DAPI", "no list in 'channels'"),

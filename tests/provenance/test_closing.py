@@ -77,7 +77,7 @@ def test_killed_closed_by_the_next_command_and_resumed(image: Path, undisturbed:
     assert not (run / "record.json").exists()
     record, rows = close(run, tmp_path / "killed.zip", strictly=True)
     assert record.status == "failed"
-    assert "without a word" in str(record.error)
+    assert "without an error message" in str(record.error)
     assert record.parameters["threshold"] == "otsu"
     assert [item.name for item in record.inputs] == ["image"]
     check_table(rows, output)
@@ -134,7 +134,7 @@ def test_stopped_by_a_signal(image: Path, undisturbed: str, tmp_path: Path, numb
     process.communicate(timeout=60)
     written = json.loads((run / "record.json").read_text())
     assert written["status"] == "failed"
-    assert written["error"] == f"The run was interrupted ({name}); the same command goes on from where it stopped."
+    assert written["error"] == f"The run was interrupted ({name}); the same command resumes it."
     record, rows = close(run, tmp_path / "crate.zip", strictly=name == "SIGTERM")
     assert (record.id, record.error, record.end) == (written["id"], written["error"], written["end"])
     check_table(rows, output)
@@ -189,7 +189,7 @@ def test_a_run_at_work_is_not_closed(image: Path, tmp_path: Path, capsys: pytest
     finally:
         process.kill()
         process.communicate()
-    assert "Another run is at work on" in capsys.readouterr().err
+    assert "Another run is working on" in capsys.readouterr().err
     assert not (tmp_path / "c.zip").exists()
     assert not (run / "record.json").exists()
 

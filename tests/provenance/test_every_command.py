@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from chunkwise.cli import build_parser, main, summaries
-from chunkwise.operations import operations_of
 from chunkwise.provenance.validate import _SKIPPED, profile_of, validate_crate
 from made_models import make_package
-from outputs_world import KERNELS
+from outputs_world import KERNELS, plain_method
 
 MADE = Path(__file__).parents[2] / "test-data"
 COINS = MADE / "coins_2d.ome.zarr"
@@ -26,7 +25,11 @@ COINS = MADE / "coins_2d.ome.zarr"
 #: Of each crate: the command that wrote it, and those whose runs it tells.
 CHAINS = {
     "fetch": ["fetch"],
+    "convert": ["convert"],
     "compare": ["compare"],
+    "overlay": ["overlay"],
+    "math": ["math"],
+    "spots": ["spots"],
     "segment": ["segment"],
     "predict": ["predict"],
     "objects": ["predict", "objects"],
@@ -53,12 +56,16 @@ def crates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # without a site file, a reference is followed below the working directory only
+        run("convert", "convert", COINS, "--output", folder / "again.ome.zarr")
         run("fetch", "fetch", COINS, "--region", "0:50,0:60", "--output", folder / "piece.ome.zarr")
         two = MADE / "coins_2d_labels.ome.zarr", MADE / "coins_2d_predicted.ome.zarr"
         run("compare", "compare", *two, "--output", folder / "compared.json")
+        run("math", "math", COINS, "--b", two[0], "--expression", "a/(b+1)", "--output", folder / "math.ome.zarr")
+        run("spots", "spots", COINS, "--output", folder / "spots.tsv")
+        run("overlay", "overlay", COINS, "--labels", two[0], "--output", folder / "drawn.png")
         labels = run("segment", "segment", COINS, "--output", folder / "labels.ome.zarr")
         for family in KERNELS:
-            how = ["--method", next(iter(operations_of(family)))]
+            how = ["--method", plain_method(family)]
             run(family, family, COINS, *how, "--output", folder / f"{family}.ome.zarr")
         measure = ["measure", "--image", COINS, "--output"]
         run("measure", *measure, folder / "coins.tsv", "--labels", labels)

@@ -45,6 +45,17 @@ def edited(export: Path, target: Path, change: Callable[[dict[str, bytes]], None
     return target
 
 
+def in_zip(content: bytes, old: bytes, new: bytes) -> bytes:
+    """Replace text in a file, and in the files of an archive."""
+    if not content.startswith(b"PK\x03\x04"):
+        return content.replace(old, new)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(buffer, "w") as after:
+        for entry in before.infolist():
+            after.writestr(entry, before.read(entry).replace(old, new))
+    return buffer.getvalue()
+
+
 def with_json(name: str, change: Callable[[Any], Any]) -> Callable[[dict[str, bytes]], None]:
     """Change what one JSON file of an export says."""
 
@@ -133,7 +144,7 @@ def test_mutants_are_caught_by_the_validator(crates: dict[str, Path], tmp_path: 
 
 def test_directories_are_described_by_our_records(crates: dict[str, Path]) -> None:
     graph = graph_of(files_of(crates["one_image"]))
-    (labels,) = (one for one in graph.values() if one.get("alternateName") == "Segment objects on dataset 1: labels")
+    (labels,) = (one for one in graph.values() if one.get("alternateName") == "cells_tczyx, DAPI: labels")
     facts = {graph[fact]["name"]: graph[fact]["value"] for fact in links(labels["additionalProperty"])}
     assert labels["@type"] == "Dataset"
     assert facts["shape"] == "[2, 1, 8, 48, 64]"
@@ -146,7 +157,7 @@ def test_directories_are_described_by_our_records(crates: dict[str, Path]) -> No
     # What Galaxy calls it is kept: its export names the datasets by these.
     with zipfile.ZipFile(EXPORTS["one_image"]) as archive:
         uuids = {one["name"]: one["dataset_uuid"] for one in json.loads(archive.read("datasets_attrs.txt"))}
-    assert facts["UUID of the dataset in Galaxy"] == f"urn:uuid:{uuids['Segment objects on dataset 1: labels']}"
+    assert facts["UUID of the dataset in Galaxy"] == f"urn:uuid:{uuids['cells_tczyx, DAPI: labels']}"
 
 
 def test_one_image_that_three_jobs_read_is_one_entity(crates: dict[str, Path]) -> None:
@@ -290,10 +301,10 @@ def test_a_published_crate_tells_no_names(tmp_path: Path) -> None:
         invocation = files["invocation_attrs.txt"].replace(b'"DAPI"', f'"{secret}"'.encode())
         files["invocation_attrs.txt"] = invocation
         for name in files:
-            if name.endswith(".json") and name.startswith("datasets/"):
-                files[name] = files[name].replace(b"/galaxy/", f"/galaxy/{secret}/".encode())
+            if name.endswith((".json", ".zip")) and name.startswith("datasets/"):
+                files[name] = in_zip(files[name], b"/galaxy/", f"/galaxy/{secret}/".encode())
             if name.startswith("workflows/"):
-                for text in (b"The chunkwise maintainers", b"Galaxy", b"Which image,", b"otsu", b"Tool is not"):
+                for text in (b"The chunkwise maintainers", b"Galaxy", b"Which parameters,", b"otsu", b"Tool is not"):
                     kept = b"class: GalaxyWorkflow"
                     parts = [
                         part.replace(text, f"{secret} {text.decode()}".encode()) for part in files[name].split(kept)
@@ -365,7 +376,7 @@ def test_a_record_of_no_job_is_refused_or_listed_outside(tmp_path: Path, capsys:
     assert error.count("\n") == 1
     assert not crate.exists()
     assert main([*words, "--outside", "--output", str(crate)]) == 0
-    assert "4 steps of the workflow, 2 jobs with a run record, 1 outside of the workflow" in capsys.readouterr().out
+    assert "4 steps of the workflow, 2 jobs with a run record, 1 outside the workflow" in capsys.readouterr().out
     graph = graph_of(files_of(crate))
     assert graph["#outside-segment"]["identifier"] == other.id
     assert "#outside-segment" in links(graph["./"]["mentions"])
@@ -455,15 +466,15 @@ def bad_identifier(jobs: list[dict[str, Any]]) -> None:
         (without_workflow, "lacks the file of its workflow"),
         (replaced("jobs_attrs.txt", b"[{]"), "jobs_attrs.txt of"),
         (replaced("jobs_attrs.txt", b"{}"), "is not a list"),
-        (replaced("jobs_attrs.txt", b"[]"), "belongs to no job"),
-        (replaced("invocation_attrs.txt", b"[]"), "holds 0 invocations"),
+        (replaced("jobs_attrs.txt", b"[]"), "so one of them was changed"),
+        (replaced("invocation_attrs.txt", b"[]"), "contains 0 invocations"),
         (with_json("datasets_attrs.txt", bad_uuid), "which is not a UUID"),
         (with_json("jobs_attrs.txt", bad_time), "has the time 'yesterday'"),
         (with_json("jobs_attrs.txt", bad_identifier), "not one of Galaxy's"),
         (bomb, "unpacks to more than 64 MiB"),
         (replaced("../evil.txt", b""), "leads out of it"),
         (replaced("/etc/evil.txt", b""), "leads out of it"),
-        (no_datasets, "holds no run record of chunkwise"),
+        (no_datasets, "contains no chunkwise run record"),
     ],
 )
 def test_bad_exports_get_one_sentence(

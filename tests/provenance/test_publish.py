@@ -222,7 +222,10 @@ def test_every_field_of_a_record_was_decided_on() -> None:
 #: Options that name files or say how a file is written: no parameters of a record (commands/options.py and commands).
 FILES = {
     *("help", "image", "labels", "truth", "predicted", "output", "to_workspace", "reference", "crate", "record"),
-    *("run_dir", "overlay", "dictionary", "table", "html", "pictures", "plan"),
+    *("run_dir", "overlay", "view", "report", "dictionary", "table", "html", "pictures", "plan"),
+    *"bcdefgh",
+    *("parents", "summary", "children"),
+    *("preview", "preview_region"),  # a preview has no record
 }
 
 

@@ -60,7 +60,7 @@ def test_no_more_is_read_than_the_budget(
     assert plane.data.shape == (height, width)
     top, left = (300 - height) // 2, (400 - width) // 2
     assert (plane.data == data[16, top : top + height, left : left + width]).all()
-    assert ("only the middle" in plane.caption) == (height < 300)
+    assert ("only the central" in plane.caption) == (height < 300)
     chunks = [-(-part.stop // 16) - part.start // 16 for part in boxes[0]]
     # A picture of less than 64 voxels would show nothing, whatever the budget.
     assert np.prod(chunks) * 16**3 * 2 <= budget or max(height, width) <= 64

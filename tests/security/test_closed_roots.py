@@ -482,7 +482,7 @@ def test_a_rerun_asks_the_policy(world: World, place: str, capsys: pytest.Captur
     said.append(
         refused(world, ["crate", "rerun", record, "--map", f"own.ome.zarr={store}", "--output", "again"], capsys)
     )
-    assert all("lies under none of this site's roots that are open to you" in sentence for sentence in said)
+    assert all("is under none of this site's roots that are open to you" in sentence for sentence in said)
     refused(world, ["crate", "rerun", record, "--output", str(world / "data" / "again")], capsys)
     assert main(["crate", "rerun", record, "--output", "again"]) in (0, 1), "a place that is open is read"
     assert (world / "job" / "again" / "fetch-1" / "output.ome.zarr").is_dir()

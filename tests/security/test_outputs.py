@@ -18,7 +18,7 @@ import pytest
 
 from chunkwise.cli import build_parser, main, summaries
 from chunkwise.running.outputs import Output
-from outputs_world import NEEDED, OPTIONS, STORES, WORDS, WRITES, call, everything, output, words_of
+from outputs_world import ALONE, NEEDED, OPTIONS, STORES, WORDS, WRITES, call, everything, output, words_of
 
 
 def options_of(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.Action]]:
@@ -38,7 +38,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 
 def name_of(action: argparse.Action) -> str:
-    return action.option_strings[-1] if action.option_strings else action.dest
+    return max(action.option_strings, key=len, default=action.dest)
 
 
 def test_every_option_is_known_for_what_it_names() -> None:
@@ -92,7 +92,8 @@ def test_an_output_elsewhere_is_refused(
     made: Path, world: Path, command: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = everything(world), everything(made)
-    outputs = {one: f"{world}/jobs/7/{output(command, one)}" for one in NEEDED.get(command, [])}
+    needed = [] if option in ALONE else NEEDED.get(command, [])
+    outputs = {one: f"{world}/jobs/7/{output(command, one)}" for one in needed}
     for way, sentence in REFUSED.items():
         place = refused_place(world, way, output(command, option))
         assert call(made, command, outputs | {option: place}) == 3, way
@@ -117,13 +118,17 @@ def test_outputs_where_they_may_be(
     if way == "the working directory":
         monkeypatch.chdir(place)
     prefix = {"its name": "results:", "the working directory": ""}.get(way, f"{place}/")
-    outputs = {one: f"{prefix}{output(command, one)}" for one in OPTIONS[command]["writes"].split()}
+    written = OPTIONS[command]["writes"].split()
+    outputs = {one: f"{prefix}{output(command, one)}" for one in written if one not in ALONE}
     if way == "a job's folder":
         outputs.pop("--run-dir", None)  # beside the output, then
     fixed = everything(made), everything(world / "outside"), everything(world / "read")
     others = everything(world / "jobs" if place == world / "results" else world / "results")
     before = everything(place)
     assert call(made, command, outputs) == 0
+    for option in set(ALONE) & set(written):
+        outputs[option] = f"{prefix}{output(command, option)}"
+        assert call(made, command, {option: outputs[option]}) == 0
     after = everything(place)
     for option in outputs:
         path = str(place / output(command, option))
@@ -176,7 +181,7 @@ def test_a_site_that_is_set_and_empty(made: Path, world: Path, monkeypatch: pyte
     monkeypatch.setenv("CHUNKWISE_SITE", "")
     before = everything(world)
     assert call(made, "fetch", {"--output": f"{world}/outside/out.ome.zarr"}) == 2
-    assert "CHUNKWISE_SITE is set and names nothing" in capsys.readouterr().err
+    assert "CHUNKWISE_SITE is set but empty" in capsys.readouterr().err
     assert everything(world) == before
 
 

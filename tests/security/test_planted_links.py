@@ -70,8 +70,8 @@ def test_the_run_directory_of_a_store_on_s3(
         file.write('[roots.bucket]\nurl = "s3://bucket"\naccess = "write"\nendpoint = "http://127.0.0.1:1"\n')
     before = everything(world)
     refused: tuple[tuple[dict[str, str], str], ...] = (
-        ({}, "out.ome.zarr.run lies under none of this site's roots"),
-        ({"--run-dir": f"{world}/jobs"}, "jobs.lock lies under none of this site's roots"),
+        ({}, "out.ome.zarr.run is under none of this site's roots"),
+        ({"--run-dir": f"{world}/jobs"}, "jobs.lock is under none of this site's roots"),
         ({"--run-dir": f"{world}/read/run"}, "which may be read but not written"),
     )
     for more, sentence in refused:

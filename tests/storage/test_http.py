@@ -256,7 +256,7 @@ def test_a_lasting_fault_is_one_sentence(
         with pytest.raises(ResumableError, match=f"asked {remote.TRIES} times") as caught:
             array.read((slice(0, 8), slice(0, 8)))
         assert re.fullmatch(
-            r"http://\S+ cannot be read: its server was asked [^\n]+ when it works\.", str(caught.value)
+            r"http://\S+ cannot be read: its server was asked [^\n]+ when the server works\.", str(caught.value)
         )
         # A connection that is lost while it waits is made anew once more, below the tries.
         assert len([path for _, path, done in proxy.seen if done]) in (remote.TRIES, remote.TRIES + 1)

@@ -247,7 +247,7 @@ def test_a_server_that_takes_no_more_stops_the_run_which_goes_on_later(
         # Keys that were taken away in the middle are no reason to lose the run.
         proxy.fault = lambda count, method, path: "403" if method == "PUT" and "/0/c/3/" in path else ""
         assert main(words) == 4
-        assert "have to be right, and to allow writing" in capsys.readouterr().err
+        assert "have to be correct and allow writing" in capsys.readouterr().err
         proxy.fault = lambda count, method, path: ""
         assert main(words) == 0
     array: Any = zarr.open_array(place.files("g.zarr") / "0", mode="r")
@@ -287,3 +287,15 @@ def test_names_with_signs(place: Place) -> None:
     assert main(["fetch", "images:i.ome.zarr", "--output", target.address, "--workers", "1"]) == 0
     assert (arrays.open_array(target.child("0")).read((slice(0, 300), slice(0, 300))) == place.voxels).all()
     assert "s3://" not in "".join(os.listdir(place.folder))
+
+
+def test_results_of_one_name(place: Place) -> None:
+    Path("list.csv").write_text(
+        "source,output\nhere:i.ome.zarr,results:a/o.ome.zarr\nhere:i.ome.zarr,results:b/o.ome.zarr\n"
+    )
+    for status in ("written", "already there"):
+        assert main(["convert", "here:list.csv", "--output", "here:t.tsv"]) == 0
+        assert [line.split("\t")[2] for line in Path("t.tsv").read_text().splitlines()[1:]] == [status, status]
+    for name in "ab":
+        copied: Any = zarr.open_array(place.files(f"{name}/o.ome.zarr") / "0", mode="r")
+        assert copied[...].tolist() == place.voxels.tolist()

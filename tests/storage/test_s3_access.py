@@ -54,7 +54,7 @@ def test_keys_that_do_not_fit(place: Place, tmp_path: Path, monkeypatch: pytest.
     wrong.chmod(0o600)
     words = said_by(place, Root("x", None, url, False, **good | {"credentials_file": str(wrong)}))
     assert "(HTTP 403, SignatureDoesNotMatch)" in words
-    assert "the keys of the root 'x' have to be right" in words
+    assert "the keys of the root 'x' have to be correct" in words
     wrong.chmod(0o644)
     remote._check_keys.cache_clear()
     words = said_by(place, Root("x", None, url, False, **good | {"credentials_file": str(wrong)}))

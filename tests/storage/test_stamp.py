@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from chunkwise.storage import stamp
 from chunkwise.storage.location import Location
 from chunkwise.storage.stamp import Objects, Stamp, kind_of, sweep
-from killing import chunks, plain_store
+from foreign_files import opened
+from killing import chunks, plain_store, rewrite_unseen
 
 
 def objects_of(store: Path, *boxes: tuple[slice, ...]) -> Objects:
@@ -34,6 +36,17 @@ def test_every_object_comes_once(tmp_path: Path, count: int) -> None:
     objects = objects_of(store, (slice(0, 8), slice(0, 8 * count)))
     assert objects.count == count
     assert len(set(objects.keys(range(count)))) == count
+
+
+def test_a_tiff_is_one_object_and_its_tiles_are_none(tmp_path: Path) -> None:
+    """Looking at the file once for every tile told nothing more, and took seconds for a large one."""
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((64, 64), np.uint8), tile=(16, 16))
+    array = opened(tmp_path / "a.tif").location.child("0")
+    objects = Objects(array, [(slice(0, 64), slice(0, 64))])
+    assert list(objects.keys(range(objects.count))) == ["a.tif"]
+    before = sweep(objects, kind_of(array)).groups
+    rewrite_unseen(tmp_path / "a.tif")
+    assert sweep(objects, kind_of(array)).groups != before
 
 
 def test_its_size_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

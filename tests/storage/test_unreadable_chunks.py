@@ -174,7 +174,7 @@ def test_a_folder_of_chunks_that_cannot_be_looked_into(tmp_path: Path, make: Cal
     expected[4:] = 7
     np.testing.assert_array_equal(reader.read(WHOLE), expected)
     folder.write_text("a file")
-    with pytest.raises(InputError, match=f"chunk {tmp_path}/a/{key} cannot be read: a file lies where"):
+    with pytest.raises(InputError, match=f"chunk {tmp_path}/a/{key} cannot be read: there is a file where"):
         reader.read(WHOLE)
     folder.unlink()
     folder.symlink_to("nowhere")

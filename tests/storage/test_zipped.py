@@ -210,7 +210,7 @@ def test_what_is_not_read(tmp_path: Path) -> None:
     [
         ("0/c/0/0", "0/c/0/0/", "it is not a file but a folder"),
         ("0/c/0/0", "0/c/0/0/x", "it is not a file but a folder"),
-        ("0/c/0/", "0/c/0", "a file lies where one of its folders has to be"),
+        ("0/c/0/", "0/c/0", "there is a file where one of its folders should be"),
     ],
 )
 def test_what_lies_in_the_place_of_a_chunk(tmp_path: Path, gone: str, there: str, said: str) -> None:
@@ -255,10 +255,10 @@ def test_files_that_are_not_whole_or_not_ours(tmp_path: Path, capsys: pytest.Cap
     cases = {
         "truncated": (whole[: end - 10], "it has no directory at its end"),
         "nothing": (b"", "it has no directory at its end"),
-        "begin": (whole[100:], "its directory does not lie where it says"),
+        "begin": (whole[100:], "its directory is not where it says"),
         "parts": (whole[: end + 4] + b"\1" + whole[end + 5 :], "is one part of a zip file in several parts"),
         "encrypted": (whole[: directory + 8] + b"\1" + whole[directory + 9 :], "is encrypted"),
-        "directory": (whole[:directory] + b"x" + whole[directory + 1 :], "its directory is broken off"),
+        "directory": (whole[:directory] + b"x" + whole[directory + 1 :], "its directory is cut short"),
         "offset": (whole[: directory + 42] + b"\xff\0" + whole[directory + 44 :], "its entries overlap"),
         "twice": (twice.read_bytes(), "two entries named 'zarr.json'"),
         "size": (whole[: directory + 20] + huge + whole[directory + 24 :], "has two sizes"),
@@ -289,7 +289,7 @@ def test_bombs_take_no_memory(tmp_path: Path) -> None:
         at = content.rindex(b"PK\1\2")
         content[at + 24 : at + 28] = struct.pack("<I", 1000)
         file.write_bytes(content)
-        with pytest.raises(InputError, match=f"The entry '{name}' .* holds more than the 1000 bytes that it says"):
+        with pytest.raises(InputError, match=f"The entry '{name}' .* holds more than the 1000 bytes that it states"):
             open_and_read(file)
 
 
@@ -358,7 +358,7 @@ def test_every_command_takes_one(
     capsys.readouterr()
     assert list(tags_of(resolve("i.ozx/a folder", None), ["zarr.json", "zarr.xml"]))[1] is None
     assert main(["segment", "i.ozx", "--into-source", "l"]) == 2
-    assert "i.ozx is a zip file, into which nothing is written; use --output." in capsys.readouterr().err
+    assert "i.ozx is a zip file, into which nothing can be written; use --output." in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -466,7 +466,7 @@ def test_stores_that_are_not_at_the_top(tmp_path: Path, capsys: pytest.CaptureFi
     with zipfile.ZipFile(two, "a") as packed, zipfile.ZipFile(tmp_path / "b.zip") as other:
         for name in other.namelist():
             packed.writestr(name, other.read(name))
-    with pytest.raises(InputError, match=r"but a\.zarr, b\.zarr; a store in it is named as .*two\.zip/NAME"):
+    with pytest.raises(InputError, match=r"but a\.zarr, b\.zarr; name a store in it as .*two\.zip/NAME"):
         open_image(resolve(str(two), None))
     assert (read(open_image(resolve(f"{two}/b.zarr", None)).location) == voxels).all()
     with pytest.raises(InputError, match=r"There is nothing at .*two\.zip/c\.zarr; the zip file"):

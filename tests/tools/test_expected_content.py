@@ -65,8 +65,13 @@ EXPECTED: dict[tuple[str, int], Callable[[], Array]] = {
         [reference_segment(volume, threshold=500) for volume in stored("cells_tczyx")[:, 0]]
     )[:, np.newaxis].astype(np.uint32),
     ("segment", 3): lambda: reference_split(coins(), (0.5, 0.5), 15, 2, 50).astype(np.uint32),
+    ("segment", 4): lambda: reference_segment(stored("coins_2d"), 2, fill_holes=True, min_size=400).astype(np.uint32),
     ("fetch", 2): lambda: stored("cells_tczyx")[1:2, :1, :, :32, 16:64],
     ("fetch", 3): lambda: stored("coins_2d"),
+    ("convert", 1): lambda: stored("coins_2d"),
+    ("convert", 2): lambda: stored("cells_tczyx"),
+    ("convert", 3): lambda: stored("coins_2d"),
+    ("convert", 4): lambda: stored("cells_zyx_v04"),
     ("objects", 1): lambda: discs("foreground-boundary", seed_threshold=0.4, min_size=5).astype("u4"),
     ("objects", 2): lambda: discs("threshold").astype("u4"),
     ("objects", 3): lambda: discs("flows", steps=50).astype("u4"),
@@ -78,7 +83,10 @@ EXPECTED: dict[tuple[str, int], Callable[[], Array]] = {
 ROUGH = {("predict", 2): r'"sum": 9592[0-9]{2},'}
 #: Tests that write a store, and have no reference here, with the reason.
 WITHOUT = {
+    ("segment", 5): "a preview, whose picture Galaxy looks at itself",
     ("fetch", 1): "an OME-TIFF, whose pixels Galaxy looks at itself",
+    ("fetch", 4): "a TIFF, whose pixels Galaxy looks at itself",
+    ("fetch", 5): "a PNG, whose pixels Galaxy looks at itself",
     ("predict", 1): "floats of a network, whose last digits are the processor's; tests/models holds them",
 }
 
@@ -99,22 +107,23 @@ def lines(tool: str, number: int, array: Array) -> list[str]:
 def successful_tests() -> dict[tuple[str, int], ElementTree.Element]:
     """The tests of the tools that write stores."""
     found = {}
-    for tool in ("segment", "fetch", "objects", "predict"):
+    for tool in ("segment", "fetch", "convert", "objects", "predict"):
         tests = ElementTree.parse(TOOLS / f"chunkwise_{tool}.xml").findall("tests/test")
         found |= {(tool, n): test for n, test in enumerate(tests, start=1) if test.get("expect_failure") != "true"}
     return found
 
 
 def asserted(test: ElementTree.Element) -> set[tuple[str, ...]]:
-    """What a test says of the record."""
-    known = test.findall("output[@name='record']/assert_contents/*")
+    """What a test says of the record in the crate."""
+    known = test.findall("output[@name='crate']/assert_contents/has_archive_member/*")
     return {(one.tag, *(value for _, value in sorted(one.attrib.items()))) for one in known}
 
 
 def missing(test: ElementTree.Element, wanted: list[str]) -> set[tuple[str, ...]]:
     """What of some lines a test does not say."""
+    inside = f"<has_archive_member>{''.join(wanted)}</has_archive_member>"
     element = ElementTree.fromstring(
-        f"<test><output name='record'><assert_contents>{''.join(wanted)}</assert_contents></output></test>"
+        f"<test><output name='crate'><assert_contents>{inside}</assert_contents></output></test>"
     )
     return asserted(element) - asserted(test)
 

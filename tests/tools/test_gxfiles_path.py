@@ -32,7 +32,17 @@ def call(sources: Path, uri: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "path", ["screen/a b.zarr", "screen/a%20b.zarr", "screen/../screen/./a b.zarr", "/screen/a b.zarr"]
+    "path",
+    [
+        "screen/a b.zarr",
+        "screen/a%20b.zarr",
+        "screen/../screen/./a b.zarr",
+        "/screen/a b.zarr",
+        # What the file browser can choose of a store: the file that describes it.
+        "screen/a b.zarr/zarr.json",
+        "screen/a%20b.zarr/.zattrs",
+        "screen/a b.zarr/.zgroup",
+    ],
 )
 def test_path_below_the_root(sources: Path, path: str) -> None:
     done = call(sources, f"gxfiles://images/{path}")
@@ -49,6 +59,8 @@ def test_path_below_the_root(sources: Path, path: str) -> None:
         ("gxfiles://images/link/inside", "leads out"),
         ("gxfiles://images//etc/../../..", "leads out"),
         ("gxfiles://images/", "leads out"),
+        ("gxfiles://images/zarr.json", "leads out"),
+        ("gxfiles://images/link/zarr.json", "leads out"),
         ("gxfiles://other/x", "no file source"),
         ("gxfiles://cloud/x", "own storage"),
     ],

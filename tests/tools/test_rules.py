@@ -81,6 +81,7 @@ def test_size_is_that_of_the_largest_image(tmp_path: Path) -> None:
     reference = data("json", file)
     assert rules.gigabytes(job(reference)) == 2
     assert rules.gigabytes(job(reference, data("ome_zarr", size=5 * 10**9))) == 5
+    assert rules.gigabytes(job(data("ome.tiff", size=7 * 10**9))) == 7
     # An address says nothing about what lies there.
     assert rules.gigabytes(job(reference, data("ome_zarr", state="deferred"))) is None
     assert rules.gigabytes(job()) is None
@@ -118,6 +119,7 @@ def test_a_forged_reference_does_not_keep_galaxy_busy(tmp_path: Path) -> None:
 
 def test_stores_that_galaxy_keeps() -> None:
     assert rules.in_galaxy(job(data("zarr")))
+    assert rules.in_galaxy(job(data("tiff")))
     assert rules.in_galaxy(job(data("json"), destination='{"where": "dataset", "__current_case__": 0}'))
     assert rules.in_galaxy(job(data("json"), format='"ome_zarr"'))
     assert not rules.in_galaxy(job(data("ome_zarr", state="deferred"), format='"tsv"'))
@@ -129,8 +131,9 @@ def test_every_class_has_a_manager_and_a_destination() -> None:
     classes = {word for word in ("short", "small", "big") if f"'{word}'" in code}
     managers = yaml.safe_load((ROOT / "deploy/pulsar/config/app.yml").read_text().replace("@", ""))["managers"]
     assert classes == set(managers)
-    destinations = yaml.safe_load((ROOT / "deploy/galaxy/config/tpv_destinations.yml").read_text().replace(": @", ": "))
-    runners = yaml.safe_load((ROOT / "deploy/galaxy/config/job_conf.yml").read_text())["runners"]
+    example = ROOT / "deploy/galaxy/example"
+    destinations = yaml.safe_load((example / "tpv_destinations.yml").read_text())
+    runners = yaml.safe_load((example / "job_conf.yml").read_text())["runners"]
     used = {entry["runner"] for entry in destinations["destinations"].values() if "runner" in entry}
     assert used == set(runners)
     assert {entry.get("manager") for entry in runners.values()} - {None} == classes

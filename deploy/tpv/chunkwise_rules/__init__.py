@@ -19,6 +19,8 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._%+@:-]{0,199}")
 
 OWN_ROLES = ("private", "sharing")
 STORES = ("zarr", "ome_zarr")
+#: Images of other formats, which 'Bring an image in' reads.
+FILES = ("tiff", "ome.tiff", "png", "jpg")
 LARGEST_REFERENCE = 16 * 2**20
 #: No image has more axes or a longer one. A product of numbers without bound would keep Galaxy busy for hours.
 MOST_AXES, LONGEST = 8, 2**40
@@ -54,7 +56,7 @@ def gigabytes(job: Any) -> float | None:
     for data in _inputs(job):
         if _deferred(data):
             return None
-        if data.extension in STORES:
+        if data.extension in STORES + FILES:
             sizes.append(float(data.dataset.get_total_size()))
         elif data.extension == "json":
             size = _described(data.get_file_name())
@@ -64,11 +66,11 @@ def gigabytes(job: Any) -> float | None:
 
 
 def in_galaxy(job: Any) -> bool:
-    """Whether a job reads or makes a store of thousands of files that Galaxy keeps itself.
+    """Whether a job reads or makes an image that Galaxy keeps itself, such as a store of thousands of files.
 
-    Pulsar would move it file by file: such a job has to run where Galaxy's own data folder is mounted.
+    Pulsar would move it, a store file by file: such a job has to run where Galaxy's own data folder is mounted.
     """
-    if any(data.extension in STORES and not _deferred(data) for data in _inputs(job)):
+    if any(data.extension in STORES + FILES and not _deferred(data) for data in _inputs(job)):
         return True
     answers = {parameter.name: parameter.value for parameter in job.parameters}
     return '"where": "dataset"' in (answers.get("destination") or "") or answers.get("format") in ('"ome_zarr"',)

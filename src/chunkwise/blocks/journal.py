@@ -224,7 +224,7 @@ def _opened(segment: Path) -> BinaryIO:
     except OSError as error:
         raise ResumableError(
             f"The log {segment} cannot be read ({os.strerror(error.errno or 0)}); fix that, or remove the run's "
-            "directory to begin anew."
+            "directory to start over."
         ) from None
 
 

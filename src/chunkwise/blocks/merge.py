@@ -140,6 +140,17 @@ class Components:
         _kernels.resolve(self._parent)
         return self._parent
 
+    def totals(self) -> tuple[Array, Array]:
+        """:meth:`roots`, and how many voxels each component has, at the index of its root; then none can be described.
+
+        Returns
+        -------
+        roots, sizes : ndarray of int64
+        """
+        roots = self.roots()
+        _kernels.gather(roots, self._sizes, self._firsts)
+        return roots, self._sizes
+
     def number(self, volumes: Array, keep_from: int, path: str) -> list[int]:
         """Number the components of each volume from 1, in the raster order of their first voxels.
 
@@ -158,8 +169,7 @@ class Components:
         list of int
             Number of components kept in each volume.
         """
-        roots = self.roots()
-        _kernels.gather(roots, self._sizes, self._firsts)
+        roots, _ = self.totals()
         with clear_errors(path):
             table = np.asarray(np.lib.format.open_memmap(path, "w+", np.uint64, (self.count + 1,)))
         counts = []

@@ -25,14 +25,14 @@ from chunkwise.blocks.job import Executor, Job, Report
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
 from chunkwise.blocks.run import PLAN, Run
-from chunkwise.errors import ChunkwiseError, PolicyError, ResumableError
+from chunkwise.errors import ChunkwiseError, PolicyError, ResumableError, VoxelsError
 from chunkwise.storage.arrays import forget_opened
 from chunkwise.storage.writer import StoredObject
 
 __all__ = ["BlockResult", "Lost", "Unfinished", "map_pass", "reduce_pass"]
 
-#: A full disk, or a place that may not be read: every other block would fail the same way.
-FOR_ALL = (ResumableError, PolicyError)
+#: A full disk, or a place that may not be read: every other block would fail the same way; or none is to be done.
+FOR_ALL = (ResumableError, PolicyError, VoxelsError)
 
 #: Blocks that failed are named up to this many.
 NAMED = 3
@@ -236,7 +236,7 @@ def _raise_failures(name: str, failures: list[tuple[int, str]], count: int, unre
     more = f"; and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
     error = ResumableError(
         f"{len(failures)} of {count} blocks failed in the pass '{name}' ({words}{more}). The other blocks are done: "
-        "fix the cause and run the same command again to go on."
+        "fix the cause and run the same command again to resume."
     )
     error.unread = tuple(sorted(unread))
     raise error

@@ -53,7 +53,7 @@ class Progress:
         self._live = sys.stderr.isatty()
         self._pause = 0.2 if self._live else self.FIRST
         if skipped and self.shown:
-            print(f"{name:<10} {skipped} of {total} {unit} were done before", file=sys.stderr, flush=True)
+            print(f"{name:<10} {skipped} of {total} {unit} were already done", file=sys.stderr, flush=True)
 
     def advance(self, blocks: int) -> None:
         """Say that blocks are done."""

@@ -6,7 +6,7 @@ The run directory holds::
     begun.json     what the record says already; while it is there without a record of its own, the run has no end
     manifest.tsv.gz  the objects of the store with their sha256
     plan.json      what is computed from what; constant size whatever the number of blocks
-    inputs.json    what the objects that are read were like when the run began; until it is complete
+    inputs.json    what the objects that are read were like when the run began
     journal/       the one log, a segment a process
     scratch/       what passes hand on to each other; removed when the run is complete
 
@@ -142,8 +142,8 @@ class Run:
         if os.path.exists(known):
             if read_file(known) != content:
                 raise InputError(
-                    f"{self.folder} holds an unfinished run with another input or other parameters; "
-                    "remove it to begin anew, or give another --run-dir."
+                    f"{self.folder} holds an unfinished run with another input or other parameters; remove it to "
+                    "start over, or give another --run-dir."
                 )
         else:
             if os.path.isdir(self.folder) and os.listdir(self.folder):
@@ -167,7 +167,7 @@ class Run:
             entries = (os.path.join(folder, name) for folder, *both in os.walk(top) for name in chain(*both))
             for path in chain([top], entries):
                 if os.path.islink(path):
-                    raise InputError(f"{path} is a symbolic link, which no run makes; remove {whole} to begin anew.")
+                    raise InputError(f"{path} is a symbolic link, which no run makes; remove {whole} to start over.")
 
     def _came_to_an_end(self) -> bool:
         """Whether there is a record that does not speak of a run that can go on."""
@@ -200,11 +200,11 @@ class Run:
         """
         named = output or self.folder
         busy: InputError | ResumableError = InputError(
-            f"Another run is at work on {named}; wait for it, or end it first."
+            f"Another run is working on {named}; wait for it, or end it first."
         )
         if patience:
             busy = ResumableError(
-                f"Another run with the same input, parameters and name is still at work on {named}; run this command "
+                f"Another run with the same input, parameters and name is still working on {named}; run this command "
                 "again when it has ended, or give another name."
             )
         with held(
@@ -236,17 +236,18 @@ class Run:
         try:
             content = json.loads(read_file(path))
             if content is None:
-                raise ValueError("nothing is noted")
+                raise ValueError("nothing is recorded")
             return content
         except FileNotFoundError:
             if not os.path.isdir(self.journal):
                 return None
             raise InputError(
-                f"{self.folder} does not say what its input was like when the run began, as an earlier chunkwise did "
-                f"not, so that nobody can tell whether it still is the same; remove {self.remains} to begin anew."
+                f"{self.folder} does not say what its input was like when the run began, because an earlier "
+                f"chunkwise wrote it, so it is unknown whether the input is still the same; remove {self.remains} to "
+                "start over."
             ) from None
         except (ValueError, RecursionError):
-            raise InputError(f"{path} is damaged; remove {self.remains} to begin anew.") from None
+            raise InputError(f"{path} is damaged; remove {self.remains} to start over.") from None
 
     @property
     def remains(self) -> str:
@@ -357,8 +358,7 @@ class Run:
         """
         if not os.path.exists(self.path(PLAN)):
             raise ResumableError(
-                f"The run directory {self.folder} was removed while the run was at work; run the same command again to "
-                "begin anew."
+                f"The run directory {self.folder} was removed during the run; run the same command again to start over."
             )
 
     def finish(self, output: str, objects: int = 0, zipped: bool = False) -> None:
@@ -385,9 +385,8 @@ class Run:
     def close(self, record: dict[str, Any]) -> None:
         """Write the record of a run that is complete; how it began need not be known any more."""
         put_object(self.folder, RECORD, json_bytes(record))
-        for name in (BEGUN, INPUTS):
-            with suppress(OSError):
-                os.unlink(self.path(name))
+        with suppress(OSError):
+            os.unlink(self.path(BEGUN))
 
     def abandon(self) -> None:
         """Remove what was computed, for runs that would fail again; where work had begun, plan and record stay."""

@@ -45,7 +45,7 @@ def open_address(cluster: Cluster, resources: Resources, tasks: int) -> Iterator
     if not cluster.address or not cluster.address.startswith("tls://"):
         raise ResumableError(
             f"The cluster '{cluster.name}' of the site file has no address that begins with tls://; ask your "
-            "administrator: chunkwise speaks to no scheduler without TLS."
+            "administrator: chunkwise connects to no scheduler without TLS."
         )
     _check_files(cluster)
     for name in ("distributed", "distributed.client"):  # the second has a level of its own
@@ -61,8 +61,8 @@ def open_address(cluster: Cluster, resources: Resources, tasks: int) -> Iterator
             client = Client(cluster.address, security=security, timeout=30, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise ResumableError(
-                f"The scheduler of the cluster '{cluster.name}' at {cluster.address} does not answer, or not to these "
-                f"keys ({type(error).__name__}); ask your administrator, and run the same command again."
+                f"The scheduler of the cluster '{cluster.name}' at {cluster.address} does not answer, or does not "
+                f"accept these keys ({type(error).__name__}); ask your administrator, and run the same command again."
             ) from None
         with client:
             yield DaskExecutor(client, max(1, min(resources.workers, tasks)), _Watch(cluster, client))
@@ -116,7 +116,7 @@ class _Watch:
             return
         if now - self._alone > self._cluster.queue_patience:
             raise ResumableError(
-                f"The cluster '{self._cluster.name}' at {self._cluster.address} had no worker for "
+                f"The cluster '{self._cluster.name}' at {self._cluster.address} has had no worker for "
                 f"{clock(now - self._alone)}; ask your administrator, and run the same command again."
             )
         if now >= self._next_word:

@@ -51,7 +51,8 @@ def tasks_of_job(cluster: Cluster, environment: Mapping[str, str]) -> int:
     if not environment.get("SLURM_JOB_ID"):
         raise ResumableError(
             f"The cluster '{cluster.name}' starts workers inside the batch job that chunkwise runs in, and this "
-            "process is not in one; run the same command in a job, such as one of sbatch --nodes=2 --ntasks-per-node=4."
+            "process is not in one; run the same command in a job, such as one submitted with sbatch --nodes=2 "
+            "--ntasks-per-node=4."
         )
     known = (environment.get(name, "") for name in ("SLURM_NTASKS", "SLURM_JOB_NUM_NODES"))
     return next((int(text) for text in known if text.isdecimal() and int(text) > 0), 1)

@@ -345,7 +345,7 @@ def open_array(cluster: Cluster, resources: Resources, tasks: int, folder: str) 
             break
         time.sleep(0.5)
     if handle is None:
-        raise ResumableError(f"Another process leads the run in {folder}; wait for it, or end it first.")
+        raise ResumableError(f"Another process is leading the run in {folder}; wait for it, or end it first.")
     executor = ArrayExecutor(cluster, Resources(min(resources.workers, tasks), resources.memory_per_worker), folder)
     error: BaseException | None = None
     try:

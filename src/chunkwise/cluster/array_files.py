@@ -67,7 +67,7 @@ def private_folder(path: str, make: bool = False) -> str:
         status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise PolicyError(
-            f"{path} can be written or read by other accounts, and what lies in it is run as code; remove it, and run "
+            f"{path} can be written or read by other accounts, and what is in it is run as code; remove it, and run "
             "the same command again."
         )
     return path
@@ -79,7 +79,7 @@ def last_words(paths: Iterable[str]) -> str:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = [line.strip() for line in file if line.strip()]
         if lines:
-            return f" (the last words in {path}: {lines[-1][:300]})"
+            return f" (the last line in {path}: {lines[-1][:300]})"
     return ""
 
 

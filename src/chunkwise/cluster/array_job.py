@@ -103,7 +103,7 @@ def go_on() -> int:
         os.close(handle)  # the command takes it again
     os.chdir(content["folder"])
     os.environ[GENERATION] = str(content["generation"])
-    print(f"The process that led this run is gone; going on: {content['arguments']}", flush=True)
+    print(f"The process that led this run is gone; continuing: {content['arguments']}", flush=True)
     # -P: a file of the working directory that is named like a module is not imported.
     command = [sys.executable, "-P", "-m", "chunkwise.cli", *content["arguments"]]
     os.execv(sys.executable, command)  # noqa: S606 -- the command that its owner gave

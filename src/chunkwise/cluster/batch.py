@@ -94,7 +94,7 @@ def submit(cluster: Cluster, script: str, options: Sequence[str], variables: Map
             return out.strip().split(";")[0]
         if not any(word in errors for word in ("timed out", "Unable to contact", "temporarily")):
             break
-    raise ResumableError(f"The batch system did not take a job ({errors}); {ADVICE.format(name=cluster.name)}")
+    raise ResumableError(f"The batch system did not accept a job ({errors}); {ADVICE.format(name=cluster.name)}")
 
 
 def find_jobs(name: str) -> list[Job] | None:

@@ -239,11 +239,11 @@ class Crew:
 
     def _check(self, now: float) -> None:
         if self._failed >= FAILED_STARTS:
-            words = f" (the last words of one: {self._last_words})" if self._last_words else ""
+            words = f" (the last line of one: {self._last_words})" if self._last_words else ""
             raise ResumableError(
                 f"{self._failed} jobs of the cluster '{self._cluster.name}' ran, and none of their workers reached "
                 f"this process at {self._address}{words}; ask your administrator whether the nodes may connect to that "
-                "port, and whether the profile's setup and python are right, and run the same command again."
+                "port, and whether the profile's setup and python are right, then run the same command again."
             )
         waited = now - (self._alone if self._alone is not None else now)
         states = [job.state for member in self._members.values() if (job := self._queue.get(member.id))]

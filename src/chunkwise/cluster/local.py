@@ -72,16 +72,43 @@ def open_local(resources: Resources, tasks: int) -> Iterator[InlineExecutor | Da
     own = CONFIGURATION | {"distributed.deploy.lost-worker-timeout": "1 day"}
     with dask.config.set(own), ExitStack() as stack:
         with held_back():
-            cluster = stack.enter_context(
-                SpecCluster(
+            cluster, client = started_twice(
+                stack,
+                lambda: SpecCluster(
                     scheduler={"cls": QuietScheduler, "options": {**common, "dashboard": False}},
                     workers=dict.fromkeys(range(workers), worker),
                     security=security,
                     silence_logs=logging.CRITICAL,
-                )
+                ),
+                Client,
             )
-            client = stack.enter_context(Client(cluster))
         yield DaskExecutor(client, workers, LocalCrew(cluster))
+
+
+def started_twice(stack: ExitStack, cluster: Callable[[], Any], client: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Start workers and their client; once more, where that fails as it does on a very busy machine.
+
+    There a start of ``distributed`` may be cancelled, which its ``sync`` answers with an UnboundLocalError.
+
+    Raises
+    ------
+    ResumableError
+        If it fails again.
+    """
+    for last in (False, True):
+        with ExitStack() as begun:
+            try:
+                workers = begun.enter_context(cluster())
+                asked = begun.enter_context(client(workers))
+            except UnboundLocalError as error:
+                if last:
+                    raise ResumableError(
+                        "The workers did not start, as happens on a very busy machine; run the same command again."
+                    ) from error
+                continue
+            stack.enter_context(begun.pop_all())
+            return workers, asked
+    raise AssertionError("not reached")
 
 
 class LocalCrew:
@@ -126,7 +153,7 @@ class LocalCrew:
         if self._lost > FAILED_STARTS and not connected:
             raise ResumableError(
                 f"{self._lost} workers ended as they started, usually for lack of memory: give a larger --memory, or "
-                "fewer --workers, and run the same command again to go on."
+                "fewer --workers, and run the same command again to resume."
             )
 
     def note(self) -> str:

@@ -104,7 +104,7 @@ def find_resources(
         found = _of_cluster(workers, memory, voxels, cluster, limits)
     for option, asked, given in (("--workers", workers, found.workers), ("--memory", memory, found.memory_per_worker)):
         if asked is not None and given < asked:
-            print(f"note: {option} {asked} is more than there is for one run; {given} is taken.", file=sys.stderr)
+            print(f"note: {option} {asked} is more than one run may have; {given} is used.", file=sys.stderr)
     return found
 
 
@@ -195,7 +195,7 @@ def fit_grid(
         change = "a smaller --block or a larger --memory" if fixed else "a larger --memory or a smaller --shard"
         raise InputError(
             f"A worker would need about {size_words(needed)} for blocks of {'x'.join(map(str, grid.block))} "
-            f"voxels, and may take {size_words(resources.memory_per_worker)}; give {change}."
+            f"voxels, and may use {size_words(resources.memory_per_worker)}; give {change}."
         )
     return grid
 

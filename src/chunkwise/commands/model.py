@@ -1,7 +1,7 @@
-"""Look after the models that may be run.
+"""Manage the models that may be run.
 
 For administrators; everybody may list. 'add' validates a bioimage.io package (a folder or a zip file, format 0.4
-or 0.5), runs its own test, finds out how far its network looks around itself, and copies it into the library of
+or 0.5), runs its own test, finds out how far its network looks around each voxel, and copies it into the library of
 the site file. 'test' does the same with a model that is there, and changes nothing. 'list' names all models, those
 that come with chunkwise included.
 
@@ -11,7 +11,7 @@ that come with chunkwise included.
   chunkwise model test cells
   chunkwise model remove cells
 
-No network is asked: a package has to be whole.
+No network is used: a package has to be complete.
 """
 
 from __future__ import annotations
@@ -27,24 +27,29 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+#: Letters of a model's description that a list of Galaxy has room for.
+LONGEST = 200
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add = actions.add_parser("add", help="approve a package: validate it, test it, and copy it into the library")
     add.add_argument("package", metavar="PACKAGE", help="its folder or zip file")
-    add.add_argument("--id", metavar="ID", help="the name that people give to --model (default: that of the file)")
-    listed = actions.add_parser("list", help="name the models that may be run")
-    listed.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
+    add.add_argument("--id", metavar="ID", help="the name that people give to --model (default: the name of the file)")
+    listed = actions.add_parser("list", help="list the models that may be run")
+    listed.add_argument("--json", action="store_true", help="print everything known about them as JSON")
     listed.add_argument(
-        "--loc", type=Output, metavar="FILE", help="write the table of models for Galaxy (chunkwise_models.loc)"
+        "--loc", type=Output, metavar="FILE", help="write Galaxy's table of models (chunkwise_models.loc)"
     )
     test = actions.add_parser("test", help="run a model's own test again")
     test.add_argument("model", metavar="ID", help="of the model")
-    remove = actions.add_parser("remove", help="take a model out of the library")
+    remove = actions.add_parser("remove", help="remove a model from the library")
     remove.add_argument("model", metavar="ID", help="of the model")
     for action, kind in ((add, Output), (listed, str), (remove, Output)):
-        action.add_argument("--library", type=kind, metavar="DIR", help="the library (default: that of the site file)")
+        action.add_argument(
+            "--library", type=kind, metavar="DIR", help="the library (default: the one in the site file)"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -115,7 +120,18 @@ def _table(models: list[Approved]) -> str:
     def plain(text: Any) -> str:
         return " ".join(str(text).split())
 
-    return "".join(f"{model.id}\t{plain(model.about['name'])} ({model.about['axes']})\n" for model in models)
+    def named(groups: dict[str, list[str]]) -> str:
+        return plain(", ".join(name for names in groups.values() for name in names))
+
+    def line(about: dict[str, Any]) -> str:
+        voxel = " x ".join(f"{edge:g} {unit}" for edge, unit in about.get("voxel", {}).values())
+        made_for = f"{about['axes']}, voxels of {voxel}" if voxel else about["axes"]
+        # An approval of an older version has no description.
+        what = plain(about.get("description") or f"image of {named(about['inputs'])}")
+        what = what if len(what) <= LONGEST else what[:LONGEST].rsplit(" ", 1)[0] + " ..."
+        return f"{plain(about['name'])} ({made_for}): {what.rstrip('.')}. Maps: {named(about['outputs'])}"
+
+    return "".join(f"{model.id}\t{line(model.about)}\n" for model in models)
 
 
 def _say(model: Approved) -> None:
@@ -126,4 +142,7 @@ def _say(model: Approved) -> None:
         return
     axes = model.about["axes"]
     looks = ", ".join(f"{a} -{b} to +{c}" for a, b, c in zip(axes, reach.before, reach.after, strict=True))
-    print(f"  looks {looks} voxels around itself, in steps of {'x'.join(map(str, reach.stride))} (by its {model.how})")
+    print(
+        f"  looks {looks} voxels around each voxel, in steps of {'x'.join(map(str, reach.stride))} (according to "
+        f"its {model.how})"
+    )

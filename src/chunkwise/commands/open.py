@@ -7,7 +7,7 @@ kilobytes that every other command takes in place of the image. Nothing is copie
   chunkwise open /data/images/embryo.ome.zarr --output embryo.json
   chunkwise segment embryo.json --output nuclei.ome.zarr
 
-Without a site file, a reference leads only to stores below the folder you are working in.
+Without a site file, a reference leads only to stores below the working directory.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("location", metavar="LOCATION", help="path or URL of the store, or ROOT:path on a site")
+    parser.add_argument(
+        "location", metavar="LOCATION", help="path or URL of the store, or ROOT:path with a root of the site file"
+    )
     parser.add_argument("--output", metavar="REF.json", type=Output, required=True, help="the reference to write")
     parser.add_argument(
         "--user-text",
         action="store_true",
-        help="LOCATION is text that a user of a service typed into a form: it is judged like a place found in a file, "
-        "and no reference is read",
+        help="LOCATION is text that a user of a service typed into a form: it is treated like a place found in a "
+        "file, and no reference is read",
     )
     held = parser.add_mutually_exclusive_group()
     held.add_argument(
@@ -40,27 +42,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     held.add_argument(
         "--strict-all",
         action="store_true",
-        help="refuse every store with a remark: what the specification only recommends has to be there, too",
+        help="refuse every store with a remark: even what the specification only recommends has to be there",
     )
     parser.add_argument(
         "--fingerprint",
         choices=("none", "stat", "sample", "full"),
         default="none",
-        help="how to recognise the store later: its metadata alone (none, the default, at once), also names, "
-        "sizes and times of all its files (stat), names, sizes and the bytes of a sample (sample), or every byte "
-        "(full, reads the whole image)",
+        help="how to recognise the store later: by its metadata only (none, the default, immediate), also by names, "
+        "sizes and times of all its files (stat), by names, sizes and the bytes of a sample (sample), or by every "
+        "byte (full, reads the whole image)",
     )
     parser.add_argument(
         "--manifest",
         metavar="FILE.tsv.gz",
         type=Output,
-        help="with --fingerprint full: write the list of all files with their sha256, by which 'chunkwise verify' can "
-        "name those that differ",
+        help="with --fingerprint full: write the list of all files with their sha256, from which 'chunkwise verify' "
+        "can name those that differ",
     )
     parser.add_argument(
         "--dandi",
         action="store_true",
-        help="with --fingerprint full: also note the checksum that the DANDI archive gives a Zarr",
+        help="with --fingerprint full: also record the checksum that the DANDI archive gives a Zarr",
     )
 
 

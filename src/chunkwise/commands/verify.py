@@ -1,15 +1,15 @@
 """Check that data are still the same, byte for byte.
 
-A reference, a run record or a crate says by what every store and table is recognised: mostly by the sha256
-of all its bytes. 'verify' reads what lies there now, and names every object that was changed, truncated or
+A reference, a run record or a crate says how to recognise every store and table: mostly by the sha256
+of all its bytes. 'verify' reads what is there now, and names every object that was changed, truncated or
 added, or is missing.
 
   chunkwise verify labels.json
   chunkwise verify crate.zip --what outputs --json report.json
   chunkwise verify /elsewhere/labels.ome.zarr --against crate.zip
 
-The exit code is 0 where all that was looked at is the same, 1 where anything differs or is missing, 2 for
-what cannot be used, and 3 for a place that the site's policy does not allow.
+The exit code is 0 if everything that was checked is the same, 1 if anything differs or is missing, 2 for
+input that cannot be used, and 3 for a place that the site's policy does not allow.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="DATA",
-        help="a reference, run record or crate, whose data are looked at where they lie; or, with --against, a store "
+        help="a reference, run record or crate, whose data are checked in place; or, with --against, a store "
         "or a file (path, URL, or reference)",
     )
     parser.add_argument(
@@ -49,19 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="what DATA is held against: the reference, run record, crate or manifest that says what it should be. "
-        "Beside a reference, record or crate, a manifest helps to name the objects that differ",
+        help="what DATA is compared with: the reference, run record, crate or manifest that says what it should be. "
+        "Besides a reference, record or crate, a manifest helps to name the objects that differ",
     )
     parser.add_argument(
         "--what",
         choices=("result", "outputs", "inputs", "all"),
         help="which of the data that a file names: what a reference refers to or the last run wrote, what any run "
-        "wrote, what runs read and none of them wrote, or all (default: result for a reference, all for the others)",
+        "wrote, what the runs read and none of them wrote, or all (default: result for a reference, all for the "
+        "others)",
     )
     parser.add_argument(
         "--dandi",
         action="store_true",
-        help="also work out the checksum that the DANDI archive gives a Zarr; reads every byte",
+        help="also compute the checksum that the DANDI archive gives a Zarr; reads every byte",
     )
     parser.add_argument("--json", metavar="REPORT.json", type=Output, help="write what was found as JSON")
 
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     elif is_statement(args.data) and not _is_zipped_store(args.data, site):
         statement = read_statement(args.data, args.what)
         if statement.alone:
-            raise InputError(f"{args.data} is a manifest; name the store, and give this file as --against.")
+            raise InputError(f"{args.data} is a manifest; give the store, and this file with --against.")
         places, more = places_of(statement.claims, site, args.data), statement.manifests
     elif manifests:
         places, typed = [_by_manifest(args.data, manifests[0], site)], True
@@ -205,8 +206,8 @@ def _check_use(manifests: Sequence[Manifest], claims: Sequence[Claim], data: str
     for manifest in manifests:
         if manifest.digest not in known:
             raise InputError(
-                f"The manifest with the root digest {manifest.digest[:16]}... given as --against belongs to nothing in "
-                f"{data}: it is of another store, or of another version of this one."
+                f"The manifest with the root digest {manifest.digest[:16]}... given with --against matches nothing "
+                f"in {data}: it belongs to another store, or to another version of this one."
             )
 
 
@@ -217,9 +218,9 @@ def _print(outcome: Outcome) -> None:
     covers = COVERS.get(claim.level or "", "").format(sample=claim.sample)
     place = f"{_shown(claim.text)} ({claim.role})"
     if outcome.elsewhere is not None:
-        place = f"{_shown(outcome.elsewhere)} (held against {_shown(claim.text)}, {claim.role})"
+        place = f"{_shown(outcome.elsewhere)} (compared with {_shown(claim.text)}, {claim.role})"
     if outcome.status == "unknown":
-        print(f"not looked at  {place}: {outcome.note}")
+        print(f"not checked  {place}: {outcome.note}")
     elif outcome.status == "missing":
         print(f"MISSING  {place}: nothing is there")
     elif outcome.status == "same":

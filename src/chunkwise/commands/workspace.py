@@ -3,13 +3,13 @@
 For administrators. 'clean' lists the results and the unfinished runs in the workspace of the site file that
 are older than its 'keep' and are named by no reference and no run record in the folders given with
 --references, such as the folder of Galaxy's datasets. Nothing is removed without --delete. 'folder' prints where
-the results of a person lie.
+a person's results are.
 
   chunkwise workspace clean --references /srv/galaxy/database/objects
   chunkwise workspace clean --references /srv/galaxy/database/objects --delete
   chunkwise workspace folder anna@example.org
 
-Links are not followed, and a run that is at work is left alone.
+Links are not followed, and a run in progress is left alone.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    clean = actions.add_parser("clean", help="list, or remove, what is old and needed by nobody")
+    clean = actions.add_parser("clean", help="list, or remove, what is old and no longer needed")
     clean.add_argument(
         "--references",
         metavar="FOLDER",
         nargs="+",
         required=True,
-        help="where references and run records lie that are in use, such as Galaxy's datasets",
+        help="where the references and run records in use are, such as Galaxy's datasets",
     )
     clean.add_argument("--delete", action="store_true", help="remove what is listed (default: only list it)")
     clean.add_argument("--json", action="store_true", help="print the list as JSON")
     folder = actions.add_parser("folder", help="print the folder of a person's results")
-    folder.add_argument("email", metavar="EMAIL", help="as Galaxy knows the person")
+    folder.add_argument("email", metavar="EMAIL", help="the person's e-mail address in Galaxy")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 from chunkwise.faces.pages import exactness_words, reference_call
 from chunkwise.operations import load_family, operations_of
-from chunkwise.operations.model import Example, Operation, Parameter
+from chunkwise.operations.model import Example, Family, Operation, Parameter, Table
 
 __all__ = ["Found", "tool_xml"]
 
@@ -22,16 +22,19 @@ class Found:
     shape: tuple[int, ...]
     dtype: str
     content: Mapping[str, Any]
-    """What the record says of the voxels."""
+    """What the run's record, in the crate, says of the voxels."""
 
 
 #: Of the packages that results are equal to: the name at biii.eu, and what to cite.
 _PACKAGES = {"scipy": ("scipy", "10.1038/s41592-019-0686-2"), "skimage": ("scikit-image", "10.7717/peerj.453")}
 
+#: Value of the first choice of a select that need not be chosen.
+USUAL = "usual"
+
 _TOOL = """\
 <tool id="chunkwise_{name}" name="{title}" version="@TOOL_VERSION@+galaxy@VERSION_SUFFIX@" profile="@PROFILE@">
     <!-- Made by 'make faces' of src/chunkwise/operations/{name}/; numbers of the tests are those of the references. -->
-    <description>of any size: {methods}</description>
+    <description>{line}</description>
     <macros>
         <import>macros.xml</import>
     </macros>
@@ -40,14 +43,12 @@ _TOOL = """\
 {xrefs}
         </xrefs>
     </expand>
-    <command detect_errors="aggressive"><![CDATA[
+    <command><![CDATA[
 @BEFORE@
 chunkwise {name} "\\$image"
 @RESULT@
-@SELECTION@
-@CHANNELS@
-$selection.planes
---method '$operation.method'
+{preview}@SELECTION@
+{chosen}{alone}--method '$operation.method'
 {words}
 @ADVANCED@
 @AFTER@
@@ -55,20 +56,18 @@ $selection.planes
     <expand macro="environment" id="chunkwise_{name}"/>
     <expand macro="file_sources"/>
     <inputs>
-        <expand macro="image_input"/>
+        <expand macro="image_input"{asked}/>
         <conditional name="operation">
-            <param argument="--method" type="select" label="Method">
+            <param name="method" type="select" label="Method" help="What to do; the methods are explained below">
 {options}
             </param>
 {whens}
         </conditional>
-        <expand macro="selection" channel_label="Channels" channel_help="{channels}">
-{planes}
-        </expand>
-        <expand macro="destination"/>
+{selection}
+        <expand macro="{destination}"/>
         <expand macro="advanced"/>
     </inputs>
-    <expand macro="outputs"/>
+    <expand macro="outputs" {made}/>
     <tests>
 {tests}
     </tests>
@@ -85,7 +84,7 @@ $selection.planes
 
 **Outputs**
 
-- *image*: an OME-Zarr 0.5 with a pyramid, scale and units as the image has them;
+- *{result}*: an OME-Zarr 0.5 with a pyramid, scale and units as the {source};
 @HELP_WORKSPACE@
 {more}@HELP_WHY@
 ]]></help>
@@ -95,9 +94,25 @@ $selection.planes
 </tool>
 """
 
+#: Which part of an image.
+_SECTION = """\
+        <expand macro="selection" channel_label="Channels" expanded="false" channel_help="Names or numbers (from 0), \
+separated by commas. Leave empty for all channels">{planes}
+        </expand>"""
+
+#: Which part of a label image.
+_PLAIN_SECTION = """\
+        <section name="selection" title="Time points and region" expanded="false">
+            <expand macro="part"/>{planes}
+        </section>"""
+
+_LABELS = (
+    "A label image, such as 'Segment objects' makes, as a dataset, a reference or a deferred dataset. Nothing is copied"
+)
+
 _TEST = """\
         <!-- {number}: {what} -->
-        <test expect_num_outputs="3">
+        <test expect_num_outputs="2">
             <param name="image" value="{image}" ftype="ome_zarr" class="Directory"/>
             <conditional name="operation">
 {values}
@@ -118,7 +133,40 @@ _FAILURE = """\
         </test>"""
 
 
-def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
+_PREVIEW = """\
+        <!-- {number}: a preview: a picture of the region before and after, and no other output -->
+        <test expect_num_outputs="1">
+            <param name="image" value="{image}" ftype="ome_zarr" class="Directory"/>
+            <conditional name="operation">
+{values}
+            </conditional>
+            <conditional name="destination">
+                <param name="where" value="preview"/>
+                <param name="preview_region" value="{region}"/>
+            </conditional>
+            <output name="preview" ftype="png">
+                <assert_contents>
+                    <has_image_width width="1060"/>
+                    <has_image_height height="{height}"/>
+                    <has_image_channels channels="3"/>
+                    <has_image_mean_intensity mean_intensity="{mean:.1f}" eps="3"/>
+                </assert_contents>
+            </output>
+            <assert_stdout>
+                <has_text text="Preview of {phrase}: {where}"/>
+            </assert_stdout>
+        </test>"""
+
+
+#: Of the previews in tests.
+PREVIEWED = "40:168,100:228"
+
+
+def tool_xml(
+    name: str,
+    expected: Callable[[Operation, Example], Found],
+    brightness: Callable[[Operation, Example, str], tuple[int, float]],
+) -> str:
     """Write the tool of a family.
 
     Parameters
@@ -127,31 +175,74 @@ def tool_xml(name: str, expected: Callable[[Operation, Example], Found]) -> str:
         Of the family; all its operations have a kernel, and take one image.
     expected : callable
         Works out what the tests have to find, by the operations' literal references.
+    brightness : callable
+        The same for the picture that is a preview of a region: its height, and its mean.
     """
     family, operations = load_family(name), list(operations_of(name).values())
     usual = family.usual or operations[0].name
     known = {package: _PACKAGES[package] for one in operations for package in _PACKAGES if f"{package}." in one.equals}
-    examples = [(one, example) for one in operations for example in one.examples]
+    examples = _tested(operations)
     tests = [_test(n, one, example, expected(one, example)) for n, (one, example) in enumerate(examples, start=1)]
+    first = operations[0]
+    shown = next(
+        ((one, example) for one, example in examples if one.previews and example.image.startswith("coins")), None
+    )
+    if shown:
+        tests.append(_preview(len(tests) + 1, *shown, *brightness(*shown, PREVIEWED)))
     tests.append(_FAILURE.format(number=len(tests) + 1, name=name, image=examples[0][1].image))
     citations = dict.fromkeys([doi for _, doi in known.values()] + [one.citation for one in operations if one.citation])
     return _TOOL.format(
         name=name,
         title=family.title,
-        methods=", ".join(one.name for one in operations),
+        line=family.line or "of any size",
         edam=family.edam,
+        **_seen(family, operations[0]),
         xrefs="\n".join(f'            <xref type="biii">{found}</xref>' for found, _ in known.values()),
         words="\n".join(_words(one) for one in operations if one.parameters),
         options="\n".join(_option(one.name, one.title, one.name == usual) for one in operations),
         whens="\n".join(_when(one) for one in operations),
-        channels="Names or numbers (from 0), separated by commas; leave empty for all",
-        planes=_param("planes", operations[0].part["planes"], 12),
+        preview="@PREVIEW@\n" if first.previews else "",
+        alone="$selection.planes\n" if "planes" in first.part else "",
         tests="\n".join(tests),
         about="\n\n".join(_paragraphs(family.about)),
         items="\n".join(_item(one) for one in operations),
         more=f"{family.help.strip()}\n\n" if family.help else "",
         citations="\n".join(f'        <citation type="doi">{doi}</citation>' for doi in citations),
     )
+
+
+def _tested(operations: list[Operation]) -> list[tuple[Operation, Example]]:
+    """The examples that the tool's tests run: the first of every method, and one of a part of an image.
+
+    A job of Galaxy takes seconds, whatever it does; to try many values is for the tests of the operations.
+    """
+    found = [(one, one.examples[0]) for one in operations]
+    parts = [(one, example) for one in operations for example in one.examples[1:] if example.part]
+    return found + parts[:1]
+
+
+def _seen(family: Family, first: Operation) -> dict[str, str]:
+    """What differs between tools of images and of labels, which have no channels."""
+    planes = "\n" + _param("planes", first.part["planes"], 12) if "planes" in first.part else ""
+    if "channel" in first.part:
+        return {
+            "asked": "",
+            "chosen": "@CHANNELS@\n",
+            "made": f'what="{family.made}"',
+            "result": "image",
+            "source": "image has them",
+            "selection": _SECTION.format(planes=planes),
+            "destination": "destination" if first.previews else "destination_without_preview",
+        }
+    return {
+        "asked": f' label="Labels" help={quoteattr(_LABELS)}',
+        "chosen": "",
+        "made": f'what="{family.made}" of="@IMAGE@"',
+        "result": "labels",
+        "source": "labels have them; a mask, where the method makes one",
+        "selection": _PLAIN_SECTION.format(planes=planes),
+        "destination": 'destination_without_preview" what="the labels',
+    }
 
 
 def _paragraphs(about: str) -> list[str]:
@@ -161,8 +252,11 @@ def _paragraphs(about: str) -> list[str]:
 
 
 def _item(operation: Operation) -> str:
+    call = reference_call(operation)
+    if len(call) > 80:  # nobody reads it here; docs/exactness.md has it
+        return f"- *{operation.title}*: {operation.does}."
     equal = exactness_words(operation)
-    return f"- *{operation.title}*: {operation.does}; {equal} to ``{reference_call(operation)}`` on the whole image."
+    return f"- *{operation.title}*: {operation.does}; {equal} to ``{call}`` on the whole image."
 
 
 def _option(value: str, words: str, selected: bool) -> str:
@@ -171,7 +265,10 @@ def _option(value: str, words: str, selected: bool) -> str:
 
 
 def _when(operation: Operation) -> str:
-    inside = [_param(name, one, 16) for name, one in operation.parameters.items()]
+    inside = [_file(name, one) for name, one in operation.takes.items() if isinstance(one, Table)]
+    inside += [_param(name, one, 16) for name, one in operation.parameters.items()]
+    if "sizes_in" in operation.options:
+        inside.append('                <expand macro="sizes_in"/>')
     start = f'            <when value="{operation.name}"'
     return "\n".join((f"{start}>", *inside, "            </when>")) if inside else f"{start}/>"
 
@@ -179,30 +276,53 @@ def _when(operation: Operation) -> str:
 def _words(operation: Operation) -> str:
     """The options of a method, as Cheetah writes them."""
     lines = [f"#if $operation.method == '{operation.name}'"]
+    lines += [f"    --{name} '$operation.{name}'" for name, one in operation.takes.items() if isinstance(one, Table)]
     for name, one in operation.parameters.items():
         value, option = f"$operation.{name}", f"--{name.replace('_', '-')}"
         if one.type is bool:
             lines.append(f"    {value}")
         elif one.default is None and not one.required:
-            lines += [f"#if str({value}) not in ('', 'None')", f"    {option} '{value}'", "#end if"]
+            said = f"{value}" if one.type is str and not one.choices else f"str({value}) not in ('', 'None', '{USUAL}')"
+            lines += [f"#if {said}", f"    {option} '{value}'", "#end if"]
         else:
             lines.append(f"    {option} '{value}'")
+    if "sizes_in" in operation.options:
+        lines.append("    --sizes-in '$operation.sizes_in'")
     return "\n".join((*lines, "#end if"))
+
+
+def _file(name: str, one: Table) -> str:
+    """A table as Galaxy asks for it."""
+    said = f"label={quoteattr(one.label)} help={quoteattr(one.help[:1].upper() + one.help[1:])}"
+    return f'                <param name="{name}" type="data" format="tabular,csv,parquet" {said}/>'
 
 
 def _param(name: str, one: Parameter, indent: int) -> str:
     """A parameter as Galaxy asks for it."""
     option, space = f"--{name.replace('_', '-')}", " " * indent
-    unit = f", in {one.unit}s" if one.unit and f"in {one.unit}s" not in one.help else ""
-    words = f"{one.help[:1].upper()}{one.help[1:]}{unit}{'; an odd number' if one.odd else ''}"
+    odd = one.odd
+    if one.measures:  # the unit is a choice of its own, and what voxels have to be is said when the tool runs
+        one = one.in_micrometres
+    units = one.unit if one.unit == "percent" else f"{one.unit}s"
+    unit = f", in {units}" if one.unit and not one.measures and one.unit not in one.help else ""
+    words = f"{one.help[:1].upper()}{one.help[1:]}{unit}{'; an odd number of voxels' if odd else ''}"
+    if one.default is None and not one.required and not one.choices:
+        words += f". Leave empty for {one.default_words or 'none'}"
     say = f"label={quoteattr(one.label)} help={quoteattr(words)}"
     optional = ' optional="true"' if one.default is None and not one.required else ""
     inside: list[str] = []
     if one.type is bool:
         kind = f'type="boolean" truevalue="{option}" falsevalue="" checked="false"'
     elif one.choices and one.type is str:
-        kind = f'type="select"{optional}'
+        kind = 'type="select"'
         inside = [_option(value, value, value == one.default).strip() for value in one.choices]
+        if one.default is None:  # never "Nothing selected": what happens then is a choice like any other
+            inside.insert(0, _option(USUAL, one.default_words.capitalize(), True).strip())
+    elif one.type is str and one.required:  # of several, one field that holds them all
+        kind = 'type="text" optional="false"'
+        inside = ['<validator type="empty_field"/>', '<expand macro="plain_text"/>']
+    elif one.type is str and not one.several:
+        kind, inside = f'type="text"{optional}', ['<expand macro="safe_text"/>']
     elif one.type in (int, float) and not one.choices and not one.several:
         ends = {"min": one.least, "max": one.most}
         bounds = "".join(f' {end}="{value:.15g}"' for end, value in ends.items() if value is not None)
@@ -212,7 +332,7 @@ def _param(name: str, one: Parameter, indent: int) -> str:
             inside = ['<validator type="expression" message="An odd number">value % 2 == 1</validator>']
     else:
         raise AssertionError(f"there is no way yet to ask for {option} in Galaxy; faces/galaxy.py is the place for it")
-    start = f'{space}<param argument="{option}" {kind} {say}'
+    start = f'{space}<param name="{name}" {kind} {say}'
     if not inside:
         return f"{start}/>"
     return "\n".join((f"{start}>", *(f"{space}    {line}" for line in inside), f"{space}</param>"))
@@ -231,15 +351,32 @@ def _property(name: str, value: Any) -> str:
     return f'                <has_json_property_with_{kind} property="{name}" {kind}={quoteattr(text)}/>'
 
 
+def _preview(number: int, operation: Operation, example: Example, height: int, mean: float) -> str:
+    values = {"method": operation.name, **example.values}
+    places = zip("yx", PREVIEWED.split(","), strict=True)
+    return _PREVIEW.format(
+        number=number,
+        image=example.image,
+        values="\n".join(_asked(name, value) for name, value in values.items()),
+        region=PREVIEWED,
+        height=height,
+        mean=mean,
+        phrase=operation.phrase,
+        where=", ".join(f"{axis} {part}" for axis, part in places),
+    )
+
+
 def _test(number: int, operation: Operation, example: Example, found: Found) -> str:
     part = [_asked(name, value) for name, value in example.part.items()]
     values = {"method": operation.name, **example.values}
+    tables = example.inputs.items()
+    files = [f'{" " * 16}<param name="{role}" value="{file}" ftype="tabular"/>' for role, file in tables]
     content = [_property(name, value) for name, value in found.content.items()]
     return _TEST.format(
         number=number,
         what=" ".join((operation.phrase, *(f"{name} {value}" for name, value in example.values.items()))),
         image=example.image,
-        values="\n".join(_asked(name, value) for name, value in values.items()),
+        values="\n".join([*(_asked(name, value) for name, value in values.items()), *files]),
         part="\n".join(('            <section name="selection">', *part, "            </section>\n")) if part else "",
         shape=list(found.shape),
         dtype=found.dtype,

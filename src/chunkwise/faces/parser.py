@@ -32,7 +32,7 @@ def description_of(name: str, method: str | None = None) -> str:
     if not has_methods(name):
         return family.about
     said = {one.name: one.does + (", as its author says" if one.origin else "") for one in operations.values()}
-    methods = "\n".join(f"  {one:<10} {does}" for one, does in said.items())
+    methods = "\n".join(f"  {one:<12} {does}" for one, does in said.items())
     return f"{family.about}\nmethods:\n{methods}\n"
 
 
@@ -50,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
     """
     family, operations = load_family(name), operations_for(name, method)
     first = next(iter(operations.values()))
-    for role, taken in first.takes.items():
-        _add_role(parser, role, taken)
+    for role, taken in {role: taken for one in operations.values() for role, taken in one.takes.items()}.items():
+        having = [one.name for one in operations.values() if role in one.takes]
+        _add_role(parser, role, taken, f"{', '.join(having)}: " if len(having) < len(operations) else "")
     groups: dict[str, argparse._ArgumentGroup] = {}
     own = family.group or family.title.lower()
     if has_methods(name):
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
             help="what to do: one of the methods above",
         )
     for option, (parameter, methods) in options_of(operations).items():
-        title = family.part_group if option in operations[methods[0]].part else own
+        title = parameter.group or (family.part_group if option in operations[methods[0]].part else own)
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
         only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
         _add_parameter(group, option, parameter, only, several=has_methods(name))
@@ -71,10 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
     add_resources(parser)
 
 
-def _add_role(parser: argparse.ArgumentParser, name: str, role: Role) -> None:
-    what = role.help or "path or URL of an OME-Zarr, or a reference JSON"
+def _add_role(parser: argparse.ArgumentParser, name: str, role: Role, only: str = "") -> None:
+    what = role.help or "path or URL of an OME-Zarr, a reference JSON, or a TIFF, PNG or JPEG"
     if role.option:
-        parser.add_argument(f"--{name}", required=not role.optional, metavar=role.metavar or name.upper(), help=what)
+        metavar = role.metavar or name.upper()
+        parser.add_argument(f"--{name}", required=not role.optional and not only, metavar=metavar, help=only + what)
     else:
         parser.add_argument(name, metavar=role.metavar or name.upper(), help=what)
 
@@ -99,7 +101,7 @@ def _add_parameter(group: Any, name: str, parameter: Parameter, only: str, sever
 
 def _reader(parameter: Parameter) -> Callable[[str], Any]:
     """How the text of an option becomes a value; its range is looked at later, where all values are."""
-    kind: Callable[[str], Any] = parameter.type
+    kind: Callable[[str], Any] = _size if parameter.measures and parameter.type is int else parameter.type
     if not parameter.choices or parameter.type is str:
         return kind
 
@@ -118,6 +120,17 @@ def _reader(parameter: Parameter) -> Callable[[str], Any]:
     return read
 
 
+def _size(text: str) -> int | float:
+    """Read a size: whole voxels are whole, and micrometres may have a fraction."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+_size.__name__ = "number"
+
+
 def _add_destination(parser: argparse.ArgumentParser, operation: Operation) -> None:
     group, made = parser.add_argument_group("where the result goes"), operation.gives
     store, formats = not isinstance(made, Table), getattr(made, "formats", None)
@@ -127,14 +140,18 @@ def _add_destination(parser: argparse.ArgumentParser, operation: Operation) -> N
         words = f"the {what} to write; it must not exist yet"
         where.add_argument("--output", type=StoreOutput, metavar=made.metavar or "OUT.ome.zarr", help=words)
         where.add_argument("--to-workspace", metavar="NAME", help=WORDS["to_workspace"])
-        if isinstance(made, Labels):
+        if isinstance(made, Labels) and not any(isinstance(one, Labels) for one in operation.takes.values()):
             where.add_argument("--into-source", metavar="NAME", help=WORDS["into_source"])
+        if operation.previews:
+            where.add_argument("--preview", type=Output, metavar="PREVIEW.png", help=WORDS["preview"])
+            group.add_argument("--preview-region", metavar="z0:z1,y0:y1,x0:x1", help=WORDS["preview_region"])
     else:
         words = f"{made.help}; it must not exist yet"
         group.add_argument("--output", type=Output, required=True, metavar=made.metavar, help=words)
     if formats:
-        words = made.help if store else "of the table (default: by its name, else tsv)"
-        group.add_argument("--format", choices=tuple(formats), help=words)
+        words = made.help if store else "of the table (default: by its name, otherwise tsv)"
+        also = ("--to",) if store else ()  # how people say it of an image
+        group.add_argument("--format", *also, choices=tuple(formats), help=words)
     for name, file in operation.files.items():
         group.add_argument(f"--{name}", type=Output, metavar=file.metavar, help=file.help)
     for name, (metavar, words) in REPORTS.items():
@@ -147,7 +164,8 @@ def _add_destination(parser: argparse.ArgumentParser, operation: Operation) -> N
         group.add_argument(
             "--no-pyramid",
             action="store_true",
-            help="write the full resolution only; viewers then load all of it at once (default: smaller levels, too)",
+            help="write only the full resolution; viewers then load all of it at once (default: smaller levels as "
+            "well)",
         )
 
 
@@ -189,7 +207,12 @@ def run_command(name: str, options: Mapping[str, Any]) -> int:
     from chunkwise.site import load_site
 
     try:
-        lines: Iterable[str] = run_named(name, options, load_site()).lines
+        if options.get("preview") or options.get("preview_region"):
+            from chunkwise.running.preview import preview_named
+
+            lines: Iterable[str] = preview_named(name, options, load_site()).lines
+        else:
+            lines = run_named(name, options, load_site()).lines
     except Planned as planned:
         lines = [planned.text(options["plan"])]
     for line in lines:

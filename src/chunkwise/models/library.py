@@ -98,8 +98,8 @@ def find_model(name: str, site: Site | None) -> Approved:
         return examine(name, os.path.basename(os.path.abspath(name)), {})
     known = ", ".join(entry.id for entry in approved_models(site)) or "none"
     if os.path.exists(name):
-        raise PolicyError(f"This site runs approved models only ({known}), by their names and not by a path.")
-    raise InputError(f"There is no model '{name}'; known are: {known}.")
+        raise PolicyError(f"This site runs only approved models ({known}), given by name and not by path.")
+    raise InputError(f"There is no model '{name}'; the known models are: {known}.")
 
 
 def approved_models(site: Site | None, library: str | None = None) -> list[Approved]:
@@ -142,6 +142,7 @@ def examine(path: str, name: str, tested: dict[str, Any], code_allowed: bool = F
         reach = probe(package, Session(package, weights, 1, find_device(weights)).forward)
     about = {
         "name": package.name,
+        "description": package.description,
         "version": package.version,
         "license": package.license,
         "doi": package.doi,
@@ -151,6 +152,7 @@ def examine(path: str, name: str, tested: dict[str, Any], code_allowed: bool = F
         "inputs": {tensor.id: list(tensor.channels) for tensor in package.inputs},
         "outputs": {tensor.id: list(tensor.channels) for tensor in package.outputs},
         "axes": package.spatial,
+        "voxel": {axis: list(size) for axis, size in (package.inputs[0].scale or {}).items()},
     }
     return Approved(name, package.path, package.sha256, reach, how, about, tested, package.objects)
 
@@ -171,7 +173,7 @@ def add_package(source: str, name: str | None, library: str, code_allowed: bool,
     if not os.path.isdir(library):
         raise InputError(f"The library {library} is not a folder; make it first.")
     if _package_path(library, name) is not None:
-        raise InputError(f"The library {library} has a model '{name}' already; remove it first, or give another --id.")
+        raise InputError(f"The library {library} already has a model '{name}'; remove it first, or give another --id.")
     target, growing = os.path.join(library, name), os.path.join(library, f".{name}.partial")
     shutil.rmtree(growing, ignore_errors=True)  # of somebody who was interrupted
     try:
@@ -186,7 +188,7 @@ def add_package(source: str, name: str | None, library: str, code_allowed: bool,
     except (InputError, PolicyError) as error:
         raise type(error)(str(error).replace(growing, source)) from None  # people know it by that name
     except OSError as error:
-        raise InputError(f"The package cannot be put into {library}: {os.strerror(error.errno or 0)}.") from None
+        raise InputError(f"The package cannot be copied into {library}: {os.strerror(error.errno or 0)}.") from None
     finally:
         shutil.rmtree(growing, ignore_errors=True)
     return approved
@@ -324,8 +326,8 @@ def _read(folder: str, name: str, path: str, ours: bool) -> Approved:
         if ours:
             return examine(path, name, {})
         raise PolicyError(
-            f"The files of the model '{name}' are not the ones that were approved; an administrator has to remove it "
-            "and add it again."
+            f"The files of the model '{name}' are not the ones that were approved; an administrator has to remove "
+            "the model and add it again."
         )
     return known
 

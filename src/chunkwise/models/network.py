@@ -257,7 +257,7 @@ def _convolution(graph: _Graph, node: Any, attributes: dict[str, Any], first: _V
 def _transposed(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) -> _View:
     kernel, n = _kernel(graph, node, attributes), graph.ndim
     if attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", "NOTSET") or "output_shape" in attributes:
-        raise UnknownOperatorError("a transposed convolution pads by itself")
+        raise UnknownOperatorError("a transposed convolution adds its own padding")
     strides, dilations = attributes.get("strides", [1] * n), attributes.get("dilations", [1] * n)
     pads = attributes.get("pads", [0] * (2 * n))
     finer = tuple(s / by for s, by in zip(first.stride, strides, strict=True))
@@ -288,7 +288,7 @@ def _resize(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) 
     else:
         before, after = graph.shapes.get(node.input[0], ()), graph.shapes.get(node.output[0], ())
         if not before or not after or None in before[-n:] or None in after[-n:]:
-            raise UnknownOperatorError("an image is resized to a size that the graph does not say")
+            raise UnknownOperatorError("an image is resized to a size that the graph does not state")
         factors = [Fraction(int(b or 1), int(a or 1)) for a, b in zip(before[-n:], after[-n:], strict=True)]
     transformation = attributes.get("coordinate_transformation_mode", b"half_pixel")
     if transformation == b"align_corners" and any(factor != 1 for factor in factors):
@@ -305,7 +305,7 @@ def _resize(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) 
             first.right,
         )
     if attributes.get("antialias"):
-        raise UnknownOperatorError("an image is made smaller by a kernel of its own")
+        raise UnknownOperatorError("an image is made smaller by a special kernel")
     # Element i lies at i / factor of the old ones, or half a pixel beside it: floor and ceiling of that place count,
     # and a neighbour more to each side.
     more = {"nearest": 0, "linear": 0}.get(mode, 1)
@@ -340,7 +340,7 @@ def _pad(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) -> 
     if pads is None and len(node.input) > 1 and node.input[1] in graph.constants:
         pads = graph.constants[node.input[1]].ravel().tolist()
     if pads is None or (len(node.input) > 3 and node.input[3]):
-        raise UnknownOperatorError("an image is padded by what the graph does not say")
+        raise UnknownOperatorError("an image is padded by an amount that the graph does not state")
     begin = pads[: len(pads) // 2][-graph.ndim :]
     return _View(
         first.stride,

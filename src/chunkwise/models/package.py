@@ -78,6 +78,7 @@ class Package:
 
     path: str
     name: str
+    description: str
     version: str | None
     format_version: str
     license: str | None
@@ -142,13 +143,13 @@ def load_description(path: str) -> Any:
         inside = os.path.normpath(str(source))
         if "://" in str(source):
             raise PolicyError(
-                f"The {what} of {path} lie on the web ({source}), and chunkwise downloads nothing for models; on a "
+                f"The {what} of {path} are on the web ({source}), and chunkwise downloads nothing for models; on a "
                 f"machine with a network run 'bioimageio package {os.path.basename(path.rstrip('/'))} model.zip', and "
                 "add that."
             )
         if os.path.isabs(inside) or inside.split(os.sep)[0] == os.pardir:
             raise InputError(
-                f"The {what} of {path} lie outside of the package ({source}), where its sha256 does not cover them; "
+                f"The {what} of {path} are outside the package ({source}), where its sha256 does not cover them; "
                 "put them into the package."
             )
     return found
@@ -212,6 +213,7 @@ def read_package(path: str) -> Package:
     return Package(
         path=path,
         name=str(found.name),
+        description=str(found.description or ""),
         version=None if found.version is None else str(found.version),
         format_version=_format_version(path),
         license=None if found.license is None else str(getattr(found.license, "value", found.license)),
@@ -287,8 +289,8 @@ def _size(description: Any, tensor: Any, axis: Any) -> Size:
                     return _size(description, other, known)
                 break
     raise InputError(
-        f"The length of the axis {axis.id} of '{tensor.id}' in {description.name} depends on another one in a way that "
-        "chunkwise does not support."
+        f"The length of the axis {axis.id} of '{tensor.id}' in {description.name} depends on another axis in a way "
+        "that chunkwise does not support."
     )
 
 

@@ -126,8 +126,8 @@ class Inference:
         """
         if digest_of(self.path) != self.sha256:
             raise InputError(
-                f"The files of the model at {self.path} changed during the run, so that the result may come from two "
-                "models; nothing of it is kept: give the same command again to begin anew."
+                f"The files of the model at {self.path} changed during the run, so the result may come from two "
+                "models; nothing of it is kept: give the same command again to start over."
             )
 
     def session(self) -> Session:
@@ -339,7 +339,7 @@ def _predict_unit(context: tuple[Inference, Run], number: int) -> BlockResult:
                 found = session.run(batch, _values(work, run, session, samples))
                 maps = np.concatenate([found[index] for index in work.outputs], axis=1)
                 if maps.shape[1] != channels:
-                    raise InputError(f"The model gives {maps.shape[1]} maps where its description says {channels}.")
+                    raise InputError(f"The model gives {maps.shape[1]} maps, but its description says {channels}.")
                 counted = _as_type(maps[(slice(None), slice(None), *tile.inner)], dtype)
                 there = tuple(
                     slice(c.start - u.start, c.stop - u.start) for c, u in zip(tile.box, spatial, strict=True)

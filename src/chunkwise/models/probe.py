@@ -55,7 +55,7 @@ def probe(package: Package, forward: Forward) -> Reach:
         if inside:
             more = stride
             return Reach((stride,) * ndim, tuple(b + more for b in before), tuple(a + more for a in after))
-    return Reach((stride,) * ndim, tuple(before), tuple(after), ("something that reaches as far as was probed",))
+    return Reach((stride,) * ndim, tuple(before), tuple(after), ("something that reaches as far as the probes",))
 
 
 def _allowed(package: Package, edge: int) -> int:
@@ -68,8 +68,8 @@ def _allowed(package: Package, edge: int) -> int:
         if all(size.fits(length) for size in sizes):
             return length
     raise InputError(
-        f"The description of {package.name} allows no size near {edge} along all axes, so it cannot be tested how far "
-        "it looks."
+        f"The description of {package.name} allows no size near {edge} along all axes, so how far it looks cannot be "
+        "tested."
     )
 
 

@@ -65,20 +65,20 @@ def choose_format(package: Package, code_allowed: bool) -> str:
     known = [name for name in BACKENDS if name in package.formats]
     if not known:
         raise InputError(
-            f"The model {package.name} comes as {', '.join(package.formats)} only, which chunkwise does not run; it "
+            f"The model {package.name} comes only as {', '.join(package.formats)}, which chunkwise does not run; it "
             f"runs {', '.join(BACKENDS)}."
         )
     safe = [name for name in known if code_allowed or name not in CODE_FORMATS]
     if not safe:
         raise PolicyError(
-            f"The model {package.name} comes as {known[0]} only, which runs Python code of the package; the site file "
-            "has to say code = true in [models] for that."
+            f"The model {package.name} comes only as {known[0]}, which runs Python code from the package; for that "
+            "the site file has to say code = true in [models]."
         )
     there = [name for name in safe if importlib.util.find_spec(BACKENDS[name]) is not None]
     if not there:
         raise InputError(
-            f"The model {package.name} comes as {', '.join(package.formats)}, for which PyTorch is needed; it is not "
-            "installed: install it with: pip install 'chunkwise[torch]'."
+            f"The model {package.name} comes as {', '.join(package.formats)}, which needs PyTorch; it is not "
+            "installed: install it with pip install 'chunkwise[torch]'."
         )
     return there[0]
 
@@ -218,7 +218,7 @@ class Session:
                     self._guarded([a[count // 2 :] for a in arrays]),
                 ]
                 return [np.concatenate(parts) for parts in zip(*halves, strict=True)]
-            print(f"note: the GPU cannot be used any more ({_short(error)}); going on with the CPU.", file=sys.stderr)
+            print(f"note: the GPU can no longer be used ({_short(error)}); continuing on the CPU.", file=sys.stderr)
             self.device = "cpu"
             self._forward = self._load()
             return self._guarded(arrays)
@@ -330,8 +330,8 @@ def _measures(package: Package, required: Any) -> tuple[Measure, ...]:
     for key in required:
         if str(key.member_id) not in inputs:
             raise InputError(
-                f"The postprocessing of {package.name} needs statistics of its whole result, which chunkwise does not "
-                "compute."
+                f"The postprocessing of {package.name} needs statistics of its whole result, which chunkwise does "
+                "not compute."
             )
         tensor = inputs[str(key.member_id)]
         axes = None if key.axes is None else {str(axis) for axis in key.axes}

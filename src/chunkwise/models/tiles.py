@@ -100,12 +100,12 @@ def fit_axis(length: int, size: Size, stride: int, halo: int, wanted: int) -> Ax
         tile = size.least
         if tile % stride:
             raise InputError(
-                f"The model takes tiles of {tile} voxels only, which its stride of {stride} does not divide."
+                f"The model takes tiles of {tile} voxels only, which is not a multiple of its stride of {stride}."
             )
         extended = max(tile, -(-length // stride) * stride)
         if extended > tile and tile <= 2 * halo:
             raise InputError(
-                f"The model takes tiles of {tile} voxels only, and looks {halo} voxels around itself, so that nothing "
+                f"The model takes tiles of {tile} voxels only, and looks {halo} voxels around each voxel, so nothing "
                 "of a tile is left; it can be run on images up to that size."
             )
         return Axis(length, extended, tile, stride, halo)
@@ -117,8 +117,8 @@ def fit_axis(length: int, size: Size, stride: int, halo: int, wanted: int) -> Ax
             if value % stride == 0:
                 return value + max(0, -(-(least - value) // step)) * step
         raise InputError(
-            f"The model's description allows lengths of {size.least} and every {size.step} more, none of which its "
-            f"stride of {stride} divides."
+            f"The model's description allows lengths of {size.least} and every {size.step} more, none of which is a "
+            f"multiple of its stride of {stride}."
         )
 
     extended = allowed(length)

@@ -46,7 +46,7 @@ def normal_axes(location: Location, entries: list[dict[str, Any]], findings: lis
     if sorted(order, key=ORDER.index) != list(order) or len(set(order)) != len(order) or not order.endswith("yx"):
         raise InputError(
             f"{location.address} has the axes {', '.join(str(entry['name']) for entry in entries)}; chunkwise knows "
-            "t, c, z, y, x in this order, of which only y and x have to be there."
+            "t, c, z, y, x in this order, of which only y and x are required."
         )
     return tuple(axes)
 
@@ -108,7 +108,7 @@ def _normal_unit(entry: dict[str, Any], name: str, where: str, findings: list[Fi
         findings.append(Finding("warning", f"{where}.unit", "is the unit of a channel axis, which has none"))
         return None
     if not isinstance(unit, str):
-        findings.append(Finding("warning", f"{where}.unit", "is not text; the axis counts as having no unit"))
+        findings.append(Finding("warning", f"{where}.unit", "is not text; the axis is treated as having no unit"))
         return None
     return standard_unit(unit, kind)
 
@@ -134,19 +134,19 @@ def refuse_pixels(location: Location, arrays: list[ArrayInfo], is_labels: bool, 
         if kind == "c":
             raise InputError(
                 f"{location.address} has complex voxels ({array.dtype}), which chunkwise does not work on; "
-                "store the magnitude or the phase as an image of its own."
+                "store the magnitude or the phase as a separate image."
             )
         if kind not in "buif":
             raise InputError(f"{location.address} has voxels of type {array.dtype}, which chunkwise does not work on.")
         if is_labels and kind not in "bui":
             raise InputError(f"{location.address} is a label image of type {array.dtype}; labels have to be integers.")
     if is_labels and any(array.dtype == "bool" for array in arrays):
-        rule = "is of type bool, and the specification wants integers for labels; it is read as a mask, one object"
+        rule = "is of type bool, and the specification requires integers for labels; it is read as a mask, one object"
         findings.append(Finding("warning", "image-label", rule))
 
 
 def _rgb(location: Location, why: str) -> InputError:
     return InputError(
         f"{location.address} is an RGB image ({why}), which chunkwise does not work on; "
-        "store the colours as channels, on an axis c."
+        "store the colours as channels, along an axis c."
     )

@@ -76,7 +76,8 @@ def omero_of(channels: tuple[Channel, ...], dtype: str) -> dict[str, Any] | None
     entries = []
     for entry in channels:
         start, end = entry.window or limits
-        window = {"min": min(start, limits[0]), "max": max(end, limits[1]), "start": start, "end": end}
+        low, high = (start, end) if kind.itemsize == 8 and kind.kind in "iu" else limits  # no slider spans 64 bits
+        window = {"min": min(start, low), "max": max(end, high), "start": start, "end": end}
         entries.append({"label": entry.name, "color": entry.color or "FFFFFF", "window": window, "active": True})
     return {"channels": entries}
 
@@ -91,7 +92,7 @@ def _color(color: Any, where: str, findings: list[Finding]) -> str | None:
         return None
     found = re.fullmatch(r"#?([0-9a-fA-F]{6})", color)
     if found is None:
-        message = f"is {color[:40]!r}, which is not six hexadecimal digits; the channel counts as having no colour"
+        message = f"is {color[:40]!r}, which is not six hexadecimal digits; the channel is treated as having no colour"
         findings.append(Finding("warning", where, message))
         return None
     return found.group(1).upper()

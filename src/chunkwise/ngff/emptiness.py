@@ -43,6 +43,6 @@ def say_empty(image: Image, path: str, share: Share | None) -> str | None:
     none = "not one chunk" if share.looked_for == share.total else f"not one of {share.looked_for} chunks looked for"
     verb = "has" if len(full) == 1 else "have"
     return (
-        f"{none} of {where} is there, so that every voxel of it is the fill value, while level{'s' * (len(full) > 1)} "
+        f"{none} of {where} is there, so every voxel of it is the fill value, while level{'s' * (len(full) > 1)} "
         f"{', '.join(full)} {verb} data: was the copy complete, or was another --level meant?"
     )

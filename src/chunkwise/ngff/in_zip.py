@@ -45,8 +45,8 @@ def say_nothing_in_zip(location: Location) -> str:
         return f"There is nothing at {location.address}; the zip file {location.archive} has no such entry."
     named = ", ".join(tops[:8]) + (f" and {len(tops) - 8} more" if len(tops) > 8 else "")
     return (
-        f"{location.address} is not a Zarr store: the zip file has neither zarr.json nor .zgroup there, but {named}; a "
-        f"store in it is named as {location.address}/NAME."
+        f"{location.address} is not a Zarr store: the zip file has neither zarr.json nor .zgroup there, but {named}; "
+        f"name a store in it as {location.address}/NAME."
     )
 
 
@@ -55,5 +55,5 @@ def _tops(location: Location) -> set[str]:
 
 
 def _remark(top: str) -> Finding:
-    wanted = "the specification of zipped OME-Zarr (RFC-9) wants it at the top"
+    wanted = "the specification of zipped OME-Zarr (RFC-9) requires it at the top"
     return Finding("deviation", "zip file", f"has the store in the folder '{top}', and {wanted}")

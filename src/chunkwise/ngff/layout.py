@@ -7,13 +7,15 @@ same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from chunkwise.errors import InputError
+from chunkwise.ngff.attributes import merge
 from chunkwise.ngff.model import Axis, Image, Level
 from chunkwise.ngff.volumes import Selection
 from chunkwise.storage.arrays import Box
@@ -122,8 +124,14 @@ class OutputImage:
     """Spatial shapes of all levels, where they are not for this class to choose: see :func:`levels_like`."""
     about: dict[str, Any] | None = None
     """What chunkwise itself has to say of the image, beside what OME-Zarr knows: the attribute ``chunkwise``."""
+    attached: Mapping[str, bytes] = field(default_factory=dict)
+    """Documents that stand beside the image as they are, by their keys, such as a file's OME-XML."""
     placed: bool = False
     """Whether the place is known, so that 0 is said, too."""
+    prefix: str = ""
+    """Where in the store it lies: nothing, or a path that ends with ``/``."""
+    carried: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes of the image that it is made from, as :func:`chunkwise.ngff.beside.attributes_of` gives them."""
 
     def _is_space(self) -> tuple[bool, ...]:
         return tuple(axis.type == "space" for axis in self.axes)
@@ -242,7 +250,10 @@ class OutputImage:
         if self.omero is not None:
             ome["omero"] = self.omero
         own = {} if self.about is None else {"chunkwise": self.about}
-        return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome, **own}}
+        theirs = dict(self.carried)
+        if self.omero is None:  # what there is to say of channels needs channels that are known
+            theirs["ome"] = {name: value for name, value in theirs.get("ome", {}).items() if name != "omero"}
+        return {"zarr_format": 3, "node_type": "group", "attributes": merge({"ome": ome, **own}, theirs)}
 
 
 def output_like(
@@ -335,7 +346,8 @@ def write_documents(place: str | Location, image: OutputImage) -> list[StoredObj
 
     The root's document comes last: where a store grows under its own name, it is what makes a store of it.
     """
-    written = []
+    written = [put_object(place, key, content) for key, content in image.attached.items()]
     for level in range(image.n_levels):
-        written.append(put_object(place, f"{level}/zarr.json", json_bytes(image.layout(level).document())))
-    return [*written, put_object(place, "zarr.json", json_bytes(image.document()))]
+        key = f"{image.prefix}{level}/zarr.json"
+        written.append(put_object(place, key, json_bytes(image.layout(level).document())))
+    return [*written, put_object(place, f"{image.prefix}zarr.json", json_bytes(image.document()))]

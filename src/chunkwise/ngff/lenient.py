@@ -25,7 +25,7 @@ SPATIALDATA = re.compile(r"(0\.[45])-dev-spatialdata")
 #: What is mended may show another fault of the same part.
 ROUNDS = 2
 
-ABSENT = "this part counts as absent"
+ABSENT = "this part is treated as absent"
 #: What an action returns where it cannot help.
 Note = str | None
 
@@ -194,7 +194,7 @@ class _Mender:
     def _version_of_block(self, where: str) -> Note:
         """A plate or a well of version 0.4 that names an older one: what has to be in it is judged all the same."""
         self._key(where)
-        return "it is not heeded"
+        return "it is ignored"
 
     def _types(self, where: str) -> Note:
         """Axes of which none, or too many, are of space by type: their names tell."""
@@ -205,11 +205,11 @@ class _Mender:
             known = AXIS_TYPES.get(str(axis.get("name")).lower())
             if known is not None and axis.get("type") not in AXIS_TYPES.values():
                 axis["type"] = known
-        return "the names of the axes tell what they are"
+        return "the names of the axes say what they are"
 
     def _unit(self, where: str) -> Note:
         self._key(where)
-        return "the axis counts as having no unit"
+        return "the axis is treated as having no unit"
 
     def _path(self, where: str) -> Note:
         holder, key = self._split(where)

@@ -21,7 +21,7 @@ APART_IN_TIME = 0.5
 #: What rounding does to an origin, as a share of it.
 ROUNDING = 1e-6
 
-OFFER = "if the voxels are the same nevertheless, say so with --same-voxels"
+OFFER = "if the voxels are nevertheless the same, say so with --same-voxels"
 
 
 @dataclass(frozen=True)
@@ -260,18 +260,20 @@ def _remarks(first: Selection, second: Selection, far: dict[str, float], strange
     found = []
     if strangers and not first.image.placed and not second.image.placed:
         found.append(
-            f"{first.image.location.address} lies inside another image than {second.image.location.address}, and "
-            "neither says where it lies; they are taken for the same place."
+            f"{first.image.location.address} is inside another image than {second.image.location.address}, and "
+            "neither says where it is; they are taken to show the same place."
         )
     for one, other in ((first, second), (second, first)):
         here, there = one.image.location.address, other.image.location.address
         if not _calibrated(one.image) and _calibrated(other.image):
             size = _size_text(other.image, other.level.scale)
-            found.append(f"{here} does not say how large its voxels are; they are taken for those of {there}, {size}.")
+            found.append(
+                f"{here} does not say how large its voxels are; they are taken to be those of {there}, {size}."
+            )
         if far and not one.image.placed and other.image.placed:
             found.append(
-                f"{here} does not say where it lies, and {there} begins at {_place(other, list(far))}; they are "
-                "taken for the same place."
+                f"{here} does not say where it is, and {there} begins at {_place(other, list(far))}; they are taken "
+                "to show the same place."
             )
     return tuple(found)
 
@@ -319,7 +321,7 @@ def _no_level(image: Image, labels: Selection, region: str | None, time: str | N
         if labels.source.volumes == 1:
             advice += ", or with --same-voxels that they hold for all"
     else:
-        advice = "For labels of a cut, say with --region and --time which one it was"
+        advice = "For labels of a cut, say with --region and --time which cut it was"
     return (
         f"No level of {cut_of}{image.location.address} has the shape and scale of the labels ({wanted}); "
         f"it has {known}. {advice}."

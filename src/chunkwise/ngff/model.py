@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 #: What the name of a store has after the name of what is in it.
-_ENDINGS = re.compile(r"(\.ozx|(\.ome)?\.zarr(\.zip)?|\.zip)$", re.IGNORECASE)
+_ENDINGS = re.compile(r"(\.ozx|(\.ome)?\.(zarr(\.zip)?|tiff?)|\.zip|\.png|\.jpe?g)$", re.IGNORECASE)
 
 
 def bare_name(location: Location) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from chunkwise.errors import ChunkwiseError
 from chunkwise.ngff.in_zip import say_nothing_in_zip
 from chunkwise.ngff.zarr_json import Node, read_node
+from chunkwise.storage.foreign import format_of, say_unread
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.kv import list_keys, read_key
 from chunkwise.storage.location import Location
@@ -31,8 +32,19 @@ def say_not_zarr(location: Location) -> str:
     if not os.path.exists(address):
         return f"There is nothing at {address}."
     if not os.path.isdir(address):
+        known = format_of(address)
+        if known is not None:
+            return say_unread(address, known)
         return f"{address} is a file, not a Zarr store (which is a directory)."
-    inside = sorted(name for name in os.listdir(address) if name.endswith(".zarr"))
+    names = sorted(os.listdir(address))
+    tiffs = [name for name in names if name.lower().endswith((".tif", ".tiff"))]
+    inside = [name for name in names if name.endswith(".zarr")]
+    if tiffs and not inside and format_of(os.path.join(address, tiffs[0])):
+        return (
+            f"{address} is a folder with {len(tiffs)} TIFFs, such as {tiffs[0]}, not an OME-Zarr; bring one of them in "
+            "with 'chunkwise convert' (of an OME-TIFF of several files, any of them), or all as one image by the "
+            "pattern of their names (--pattern); in Galaxy, the tool 'Bring an image in' does both."
+        )
     hint = f"; it contains {some_of(inside)}: give the path of one of them" if inside else ""
     return f"{address} is not a Zarr store: it has neither zarr.json nor .zgroup{hint}."
 
@@ -43,8 +55,8 @@ def say_single_array(location: Location) -> str:
     above = _image_above(location)
     if above is None:
         return (
-            f"{address} is a single array, not an OME-Zarr image, and no image names it as one of its levels; an image "
-            "is a group whose metadata say what its axes are: write it again as OME-Zarr."
+            f"{address} is a single array, not an OME-Zarr image, and no image names it as one of its levels; an "
+            "image is a group whose metadata say what its axes are: write it again as OME-Zarr."
         )
     return (
         f"{address} is a single array, not an OME-Zarr image; give the image that it belongs to, {above}, and choose "
@@ -93,7 +105,7 @@ def say_not_ome(node: Node, block: dict[str, Any] | None) -> str:
     if "spatialdata_attrs" in node.attributes:
         inside = _elements(node.location)
         which = f"give the path of one of its images: {some_of(inside)}" if inside else "it holds no images"
-        return f"{address} is a SpatialData store, which is a collection of many things; {which}."
+        return f"{address} is a SpatialData store, which is a collection of several elements; {which}."
     if block is None:
         return f"{address} is a Zarr store but not an OME-Zarr: its attributes have no 'ome' block."
     if isinstance(block.get("labels"), list):

@@ -81,7 +81,7 @@ def open_image(location: Location) -> Image:
         fields = some_of(list(store.series)) or "it has none"
         raise InputError(f"{location.address} is a well of a plate; give the path of one of its fields: {fields}.")
     if not store.series:
-        raise InputError(f"{location.address} is a collection of images in which there is no image.")
+        raise InputError(f"{location.address} is a collection of images that contains no image.")
     if len(store.series) != 1:
         raise InputError(
             f"{location.address} holds {len(store.series)} images; give the path of one of them: "
@@ -147,13 +147,13 @@ def _version(node: Node) -> str:
         if (isinstance(version, str) and version.startswith("0.6")) or systems:
             given = version or "0.6 (it has coordinate systems)"
             raise InputError(
-                f"{address} follows OME-Zarr version {given}, which is still being developed and changes; chunkwise "
-                f"reads {_known()}: write the image again as 0.5."
+                f"{address} follows OME-Zarr version {given}, which is still being developed; chunkwise reads "
+                f"{_known()}: write the image again as 0.5."
             )
     else:
         if "ome" in attributes and "multiscales" not in attributes:
             raise InputError(
-                f"{address} has metadata of OME-Zarr 0.5 in Zarr v2; the specification wants Zarr v3 for it."
+                f"{address} has metadata of OME-Zarr 0.5 in Zarr v2; the specification requires Zarr v3 for it."
             )
         first = attributes.get("multiscales")
         entry = first[0] if isinstance(first, list) and first else None
@@ -302,7 +302,7 @@ def _check_dimension_names(
         return
     names, expected = level.array.dimension_names, tuple(axis["name"] for axis in axes)
     if names is None:
-        findings.append(Finding("warning", where, "has no dimension_names, which OME-Zarr 0.5 asks for"))
+        findings.append(Finding("warning", where, "has no dimension_names, which OME-Zarr 0.5 requires"))
     elif names != expected:
         given = ", ".join(map(str, names))
         fault = Finding("error", where, f"has the dimension_names {given} for the axes {', '.join(expected)}")

@@ -45,7 +45,7 @@ class Remarks:
             return False
         assert isinstance(value, list)
         if len(value) < least:
-            self.error(where, "has to have an entry" if least == 1 else f"has to have {least} entries")
+            self.error(where, "must have an entry" if least == 1 else f"must have {least} entries")
             return False
         return True
 

@@ -89,7 +89,9 @@ def _check_axes(remarks: Remarks, axes: Any, where: str) -> int | None:
         if isinstance(kind, str):
             position = ORDER.get(kind, 1)
             if position < place:
-                remarks.error(here, f"is of type {kind!r} and comes too late: time, then channel, then space")
+                remarks.error(
+                    here, f"is of type {kind!r} and comes too late: the order is time, then channel, then space"
+                )
             place = max(place, position)
         _check_unit(remarks, axis, here)
     if not 2 <= space <= 3:

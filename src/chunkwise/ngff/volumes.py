@@ -59,7 +59,12 @@ class VolumeSource:
         ndarray
             With the spatial axes only, C-contiguous, in native byte order.
         """
-        stored = self._stored(slice(volume, volume + 1), box)
+        data: np.ndarray[Any, Any] = self.read_channels(volume, box, 1)[0]
+        return data
+
+    def read_channels(self, volume: int, box: Box, count: int) -> np.ndarray[Any, Any]:
+        """Read the same box of several channels at once, from the source's own on; channels are the first axis."""
+        stored = self._stored(slice(volume, volume + 1), box, count)
         try:
             data = open_array(self.array).read(stored)
         except InputError as error:
@@ -68,14 +73,14 @@ class VolumeSource:
         if data.dtype == bool:
             # Whatever byte stands for true, true is 1.
             data = (data.view(np.uint8) != 0).view(self.dtype)
-        return np.ascontiguousarray(data.reshape(tuple(part.stop - part.start for part in box)))
+        return np.ascontiguousarray(data.reshape((count, *(part.stop - part.start for part in box))))
 
     @property
     def stored(self) -> Box:
         """The box of the stored array, all axes, in which all that can be read lies."""
         return self._stored(slice(0, self.volumes), self.bounds)
 
-    def _stored(self, volumes: slice, box: Box) -> Box:
+    def _stored(self, volumes: slice, box: Box, channels: int = 1) -> Box:
         if self.still is None:
             times = slice(self.first_time + volumes.start, self.first_time + volumes.stop)
         else:
@@ -87,7 +92,7 @@ class VolumeSource:
             if axis == "t":
                 full.append(times)
             elif axis == "c":
-                full.append(slice(self.channel, self.channel + 1))
+                full.append(slice(self.channel, self.channel + channels))
             else:
                 start, part = next(begin), asked.get(axis, slice(0, 1))
                 full.append(slice(start + part.start, start + part.stop))
@@ -312,4 +317,4 @@ def _check_range(option: str, text: str, axis: str, start: int, stop: int, size:
     if stop <= start:
         raise InputError(f"{option} '{text}' selects nothing along {axis}: {start}:{stop} is empty.")
     if start < 0 or stop > size:
-        raise InputError(f"{option} '{text}' is not wholly inside the image: {axis} goes from 0 to {size}.")
+        raise InputError(f"{option} '{text}' is not entirely inside the image: {axis} goes from 0 to {size}.")

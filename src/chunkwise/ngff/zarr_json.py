@@ -69,7 +69,7 @@ def _read_json(location: Location, name: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise InputError(f"The metadata {location.address}/{name} are damaged: {error}.") from None
     if not isinstance(parsed, dict):
-        raise InputError(f"The metadata {location.address}/{name} are damaged: they are no JSON object.")
+        raise InputError(f"The metadata {location.address}/{name} are damaged: they are not a JSON object.")
     return parsed
 
 
@@ -125,7 +125,7 @@ def _node_v3(location: Location, content: dict[str, Any]) -> Node:
         if content.get("zarr_format") != 3:
             raise ValueError("zarr_format is not 3")
         if not isinstance(attributes, dict):
-            raise TypeError("attributes is no object")
+            raise TypeError("attributes is not an object")
         if content.get("node_type") == "group":
             return Node(location, 3, attributes)
         if content.get("node_type") != "array":
@@ -151,9 +151,9 @@ def _array_v3(content: dict[str, Any]) -> ArrayInfo:
             break
     # Some writers leave these out unless told; no library reads such an array.
     if not codecs:
-        raise ValueError("codecs is empty, so that nothing says how voxels are stored")
+        raise ValueError("codecs is empty, so nothing says how voxels are stored")
     if content["fill_value"] is None:
-        raise ValueError("fill_value is null, so that nothing says what the voxels of a missing chunk are")
+        raise ValueError("fill_value is null, so nothing says what the voxels of a missing chunk are")
     if len(shape) != len(chunks) or (shards is not None and len(shards) != len(chunks)):
         raise ValueError("shape and chunk_shape differ in length")
     names = content.get("dimension_names")

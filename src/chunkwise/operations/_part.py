@@ -1,18 +1,30 @@
-"""Which part of an image: the parameters that operations share, said once."""
+"""Which part of an image, and files beside the result: what operations share, said once."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
-from chunkwise.operations.model import Parameter
+from chunkwise.operations.model import File, Parameter
 
-__all__ = ["CHANNEL", "CHANNELS", "LEVEL", "PART", "PLANES", "REGION", "SAME_VOXELS", "TIME"]
+__all__ = [
+    "CHANNEL",
+    "CHANNELS",
+    "FORMATS",
+    "FORMATS_ARE",
+    "LEVEL",
+    "PART",
+    "PLANES",
+    "REGION",
+    "SAME_VOXELS",
+    "TIME",
+    "VIEW",
+]
 
 
 LEVEL: Final = Parameter(str, "0", "Resolution level", "resolution: 0 is the full one", metavar="N")
 CHANNEL: Final = Parameter(
-    str, None, "Channel", "channel, by name or number; needed where there are several", metavar="NAME|N"
+    str, None, "Channel", "channel, by name or number; required if there are several", metavar="NAME|N"
 )
 CHANNELS: Final = replace(
     CHANNEL,
@@ -38,15 +50,26 @@ REGION: Final = Parameter(
     metavar="z0:z1,y0:y1,x0:x1",
 )
 PLANES: Final = Parameter(
-    bool, False, "Plane by plane", "treat each plane (y, x) of a volume alone, as if it were an image"
+    bool, False, "Plane by plane", "treat each plane (y, x) of a volume on its own, as if it were an image"
 )
 SAME_VOXELS: Final = Parameter(
     bool,
     False,
-    "Same voxels, whatever the metadata say",
-    "the two images show the same voxels, whatever their metadata say of scale, unit and place; their shapes still "
-    "have to agree",
+    "Ignore differences in scale and position",
+    "the two images show the same voxels, whatever their metadata say about scale, unit and place; their shapes "
+    "still have to agree",
     default_words="all of that has to agree",
+)
+
+#: What an image can be written as: endings by the names of the formats.
+FORMATS: Final = {"zarr": ".ome.zarr", "ozx": ".ozx", "ome-tiff": ".ome.tiff", "tiff": ".tiff", "png": ".png"}
+FORMATS_ARE: Final = (
+    "of the result: ozx is an OME-Zarr in one zip file, ome-tiff a TIFF with a pyramid and OME-XML, tiff one for "
+    "ImageJ, png a picture of one plane (default: by its name, otherwise zarr)"
+)
+
+VIEW: Final = File(
+    metavar="VIEW.html", help="write the image with its labels as one page to browse: move, zoom, click an object"
 )
 
 #: Of operations that are made of a kernel.

@@ -34,7 +34,7 @@ def load_plugin(family: str, method: str) -> Operation | None:
         return None
     packages = sorted(f"{entry.dist.name}=={entry.dist.version}" for entry in found if entry.dist)
     if len(found) > 1:
-        raise InputError(f"Several packages bring the operation '{name}': {', '.join(packages)}; keep one of them.")
+        raise InputError(f"Several packages provide the operation '{name}': {', '.join(packages)}; keep one of them.")
     entry, what = found[0], f"The operation '{name}' of {packages[0]}"
     origin = f"{packages[0]} sha256={hashlib.sha256(_file_of(entry.module, what).read_bytes()).hexdigest()}"
     site = load_site()
@@ -49,9 +49,9 @@ def load_plugin(family: str, method: str) -> Operation | None:
     except (Exception, SystemExit) as error:
         raise InputError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(operation, Operation) or (operation.family, operation.name) != (family, method):
-        raise InputError(f"{what} is declared as something else than an operation of that family and name.")
+        raise InputError(f"{what} is not declared as an operation of that family and name.")
     if operation.kernel is None or operation.chain:
-        raise InputError(f"{what} has to be declared by a kernel.")
+        raise InputError(f"{what} has to be declared with a kernel.")
     return replace(operation, origin=origin)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chunkwise.operations._part import LEVEL, REGION, SAME_VOXELS, TIME
+from chunkwise.operations._part import LEVEL, REGION, SAME_VOXELS, TIME, VIEW
 from chunkwise.operations.model import Family, File, Labels, Operation, Parameter, Table
 
 __all__ = ["FAMILY", "OPERATION"]
@@ -17,14 +17,14 @@ FAMILY = Family(
     about="""\
 Compare two label images: which objects were found, missed, split and merged.
 
-TRUTH is the label image to compare with, such as outlines that people drew; PREDICTED is the one to judge. Both are
-read where they lie, block by block, and the numbers are those of the whole images. Ids do not matter. A predicted
+TRUTH is the label image to compare with, such as outlines drawn by people; PREDICTED is the one to assess. Both are
+read in place, block by block, and the numbers are those of the whole images. Label values do not matter. A predicted
 object matches a true one if their intersection over union (IoU) is greater than the threshold. Every time point
-is compared by itself; the counts of all are pooled too.
+is compared on its own; the counts of all are pooled, too.
 
   chunkwise compare truth.ome.zarr nuclei.ome.zarr --output comparison.json --table matches.tsv --html report.html
 
-A run that was stopped goes on where it stopped when the same command is given again.
+A run that was stopped resumes where it stopped when the same command is given again.
 """,
     edam="operation_3443",
     group="what is counted",
@@ -38,14 +38,14 @@ OPERATION = Operation(
     does="compares two label images",
     takes={
         "truth": Labels(help="the label image to compare with: path, URL or reference"),
-        "predicted": Labels(help="the label image to judge: path, URL or reference"),
+        "predicted": Labels(help="the label image to assess: path, URL or reference"),
     },
     gives=Table(metavar="COMPARISON.json", help="all counts and scores", formats={}),
     parameters={
         "threshold": Parameter(
             float,
             None,
-            "Thresholds of the IoU",
+            "IoU thresholds",
             "IoU that a match has to exceed, each at least 0.5 and below 1",
             metavar="IOU",
             several=True,
@@ -55,8 +55,8 @@ OPERATION = Operation(
         "share": Parameter(
             float,
             0.1,
-            "Share",
-            "an object is split, or merged, where two others cover at least this part of it each",
+            "Overlap that counts as split or merged",
+            "an object is split, or merged, if two others each cover at least this fraction of it",
             metavar="PART",
         ),
     },
@@ -72,6 +72,7 @@ OPERATION = Operation(
     files={
         "table": File(metavar="MATCHES.tsv|.parquet", help="one row per object: its best match, and the IoU"),
         "html": File(metavar="REPORT.html", help="a page to read"),
+        "view": replace(VIEW, help="write both label images as one page to browse, with what was found and missed"),
         "pictures": File(
             metavar="DIR",
             folder=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chunkwise.operations._part import CHANNELS, LEVEL, REGION, TIME
+from chunkwise.operations._part import CHANNELS, FORMATS, FORMATS_ARE, LEVEL, REGION, TIME
 from chunkwise.operations.model import Family, Image, Operation
 
 __all__ = ["FAMILY", "OPERATION"]
@@ -12,16 +12,18 @@ __all__ = ["FAMILY", "OPERATION"]
 FAMILY = Family(
     name="fetch",
     title="Fetch a piece",
-    summary="cut a piece out of a store, as a dataset of its own",
+    summary="copy a piece of a store into a separate dataset",
     about="""\
-Cut a piece out of a stored image or label image, as a dataset of its own.
+Copy a piece of a stored image or label image into a separate dataset.
 
 A level, channels, time points and a region become an OME-Zarr (0.5, sharded, with its own pyramid; .ozx: in one zip
-file) or an OME-TIFF, so that any other tool can follow. Voxels are copied as they are; scale, units, channel names and
-the place of the piece in the whole go with them.
+file), an OME-TIFF with a pyramid, a TIFF for ImageJ, or the PNG of a plane, so that any other program can use it.
+Voxels are copied unchanged; scale, units, channel names and the position of the piece in the whole image are kept where
+the format has a place for them.
 
   chunkwise fetch embryo.ome.zarr --output piece.ome.zarr --channel GFP --region 0:32,512:1024,512:1024
   chunkwise fetch embryo.ome.zarr --output overview.ome.tiff --level 3
+  chunkwise fetch embryo.ome.zarr --output middle.png --channel GFP --region 16:17,:,:
 """,
     edam="operation_3443",
 )
@@ -34,10 +36,10 @@ OPERATION = Operation(
     takes={"image": Image("biuf")},
     gives=Image(
         dtype="same",
-        metavar="PIECE.ome.zarr|.ozx|.ome.tiff",
+        metavar="PIECE.ome.zarr|.ozx|.ome.tiff|.tiff|.png",
         label="dataset",
-        formats={"zarr": ".zarr", "ozx": ".ozx", "tiff": ".tiff"},
-        help="of the dataset; ozx is an OME-Zarr in one zip file (default: by its name, else zarr)",
+        formats=FORMATS,
+        help=FORMATS_ARE,
     ),
     part={
         "level": LEVEL,

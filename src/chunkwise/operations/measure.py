@@ -15,16 +15,16 @@ FAMILY = Family(
     title="Measure objects",
     summary="measure the objects of a label image, one row per object",
     about="""\
-Measure the objects of a label image: size, place and intensities, one row per object.
+Measure the objects of a label image: size, position and intensities, one row per object.
 
-The labels are read where they lie, block by block, and the table is the same as from the whole image.
+The labels are read in place, block by block, and the table is the same as from the whole image.
 With an image, its intensities are measured too, in the level that has the shape, scale and place of the labels.
 A mask (bool voxels) is one object.
-Every time point has its own rows. Names of columns are those of scikit-image's regionprops_table.
+Every time point has its own rows. Columns are named as in scikit-image's regionprops_table.
 
   chunkwise measure --labels labels.ome.zarr --image nuclei.ome.zarr --output objects.tsv
 
-A run that was stopped goes on where it stopped when the same command is given again.
+A run that was stopped resumes where it stopped when the same command is given again.
 """,
     edam="operation_3443",
     group="what is measured",
@@ -41,43 +41,71 @@ OPERATION = Operation(
         "image": Image(
             option=True, optional=True, help="the image whose intensities are measured: path, URL or reference"
         ),
+        "parents": Labels(
+            option=True,
+            optional=True,
+            metavar="LABELS",
+            help="another label image, such as cells where the labels are nuclei: of each object the one there with "
+            "most of its voxels is found, of equal ones that with the lowest number",
+        ),
     },
     gives=Table(metavar="OBJECTS.tsv|.parquet", help="the table to write"),
     parameters={
         "properties": Parameter(
             str,
             None,
-            "Properties",
-            "what to measure: names of docs/columns.md, such as num_pixels or solidity, or the groups default, all, "
-            "shape, intensity",
+            "What to measure",
+            "what to measure: names of docs/columns.md, such as num_pixels or solidity, or the groups default, "
+            "shape, intensity, all_moments, and all, which leaves out moments",
             metavar="NAME",
             several=True,
             together=True,
-            default_words="default, which is size, place, and with an image the usual intensities",
+            default_words="default, which is size, position and, with an image, the usual intensities",
         ),
         "percentiles": Parameter(
             str,
             None,
-            "Percentiles",
+            "Which percentiles",
             "which percentiles intensity_percentile measures, from 0 to 100",
             metavar="P,P",
             default_words="5,25,75,95",
         ),
     },
     part={
-        "level": replace(LEVEL, help="resolution of the labels; 0 is the full one"),
-        "channel": replace(CHANNELS, help="channel of the image, by name or number; may be given several times"),
+        "level": replace(
+            LEVEL, label="Resolution level of the labels", help="resolution of the labels; 0 is the full one"
+        ),
+        "channel": replace(
+            CHANNELS,
+            label="Channels of the image",
+            help="channel of the image, by name or number; may be given several times",
+        ),
         "time": replace(
             TIME,
-            help="time points to measure; where the labels were made of some of the image's, which ones",
+            help="time points to measure; if the labels were made from only some of the image's, which ones",
         ),
         "region": replace(
             REGION,
-            help="where the labels were made of a region of the image, that region, in voxels of the image's level",
+            help="if the labels were made from a region of the image, that region, in voxels of the image's level",
         ),
         "same_voxels": SAME_VOXELS,
     },
-    files={"dictionary": File(metavar="COLUMNS.tsv", help="write name, unit and description of the table's columns")},
+    files={
+        "summary": File(
+            metavar="SUMMARY.tsv|.parquet",
+            help="write a second table, one row a time point: number of objects, their total size and share of the "
+            "image, mean and median size, intensities",
+        ),
+        "children": File(
+            metavar="CHILDREN.tsv|.parquet",
+            help="of --parents: write how many objects each of its objects is the parent of, also where there is none",
+        ),
+        "dictionary": File(metavar="COLUMNS.tsv", help="write name, unit and description of the table's columns"),
+        "report": File(
+            metavar="REPORT.html",
+            help="write a page: picture with outlines, counts, sizes by time point, first rows, parameters",
+        ),
+    },
     chain="chunkwise.running.chains.measure:run",
     rate=lambda values: None if values["properties"] else 0.006,
 )

@@ -7,19 +7,35 @@ called, so that all of them can be listed at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Final
 
 from chunkwise.errors import InputError
 
-__all__ = ["Example", "Family", "File", "Image", "Labels", "Mask", "Operation", "Parameter", "Role", "Table"]
+__all__ = [
+    "SIZES_IN",
+    "Example",
+    "Family",
+    "File",
+    "Image",
+    "Labels",
+    "Mask",
+    "Operation",
+    "Parameter",
+    "Role",
+    "Table",
+    "Voxels",
+]
 
-#: Kinds of voxels: NumPy's letters, with b for masks.
-KINDS: Final = {"i": "signed integers", "u": "unsigned integers", "f": "floats", "b": "bool"}
+#: Kinds of voxels: NumPy's letters, with b for masks, and e for the floats that SciPy computes nothing with.
+KINDS: Final = {"i": "signed integers", "u": "unsigned integers", "f": "floats", "b": "bool", "e": "float16"}
 
 #: Words of titles that are names of people.
-PEOPLE: Final = frozenset({"Gaussian", "Li", "Otsu", "Yen"})
+PEOPLE: Final = frozenset(
+    {"Frangi", "Gaussian", "Laplace", "Laplacian", "Li", "Meijering", "Niblack", "Otsu", "Prewitt"}
+    | {"Sato", "Sauvola", "Sobel", "Yen"}
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,12 @@ class Parameter:
     help: str = ""
     """A clause without a full stop; the default is added to it."""
     unit: str = ""
+    measures: str = ""
+    """Of a size in voxels, which may be given in micrometres as well: ``length`` (a number for each axis), ``radius``
+    (a whole number for each axis), ``window`` (the edge of a box: an odd number for each axis), ``step`` (one whole
+    number for all axes), or ``content`` (of an object)."""
+    only_with: str = ""
+    """Name of another parameter, without which it means nothing."""
     least: float | None = None
     most: float | None = None
     odd: bool = False
@@ -46,6 +68,8 @@ class Parameter:
     metavar: str = ""
     default_words: str = ""
     """The default, where its value does not say it."""
+    group: str = ""
+    """Title of the options among which it stands; else the family's."""
 
     @property
     def range_words(self) -> str:
@@ -57,8 +81,13 @@ class Parameter:
             (True, False): f" of {self.least:g} or more" if self.least is not None else "",
             (False, True): f" of {self.most:g} or less" if self.most is not None else "",
         }
-        unit = f" {self.unit}s" if self.unit else ""
+        unit = f" {self.unit if self.unit == 'percent' else self.unit + 's'}" if self.unit else ""
         return f"{what}{bounds.get((self.least is not None, self.most is not None), '')}{unit}"
+
+    @property
+    def in_micrometres(self) -> Parameter:
+        """The same size where it is given in micrometres."""
+        return replace(self, type=float, unit="micrometre", least=0, most=None, odd=False)
 
     def check(self, name: str, value: Any) -> Any:
         """Give a value as it is used, or refuse it.
@@ -106,6 +135,17 @@ class Parameter:
         raise InputError(f"{words} has to be {self.range_words}.")
 
 
+#: What every operation with sizes has beside them.
+SIZES_IN: Final = Parameter(
+    str,
+    "voxels",
+    "Sizes are in",
+    "what sizes are given in, defaults included; micrometres become voxels by the image's voxel size along each axis, "
+    "and what they became is printed",
+    choices=("voxels", "micrometres"),
+)
+
+
 @dataclass(frozen=True)
 class Role:
     """Something that is read or made."""
@@ -121,11 +161,27 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Image(Role):
-    """An image; as a result with the type ``dtype``, and lower levels made by ``downsampling``."""
+class Voxels(Role):
+    """What is made of voxels: as a result with the type ``dtype``, and lower levels made by ``downsampling``."""
 
-    dtype: str = "same"
+    dtype: str | Callable[..., str] = "same"
+    """``same``, one type, or how it follows from that of the input and the values: ``dtype("uint8", **values)``."""
     downsampling: str = "mean"
+    contrast: str = "same"
+    """What it is shown with: ``same`` is the source's where the type stays, ``new`` its type's range, and ``places`` as
+    many steps as there are planes, time points or channels."""
+
+    def dtype_of(self, dtype: str, values: Mapping[str, Any]) -> str:
+        """The type of the result, where the input has ``dtype``, and the kernel is given ``values``."""
+        if callable(self.dtype):
+            return self.dtype(dtype, **values)
+        return dtype if self.dtype == "same" else self.dtype
+
+
+@dataclass(frozen=True)
+class Image(Voxels):
+    """An image."""
+
     formats: Mapping[str, str] = field(default_factory=dict)
     """Of a result that may be something else than an OME-Zarr: endings by the names of the formats."""
 
@@ -139,10 +195,11 @@ class Mask(Image):
 
 
 @dataclass(frozen=True)
-class Labels(Role):
+class Labels(Voxels):
     """A label image."""
 
     kinds: str = "biu"
+    downsampling: str = "nearest"
 
 
 @dataclass(frozen=True)
@@ -168,6 +225,8 @@ class Example:
     values: Mapping[str, Any] = field(default_factory=dict)
     part: Mapping[str, Any] = field(default_factory=dict)
     """Level, channel, time, region, planes."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Files of ``test-data/`` by role, of what is taken beside the image."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +241,8 @@ class Family:
     about: str
     """What the command says of itself."""
     edam: str
+    made: str = "filtered"
+    """In Galaxy: one word for the result, beside the name of the image."""
     group: str = ""
     """Title of the options that are its parameters; else the title of the tool."""
     part_group: str = "which part of the image"
@@ -190,6 +251,8 @@ class Family:
     """More for the tool's page, in reStructuredText."""
     usual: str = ""
     """Method that the tool's page begins with; else the first by name."""
+    line: str = ""
+    """What follows the tool's title in Galaxy's panel."""
 
 
 @dataclass(frozen=True)
@@ -215,11 +278,29 @@ class Operation:
     """``exact``, ``upper`` (a bound from above) or ``bounded`` (what lies beyond it changes little)."""
     least_reach: Callable[..., int | tuple[int, ...]] | None = None
     """Of an upper bound: how far the kernel looks at least; the tests find an image that shows it."""
-    needs: Mapping[str, str] = field(default_factory=dict)
-    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum``, or a method of
-    :mod:`chunkwise.ops.threshold`."""
-    working_set: float = 1.0
-    """What the kernel holds beside input and result, in bytes of its input."""
+    needs: Mapping[str, str | Callable[..., Any]] = field(default_factory=dict)
+    """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum``, ``percentile NAME``
+    (as many percent as that parameter says), a method of :mod:`chunkwise.ops.threshold`, ``objects``, which is a
+    :class:`chunkwise.ops.object_table.ObjectTable`, ``tiles`` (:class:`chunkwise.ops.clahe.Tiles`), or
+    ``shares`` (:class:`chunkwise.ops.equalize.Shares`); or a function like the kernel, which gives arrays of the
+    block's shape along one more axis in front: the argument is then the list of each one's largest value in the
+    volume."""
+    places: bool = False
+    """Whether the kernel is told where its voxels lie: ``corner``, the first of them along each axis of the image. It
+    then is given whole blocks also with ``--planes``, and what it ``needs`` treats planes alone."""
+    refuses: Callable[..., str] | None = None
+    """``refuses(**values)``: a sentence where values do not go together that are each in their range; else nothing."""
+    reduces: bool = False
+    """Whether the kernel is given a stack (planes, time points or channels, as the value ``axis`` says) and takes away
+    its first axis; then it looks at no neighbours."""
+    mixes: int | None = None
+    """How many channels the kernel is given at once, along the first axis, to make others of them; 0 stands for any
+    number. Without it, each channel is done alone."""
+    channels: Callable[..., Mapping[str, tuple[float, float] | None]] | None = None
+    """``channels(**values)``, where it mixes: names of the channels that it gives, and what each is shown with (else
+    the range of its type); without it, they are those that are read."""
+    working_set: float | Callable[..., float] = 1.0
+    """What the kernel holds beside input and result, in bytes of its input; or how that follows from the values."""
     threads: bool = True
     """Whether several threads of a process may call the kernel at once."""
     equals: str = ""
@@ -228,7 +309,8 @@ class Operation:
     """``bit``, or ``rtol N`` (no voxel differs by more than N times the volume's largest value), by letters of
     :data:`KINDS`."""
     chain: str = ""
-    """Instead of a kernel: ``module:function``, which takes a request and gives a result."""
+    """Instead of a kernel: ``module:function``, which takes a request and gives a result. With ``equals``, it is a
+    method of a family like those of kernels."""
     rate: float | Callable[[Mapping[str, Any]], float | None] | None = None
     """CPU-seconds that a million voxels take, by ``benchmarks/rates.py``; or how that follows from the values."""
     origin: str = ""
@@ -245,9 +327,21 @@ class Operation:
         return f"{word if word in PEOPLE else word.lower()}{space}{rest}"
 
     @property
+    def previews(self) -> bool:
+        """Whether its result can be looked at in a small region: an image or labels, and no table or other file.
+
+        What is made of labels cannot: of an object a region may show a part only. A picture shows one channel, of one
+        image.
+        """
+        made = isinstance(self.gives, Voxels) and not getattr(self.gives, "formats", None)
+        single = self.mixes is None and len(self.takes) == 1
+        return made and single and not any(isinstance(one, Labels) for one in self.takes.values())
+
+    @property
     def options(self) -> dict[str, Parameter]:
-        """All that may be chosen: part and parameters."""
-        return {**self.part, **self.parameters}
+        """All that may be chosen: part and parameters, and what its sizes are given in."""
+        sizes = {"sizes_in": SIZES_IN} if any(one.measures for one in self.parameters.values()) else {}
+        return {**self.part, **self.parameters, **sizes}
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Complete values by the defaults, and hold each to its range.
@@ -261,11 +355,21 @@ class Operation:
         for name in values:
             if name not in options:
                 raise InputError(f"'{name}' is not a parameter of '{self.name}'; it has {', '.join(options)}.")
-        return {name: one.check(name, values.get(name, one.default)) for name, one in options.items()}
+        if values.get("sizes_in") == "micrometres":
+            options = {name: one.in_micrometres if one.measures else one for name, one in options.items()}
+        checked = {name: one.check(name, values.get(name, one.default)) for name, one in options.items()}
+        said = self.refuses(**self.own(checked)) if self.refuses else ""
+        if said:
+            raise InputError(said)
+        return checked
 
     def own(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Of checked values, those that the kernel takes."""
         return {name: values[name] for name in self.parameters}
+
+    def working_set_of(self, values: Mapping[str, Any]) -> float:
+        """What the kernel holds with some values."""
+        return self.working_set(**values) if callable(self.working_set) else self.working_set
 
     def reach_of(self, values: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
         """How far the kernel looks along each of the last ``ndim`` axes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from chunkwise.operations._part import LEVEL, REGION, TIME
+from chunkwise.operations._part import LEVEL, REGION, TIME, VIEW
 from chunkwise.operations.model import Family, File, Image, Labels, Operation, Parameter
 from chunkwise.operations.segment import CONNECTIVITY, FILL_HOLES
 
@@ -16,10 +16,10 @@ METHODS: Final = ("auto", "threshold", "foreground-boundary", "foreground-distan
 
 FAMILY = Family(
     name="objects",
-    title="Make objects of maps",
-    summary="make objects of what a model says of every pixel",
+    title="Turn maps into objects",
+    summary="turn a model's maps into objects",
     about="""\
-Make objects of maps: what a model says of every pixel becomes a label image.
+Turn a model's maps into objects: what it says about every pixel becomes a label image.
 
 The maps are the channels of an image that 'chunkwise predict' or another program wrote. Objects that
 touch are split by what the model says, and the result is the same whatever the blocks: an object that
@@ -29,10 +29,10 @@ default, the model's package says how; every part of that can be changed by an o
   chunkwise objects maps.ome.zarr --output labels.ome.zarr
   chunkwise objects maps.ome.zarr --output labels.ome.zarr --method foreground-boundary --seed-threshold 0.4
 
-A run that was stopped goes on where it stopped when the same command is given again.
+A run that was stopped resumes where it stopped when the same command is given again.
 """,
     edam="operation_3443",
-    group="how maps become objects (defaults: what the model says, else those named here)",
+    group="how maps become objects (defaults: what the model says, otherwise those named here)",
     part_group="which part of the maps",
 )
 
@@ -49,46 +49,47 @@ def _count(label: str, help: str, words: str, least: float, most: float) -> Para
 SETTINGS: Final = {
     "threshold": _number("Threshold", "a voxel is part of an object above this", "0.5; flows: 0"),
     "seed_threshold": _number(
-        "Threshold of seeds",
-        "foreground-boundary: an object begins where foreground less boundary is above this; foreground-distance: "
-        "where a peak of the distance is above this",
+        "Seed threshold",
+        "foreground-boundary: seeds are where foreground minus boundary is above this; foreground-distance: seeds "
+        "are peaks of the distance above this",
         "0.5; foreground-distance: 0",
     ),
     "min_distance": _count(
-        "Distance of two peaks", "foreground-distance: voxels around a peak in which none is higher", "5", 1, 1000
+        "Distance between seeds", "foreground-distance: voxels around a peak in which none is higher", "5", 1, 1000
     ),
-    "flow_scale": _number("Scale of flows", "flows: length of a flow that means one voxel", "5", 1e-6, 1e6),
+    "flow_scale": _number("Flow scale", "flows: the length of a flow that stands for one voxel", "5", 1e-6, 1e6),
     "steps": _count("Steps", "flows: the most steps that a voxel takes", "200", 1, 10000),
     "sink_distance": _count(
-        "Distance of two sinks", "flows: voxels that end no further apart than this are one object", "3", 1, 1000
+        "Distance between end points", "flows: voxels that end no farther apart than this are one object", "3", 1, 1000
     ),
     "nms_threshold": _number(
-        "Share of two polygons",
-        "stardist: of two polygons that share more of the smaller one's pixels, one is kept",
+        "Allowed overlap",
+        "stardist: of two polygons that share more than this fraction of the smaller one's pixels, the likelier is "
+        "kept",
         "0.4",
         0,
         1,
     ),
     "max_radius": _count(
         "Largest radius",
-        "stardist: polygons that reach further than N pixels are left out, and counted",
+        "stardist: polygons that reach farther than N pixels are left out and counted",
         "128",
         1,
         4096,
     ),
     "grid": _count(
-        "Grid", "stardist: pixels of the image for one of the maps, in which distances are counted", "1", 1, 64
+        "Grid", "stardist: pixels of the image per pixel of the maps; distances are in pixels of the image", "1", 1, 64
     ),
     "connectivity": CONNECTIVITY,
     "fill_holes": FILL_HOLES,
-    "min_size": _count("Smallest object", "drop objects of fewer than N voxels", "0", 0, 2**62),
+    "min_size": _count("Minimum size", "remove objects of fewer than N voxels", "0", 0, 2**62),
 }
 
 OPERATION = Operation(
     name="objects",
     family="objects",
     title="Objects from maps",
-    does="makes objects of a model's maps",
+    does="turns a model's maps into objects",
     takes={
         "image": Image(metavar="MAPS", help="path or URL of an OME-Zarr whose channels are maps, or a reference JSON")
     },
@@ -99,13 +100,16 @@ OPERATION = Operation(
         "channels": Parameter(
             str,
             None,
-            "Channels",
+            "Which channel holds which map",
             "which channel holds which map, by name or number, such as foreground=0,boundary=1",
             metavar="MAP=CHANNEL,...",
         ),
         **SETTINGS,
     },
-    files={"overlay": File(metavar="OVERLAY.png", help="write a picture of the first map with the outlines")},
+    files={
+        "overlay": File(metavar="OVERLAY.png", help="write a picture of the first map with the outlines"),
+        "view": VIEW,
+    },
     chain="chunkwise.running.chains.objects:run",
     rate=lambda values: 0.019 if values["method"] == "threshold" else None,
 )

@@ -18,14 +18,14 @@ FAMILY = Family(
 Run a bioimage.io model on an image of any size, with the result of the whole image.
 
 The model's own description says which axes and channels it takes, how the image is normalised, and what the
-result is called. Statistics are those of the whole image; tiles overlap by what the network looks around
-itself. The result is an image (OME-Zarr 0.5) with the model's maps as channels; 'chunkwise objects' makes
-labels of it.
+result is called. Statistics are those of the whole image; tiles overlap by how far the network looks around
+each voxel. The result is an image (OME-Zarr 0.5) with the model's maps as channels; 'chunkwise objects' turns
+them into labels.
 
   chunkwise predict cells.ome.zarr --model nuclei --output maps.ome.zarr --channel DAPI
 
-A model of two dimensions is run on every plane of a volume, each normalised by itself. A run that was stopped
-goes on where it stopped when the same command is given again. 'chunkwise model list' names the models.
+A 2-D model is run on every plane of a volume, each normalised on its own. A run that was stopped
+resumes where it stopped when the same command is given again. 'chunkwise model list' names the models.
 """,
     edam="operation_3443",
     group="the model",
@@ -50,12 +50,12 @@ OPERATION = Operation(
         "channel": replace(
             CHANNELS,
             help="channel of the image, by name or number; once for each channel that the model takes, in its order",
-            default_words="all, where the image has as many as the model takes",
+            default_words="all, if the image has as many as the model takes",
         ),
         "map": Parameter(
             str,
             None,
-            "Maps",
+            "Outputs to keep",
             "output of the model to keep, by its name in the description; may be given several times",
             metavar="NAME",
             several=True,
@@ -64,17 +64,17 @@ OPERATION = Operation(
         "dtype": Parameter(
             str,
             "float32",
-            "Type of the maps",
+            "Number type of the maps",
             "of the result; uint8 maps 0 to 1 onto 0 to 255, for probabilities",
             choices=("float32", "float16", "uint8"),
         ),
         "rescale": Parameter(
             bool,
             False,
-            "Rescale to the model's voxels",
-            "show the model voxels of the size that it was made for, interpolated from the image's, and bring its maps "
-            "back to the image's voxels",
-            default_words="voxels as they are, and a note where they are far from that size",
+            "Rescale to the model's voxel size",
+            "give the model voxels of the size that it was made for, interpolated from the image's, and map its "
+            "results back to the image's voxels",
+            default_words="voxels as they are, with a note if they are far from that size",
         ),
     },
     part={"level": LEVEL, "time": TIME, "region": REGION},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chunkwise.operations._part import CHANNEL, LEVEL, REGION, TIME
+from chunkwise.operations._part import CHANNEL, LEVEL, REGION, TIME, VIEW
 from chunkwise.operations.model import Family, File, Image, Labels, Operation, Parameter
 
 __all__ = ["CONNECTIVITY", "FAMILY", "FILL_HOLES", "METHODS", "OPERATION"]
@@ -16,8 +16,8 @@ CONNECTIVITY: Final = Parameter(
     int,
     None,
     "Neighbours",
-    "along how many axes at once a step may go inside one object: 1 joins voxels that share a face, the number of axes "
-    "also those that share a corner",
+    "how many axes a step between neighbours may change: 1 joins voxels that share a face, the number of axes also "
+    "those that share only a corner",
     least=1,
     most=3,
     default_words="the number of axes",
@@ -29,16 +29,16 @@ FAMILY = Family(
     title="Segment objects",
     summary="find objects by smoothing, threshold and connected components",
     about="""\
-Find objects: smooth the image, take a threshold, and label what is connected.
+Find objects: smooth the image, apply a threshold, and label what is connected.
 
-The image is read where it lies, block by block, and the result is the same as on the whole image,
+The image is read in place, block by block, and the result is the same as on the whole image,
 voxel for voxel: objects that cross the borders of blocks are one object, and the threshold is that
-of the whole volume. Every time point is a volume of its own, with its own threshold and its objects
+of the whole volume. Every time point is a separate volume, with its own threshold and its objects
 numbered from 1. The result is a label image (OME-Zarr 0.5): 0 is background, n is object n.
 
   chunkwise segment nuclei.ome.zarr --output labels.ome.zarr --channel DAPI --fill-holes --min-size 50
 
-A run that was stopped goes on where it stopped when the same command is given again.
+A run that was stopped resumes where it stopped when the same command is given again.
 """,
     edam="operation_3443",
     group="what an object is",
@@ -54,7 +54,14 @@ OPERATION = Operation(
     part={"level": LEVEL, "channel": CHANNEL, "time": TIME, "region": REGION},
     parameters={
         "sigma": Parameter(
-            float, 1.0, "Smoothing", "smoothing, in voxels; 0 for none", unit="voxel", least=0, most=9999
+            float,
+            1.0,
+            "Smoothing (sigma)",
+            "standard deviation of the smoothing; 0 for none",
+            unit="voxel",
+            measures="length",
+            least=0,
+            most=9999,
         ),
         "threshold": Parameter(
             float,
@@ -67,7 +74,7 @@ OPERATION = Operation(
             str,
             "bright",
             "Objects are",
-            "objects are brighter than the threshold, or not brighter",
+            "objects are the voxels brighter than the threshold, or those that are not",
             choices=("bright", "dark"),
         ),
         "connectivity": CONNECTIVITY,
@@ -75,9 +82,10 @@ OPERATION = Operation(
         "min_size": Parameter(
             int,
             0,
-            "Smallest object",
-            "drop objects of fewer than N voxels, after splitting where that is asked for",
+            "Minimum size",
+            "remove objects of fewer than N voxels, after splitting if that is asked for",
             unit="voxel",
+            measures="content",
             least=0,
             most=2**62,
             default_words="keep all",
@@ -85,23 +93,28 @@ OPERATION = Operation(
         "split": Parameter(
             str,
             None,
-            "Part objects that touch",
-            "cut objects that touch apart: distance parts them at their waists, by a watershed from the places that "
-            "lie deepest inside, with the voxels' physical size respected",
+            "Touching objects",
+            "split touching objects: distance cuts them where they narrow, by a watershed from the points deepest "
+            "inside, taking the physical size of the voxels into account",
             choices=("distance",),
             default_words="leave them together",
         ),
         "split_min_distance": Parameter(
             int,
             7,
-            "Distance of two middles",
-            "voxels that the middles of two parts lie apart, at least; a larger number gives fewer parts",
+            "Distance between centres",
+            "least distance between the seeds of two parts, in voxels; a larger number gives fewer parts",
             unit="voxel",
+            measures="step",
+            only_with="split",
             least=1,
             most=2**31,
         ),
     },
-    files={"overlay": File(metavar="OVERLAY.png", help="write a picture of the image with the outlines on it")},
+    files={
+        "overlay": File(metavar="OVERLAY.png", help="write a picture of the image with the outlines on it"),
+        "view": VIEW,
+    },
     chain="chunkwise.running.chains.segment:run",
     rate=lambda values: 0.049 if values["split"] else 0.023,
 )

@@ -32,7 +32,20 @@ from chunkwise.ops.row_files import ROWS, RowFile, Spill, rows_bytes, sorted_bat
 from chunkwise.ops.scores import Tally, count_matches
 from chunkwise.storage.writer import StoredObject, put_object
 
-__all__ = ["COLUMNS", "MATCHED", "SHARE", "Compared", "compare", "memory_of"]
+__all__ = [
+    "COLUMNS",
+    "MATCHED",
+    "PAIR",
+    "SHARE",
+    "Compared",
+    "Write",
+    "compare",
+    "find_pairs",
+    "memory_of",
+    "merged_pairs",
+    "pair_rows",
+    "starts_of",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -55,7 +68,7 @@ COLUMNS = (
 )
 
 #: A row of the contingency table, sorted by one side; the size is that of ``other``, where it is known.
-_PAIR = np.dtype([("label", "u8"), ("other", "u8"), ("count", "i8"), ("size", "i8")])
+PAIR = np.dtype([("label", "u8"), ("other", "u8"), ("count", "i8"), ("size", "i8")])
 #: What a predicted object has in common with a true one, or with none.
 _BEST = np.dtype([("label", "u8"), ("size", "i8"), ("overlap", "i8"), ("iou", "f8")])
 
@@ -123,20 +136,34 @@ def compare(
     ResumableError
         If the run stopped in the middle.
     """
-    voxels = compared.truth.volumes * prod(compared.grid.shape)
-    work = _ComparePass(job.run, compared)
-    grid = compared.grid
-    found = map_pass(job, "compare", _compare_block, work, compared.n_blocks, voxels=voxels, grid=grid)
-    count = grid.n_blocks
     tallies = []
-    for volume in range(compared.truth.volumes):
-        sides: dict[str, list[RowFile]] = {"predicted": [], "missed": []}
-        for number in range(volume * count, (volume + 1) * count):
-            for side, (rows, first) in found.get(number, {}).items():
-                sides[side].append(RowFile(job.run.path(_key(side, number)), rows, first))
+    for volume, sides in enumerate(find_pairs("compare", compared, job)):
         merge = _Merge(job.run.path(f"scratch/merge/{volume}"), batch, share, write, compared.truth.first_time + volume)
         tallies.append(merge.run(sides["predicted"], sides["missed"], thresholds))
     return tallies
+
+
+def find_pairs(name: str, compared: Compared, job: Job) -> list[dict[str, list[RowFile]]]:
+    """Count the voxels of every pair of objects, block by block, in a pass of this name.
+
+    Returns
+    -------
+    list of dict
+        Of each volume the blocks' files of :data:`PAIR`: ``predicted``, where ``label`` is a predicted object, and
+        ``other`` a true one or 0; and ``missed``, where ``label`` is a true one, and nothing was predicted.
+    """
+    voxels = compared.truth.volumes * prod(compared.grid.shape)
+    work = _ComparePass(job.run, compared)
+    grid = compared.grid
+    found = map_pass(job, name, _compare_block, work, compared.n_blocks, voxels=voxels, grid=grid)
+    volumes: list[dict[str, list[RowFile]]] = []
+    for volume in range(compared.truth.volumes):
+        sides: dict[str, list[RowFile]] = {"predicted": [], "missed": []}
+        for number in range(volume * grid.n_blocks, (volume + 1) * grid.n_blocks):
+            for side, (rows, first) in found.get(number, {}).items():
+                sides[side].append(RowFile(job.run.path(_key(side, number)), rows, first))
+        volumes.append(sides)
+    return volumes
 
 
 def memory_of(grid: Grid, truth: str, predicted: str) -> int:
@@ -162,7 +189,7 @@ def _compare_block(work: _ComparePass, number: int) -> BlockResult:
         ("missed", truth, predicted, slice(missed)),
         ("predicted", predicted, truth, slice(missed, None)),
     ):
-        rows = _rows(_PAIR, label=label[part], other=other[part], count=voxels[part])
+        rows = pair_rows(PAIR, label=label[part], other=other[part], count=voxels[part])
         if len(rows):
             stored.append(put_object(work.run.folder, _key(side, number), rows_bytes(rows)))
             data[side] = [len(rows), int(rows["label"][0])]
@@ -173,7 +200,8 @@ def _key(side: str, number: int) -> str:
     return f"scratch/{side}/{number // 1000}/{number}.npy"
 
 
-def _rows(dtype: np.dtype[Any], **columns: Array) -> Array:
+def pair_rows(dtype: np.dtype[Any], **columns: Array) -> Array:
+    """Make rows of columns; what is not given is 0."""
     rows: Array = np.zeros(len(columns["label"]), dtype)
     for name, values in columns.items():
         rows[name] = values
@@ -209,19 +237,16 @@ class _Merge:
 
     def _by_predicted(self, rows: Array, pairs: Spill, best: Spill) -> Tally:
         """All rows of some predicted objects: their sizes are known, and handed on with each pair."""
-        rows = rows[np.lexsort((rows["other"], rows["label"]))]
-        starts = _starts(rows["label"], rows["other"])
-        merged = rows[starts]
-        merged["count"] = np.add.reduceat(rows["count"], starts)
-        begins = _starts(merged["label"])
+        merged = merged_pairs(rows)
+        begins = starts_of(merged["label"])
         sizes = np.add.reduceat(merged["count"], begins)
         lengths = np.diff(np.append(begins, len(merged)))
         size = np.repeat(sizes, lengths)
         both = merged["other"] > 0
         covered = both & (merged["count"] / size >= self.share)
         pairs.add(
-            _rows(
-                _PAIR,
+            pair_rows(
+                PAIR,
                 label=merged["other"][both],
                 other=merged["label"][both],
                 count=merged["count"][both],
@@ -230,7 +255,7 @@ class _Merge:
         )
         if self.write is not None:
             alone = ~np.logical_or.reduceat(both, begins)
-            best.add(_rows(_BEST, label=merged["label"][begins][alone], size=sizes[alone]))
+            best.add(pair_rows(_BEST, label=merged["label"][begins][alone], size=sizes[alone]))
         return Tally(
             predicted_objects=len(begins),
             predicted_voxels=int(sizes.sum()),
@@ -240,7 +265,7 @@ class _Merge:
 
     def _by_truth(self, rows: Array, best: Spill, thresholds: Sequence[float]) -> Tally:
         """All rows of some true objects, sizes of the predicted ones beside them: everything is known."""
-        begins = _starts(rows["label"])
+        begins = starts_of(rows["label"])
         sizes = np.add.reduceat(rows["count"], begins)
         labels = rows["label"][begins]
         pairs = rows[rows["other"] > 0]
@@ -250,9 +275,9 @@ class _Merge:
         covered = np.bincount(owner[pairs["count"] / size >= self.share], minlength=len(labels))
         matches, iou_sums = count_matches(iou, thresholds)
         if self.write is not None:
-            best.add(_rows(_BEST, label=pairs["other"], size=pairs["size"], overlap=pairs["count"], iou=iou))
+            best.add(pair_rows(_BEST, label=pairs["other"], size=pairs["size"], overlap=pairs["count"], iou=iou))
             order = np.lexsort((pairs["other"], -iou, owner))
-            firsts = order[_starts(owner[order])]
+            firsts = order[starts_of(owner[order])]
             self._write_truth(labels, sizes, owner[firsts], pairs[firsts], iou[firsts], self.write)
         return Tally(
             truth_objects=len(labels),
@@ -275,7 +300,7 @@ class _Merge:
 
     def _write_unmatched(self, rows: Array, write: Write) -> None:
         rows = rows[np.lexsort((-rows["iou"], rows["label"]))]
-        rows = rows[_starts(rows["label"])]
+        rows = rows[starts_of(rows["label"])]
         rows = rows[rows["iou"] <= MATCHED]
         columns = {column.name: np.zeros(len(rows), column.type) for column in COLUMNS}
         columns["t"][:] = self.time
@@ -284,7 +309,16 @@ class _Merge:
         write(columns)
 
 
-def _starts(*keys: Array) -> Array:
+def merged_pairs(rows: Array) -> Array:
+    """Make one row of the rows of each pair, ordered by ``label``, then ``other``."""
+    rows = rows[np.lexsort((rows["other"], rows["label"]))]
+    starts = starts_of(rows["label"], rows["other"])
+    merged = rows[starts]
+    merged["count"] = np.add.reduceat(rows["count"], starts)
+    return merged
+
+
+def starts_of(*keys: Array) -> Array:
     """Where runs of equal keys begin; of nothing, nowhere."""
     differs = np.zeros(max(0, len(keys[0]) - 1), bool)
     for key in keys:

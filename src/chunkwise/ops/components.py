@@ -13,7 +13,7 @@ __all__ = ["label", "look_up", "relabel", "sizes_and_firsts"]
 Array = np.ndarray[Any, Any]
 
 
-def label(mask: Array, connectivity: int) -> Array:
+def label(mask: Array, connectivity: int, planes: bool = False) -> Array:
     """Label the connected components of a mask, in no promised order.
 
     Parameters
@@ -22,6 +22,8 @@ def label(mask: Array, connectivity: int) -> Array:
         2-D or 3-D.
     connectivity : int
         As in ``skimage.measure.label``: 1 .. ndim.
+    planes : bool
+        Whether nothing is connected with what lies in another plane.
 
     Returns
     -------
@@ -30,6 +32,11 @@ def label(mask: Array, connectivity: int) -> Array:
     """
     if not mask.any():
         return np.zeros(mask.shape, np.uint32)
+    if planes and mask.ndim == 3:
+        labels = np.stack([label(plane, connectivity) for plane in mask])
+        counts = labels.max(axis=(1, 2))
+        before = (np.cumsum(counts) - counts).astype(np.uint32)
+        return np.asarray(labels + before[:, np.newaxis, np.newaxis] * mask)
     if sum(size > 1 for size in mask.shape) < 2:
         # A line. connected-components-3d 4.1.1 runs out of its own table on some of these.
         from scipy.ndimage import label as label_line

@@ -14,6 +14,7 @@ from chunkwise.errors import InputError
 from chunkwise.ops.exact_sum import ExactSum, exact_sum
 from chunkwise.ops.threshold import (
     EXACT_SPAN,
+    METHODS,
     Histogram,
     count_values,
     decode,
@@ -24,7 +25,7 @@ from chunkwise.ops.threshold import (
 )
 from chunkwise.ops.volumes import HaloedVolumes
 
-__all__ = ["find_thresholds", "widen"]
+__all__ = ["find_in_histograms", "find_thresholds", "widen"]
 
 Array = np.ndarray[Any, Any]
 
@@ -71,7 +72,7 @@ def find_thresholds(method: str, volumes: HaloedVolumes, job: Job) -> list[Any]:
         if dtype.itemsize <= 2:
             return chain.exact()
         extents = chain.extents()
-        if all(high - low < EXACT_SPAN for low, high in extents):
+        if all(int(high) - int(low) < EXACT_SPAN for low, high in extents):
             return chain.exact()
     else:
         extents = chain.extents()
@@ -80,6 +81,49 @@ def find_thresholds(method: str, volumes: HaloedVolumes, job: Job) -> list[Any]:
     if method == "li":
         return chain.li()
     return chain.binned(extents)
+
+
+def find_in_histograms(
+    name: str, bins: int, finish: Callable[[int, Array, Array], Any], volumes: HaloedVolumes, job: Job
+) -> list[Any]:
+    """Find something in the histogram of every volume, which is that of ``skimage.exposure.histogram``.
+
+    Parameters
+    ----------
+    name : str
+        What it is for, in an error.
+    bins : int
+        Of floats; whole numbers are counted each.
+    finish : callable
+        ``finish(volume, counts, centers)`` on the driver, gives what JSON has.
+
+    Raises
+    ------
+    InputError
+        If voxels are not finite, or there are too many whole numbers.
+    """
+    chain, dtype = _Chain(name, volumes, job), np.dtype(volumes.source.dtype)
+
+    def whole(volume: int, counted: Histogram) -> Any:
+        return finish(volume, counted.counts, np.arange(counted.low, counted.low + len(counted.counts)))
+
+    if dtype.kind in "iu" and dtype.itemsize <= 2:
+        return chain.reduce("histogram", _count, _add, whole)
+    extents = chain.extents()
+    if dtype.kind in "iu":
+        widest = max(int(high) - int(low) for low, high in extents)
+        if widest >= EXACT_SPAN:
+            raise InputError(
+                f"'{name}' counts every whole number, and this image has a range of {widest}, which is too much; bring "
+                "it to 16 bits with 'chunkwise intensity --method rescale' first."
+            )
+        return chain.reduce("histogram", _count, _add, whole)
+
+    def binned(volume: int, counts: Array) -> Any:
+        edges = np.histogram_bin_edges(np.array(extents[volume]), bins, extents[volume])
+        return finish(volume, counts, (edges[:-1] + edges[1:]) / 2.0)
+
+    return chain.reduce("bins", _bin, _add, binned, {n: (*extent, bins) for n, extent in enumerate(extents)})
 
 
 @dataclass(frozen=True)
@@ -120,9 +164,11 @@ class _Chain:
 
         def finish(volume: int, extent: tuple[Any, Any]) -> Any:
             if not np.isfinite(extent[0]) or not np.isfinite(extent[1]):
+                known = self.method in METHODS
+                start, end = ("No threshold", "; give a threshold as a number.") if known else ("Nothing", ".")
                 raise InputError(
-                    f"No threshold was found by '{self.method}': the volume of time point {volume // channels} holds "
-                    "values that are not finite; give a threshold as a number."
+                    f"{start} was found by '{self.method}': the volume of time point {volume // channels} has values "
+                    f"that are not finite{end}"
                 )
             return [encode(value) for value in extent]
 
@@ -142,7 +188,7 @@ class _Chain:
             edges = np.histogram_bin_edges(np.array([low, high]), BINS, (low, high))
             return encode(threshold_of_bins(self.method, counts, (edges[:-1] + edges[1:]) / 2.0))
 
-        ranges = dict(enumerate(extents))
+        ranges = {volume: (*extent, BINS) for volume, extent in enumerate(extents)}
         return [decode(value) for value in self.reduce("bins", _bin, _add, finish, ranges)]
 
     def li(self) -> list[Any]:
@@ -212,7 +258,8 @@ def _sum(work: _Pass, number: int) -> ExactSum:
 
 def _bin(work: _Pass, number: int) -> Array:
     volume, _ = work.volumes.place(number)
-    return np.histogram(work.volumes.read(number), BINS, work.parameters[volume])[0]
+    low, high, bins = work.parameters[volume]
+    return np.histogram(work.volumes.read(number), bins, (low, high))[0]
 
 
 def _distinct(work: _Pass, number: int) -> tuple[Array, Array] | None:

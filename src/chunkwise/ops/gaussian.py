@@ -29,12 +29,15 @@ Array = np.ndarray[Any, Any]
 TRUNCATE = 4.0
 
 
+Sigma = float | tuple[float, ...]
+
+
 def radius(sigma: float) -> int:
     """How far the kernel reaches: the halo that a block needs, in voxels."""
     return int(TRUNCATE * float(sigma) + 0.5) if sigma > 0 else 0
 
 
-def gaussian(volume: Array, sigma: float, inner: Box | None = None) -> Array:
+def gaussian(volume: Array, sigma: Sigma, inner: Box | None = None) -> Array:
     """Smooth a volume, or a block with its halo.
 
     Parameters
@@ -42,8 +45,9 @@ def gaussian(volume: Array, sigma: float, inner: Box | None = None) -> Array:
     volume : ndarray
         Of an integer type, float32 or float64; 2-D or 3-D. A block with a halo of :func:`radius`
         voxels, cut at the volume's edges, gives the whole volume's values inside the halo.
-    sigma : float
-        Standard deviation in voxels, the same along every axis; 0 returns the voxels themselves.
+    sigma : float or tuple of float
+        Standard deviation in voxels, the same along every axis, or one for each, which SciPy computes; 0 returns the
+        voxels themselves.
     inner : tuple of slice, optional
         The part to return; the whole volume without it.
 
@@ -53,6 +57,12 @@ def gaussian(volume: Array, sigma: float, inner: Box | None = None) -> Array:
         Of the volume's dtype.
     """
     inner = inner_of(volume, inner)
+    if isinstance(sigma, tuple):
+        if len(set(sigma)) > 1:
+            from scipy.ndimage import gaussian_filter
+
+            return np.ascontiguousarray(gaussian_filter(volume, sigma)[inner])
+        sigma = sigma[0]
     # SciPy skips a filter whose sigma is this close to none.
     if sigma <= 1e-15:
         return volume[inner]
@@ -62,7 +72,7 @@ def gaussian(volume: Array, sigma: float, inner: Box | None = None) -> Array:
     return out.reshape(tuple(part.stop - part.start for part in inner))
 
 
-def smoothed_counts(volume: Array, sigma: float, inner: Box | None = None) -> Array:
+def smoothed_counts(volume: Array, sigma: Sigma, inner: Box | None = None) -> Array:
     """Count the values of a smoothed block of 8 or 16 bit integers.
 
     Returns
@@ -70,6 +80,8 @@ def smoothed_counts(volume: Array, sigma: float, inner: Box | None = None) -> Ar
     ndarray of int64
         Of every value that the dtype has, the smallest first.
     """
+    if isinstance(sigma, tuple):
+        return smoothed_counts(gaussian(volume, sigma, inner), 0.0)
     info = np.iinfo(volume.dtype)
     counts = np.zeros(int(info.max) - int(info.min) + 1, np.int64)
     solid, box = solid_of(volume, inner_of(volume, inner))
@@ -78,7 +90,7 @@ def smoothed_counts(volume: Array, sigma: float, inner: Box | None = None) -> Ar
     return counts
 
 
-def smoothed_mask(volume: Array, sigma: float, threshold: Any, dark: bool = False, inner: Box | None = None) -> Array:
+def smoothed_mask(volume: Array, sigma: Sigma, threshold: Any, dark: bool = False, inner: Box | None = None) -> Array:
     """Compare a smoothed block with a threshold.
 
     Parameters
@@ -92,6 +104,8 @@ def smoothed_mask(volume: Array, sigma: float, threshold: Any, dark: bool = Fals
     -------
     ndarray of bool
     """
+    if isinstance(sigma, tuple):
+        return smoothed_mask(gaussian(volume, sigma, inner), 0.0, threshold, dark)
     inner = inner_of(volume, inner)
     solid, box = solid_of(volume, inner)
     out = np.empty(tuple(part.stop - part.start for part in box), np.bool_)

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -34,7 +35,7 @@ from chunkwise.ops.row_files import rows_bytes
 from chunkwise.ops.write_unit import FULL, write_unit
 from chunkwise.storage.writer import StoredObject, compress, decompress, put_object
 
-__all__ = ["Labelling", "MaskedVolumes"]
+__all__ = ["HEADERS", "Labelling", "MaskedVolumes", "load_small", "read_ahead"]
 
 Array = np.ndarray[Any, Any]
 
@@ -79,6 +80,10 @@ class _LabelPass:
     """Of the labels that this pass makes: background is always connected across faces only."""
     phase: str
     holes_known: bool
+    planes: bool
+    """Whether the background of each plane is looked at alone."""
+    sized: bool
+    """Whether voxels are counted."""
 
 
 @dataclass
@@ -104,18 +109,32 @@ class Labelling:
     dark: bool
     connectivity: int
     job: Job
+    planes: bool = False
+    """Whether holes are those of each plane (y, x)."""
+    hole_size: int | None = None
+    """Holes are background components of at most so many voxels; else those that touch no edge of the volume."""
     _holes_known: bool = field(default=False, init=False)
 
     def find_holes(self) -> None:
-        """Find which background components touch no edge of the volume: the holes, which are then filled."""
+        """Find which background components are holes, which are then filled."""
         offsets, components = self._label_and_join(BACKGROUND)
-        roots = components.roots()
-        outside = np.zeros(len(roots), bool)
-        for number, (edge,) in self._tables(BACKGROUND, "edge"):
-            outside[roots[offsets[number] + edge.astype(np.int64) - 1]] = True
+        if self.hole_size is None:
+            roots = components.roots()
+            outside = np.zeros(len(roots), bool)
+            for number, (edge,) in self._tables(BACKGROUND, "edge"):
+                outside[roots[offsets[number] + edge.astype(np.int64) - 1]] = True
+        else:
+            for number, (sizes, firsts) in self._tables(BACKGROUND, "sizes", "firsts"):
+                components.describe(int(offsets[number]), sizes, firsts)
+            roots, voxels = components.totals()
+            outside = voxels > self.hole_size
         table = np.concatenate(([False], ~outside[roots]))
         put_object(self.job.run.folder, f"scratch/{BACKGROUND}/table.npy", rows_bytes(table))
         self._holes_known = True
+
+    def filler(self) -> Callable[[int], Array]:
+        """What gives, on a worker, the mask of a block with its holes filled; they have to be found."""
+        return partial(_mask, self._work(OBJECTS))
 
     def number_objects(self, min_size: int) -> list[int]:
         """Join the objects, drop those of fewer voxels, number the others; gives how many each volume has."""
@@ -143,7 +162,15 @@ class Labelling:
     def _work(self, phase: str) -> _LabelPass:
         connectivity = self.connectivity if phase == OBJECTS else 1
         return _LabelPass(
-            self.job.run, self.volumes, self.thresholds, self.dark, connectivity, phase, holes_known=self._holes_known
+            self.job.run,
+            self.volumes,
+            self.thresholds,
+            self.dark,
+            connectivity,
+            phase,
+            holes_known=self._holes_known,
+            planes=self.planes,
+            sized=phase == OBJECTS or self.hole_size is not None,
         )
 
     def _map(
@@ -172,10 +199,10 @@ class Labelling:
         components = Components(self.job.run.path(f"scratch/{phase}/joined"), int(offsets[-1]))
 
         def load(number: int) -> Array:
-            (pairs,) = _load_small(self.job.run.path(_pairs_key(phase, number)))
+            (pairs,) = load_small(self.job.run.path(_pairs_key(phase, number)))
             return pairs
 
-        for _, pairs in _read_ahead(load, sorted(joined)):
+        for _, pairs in read_ahead(load, sorted(joined)):
             components.join(pairs)
         return offsets, components
 
@@ -183,21 +210,21 @@ class Labelling:
         """What every block's labelling left under some names, block by block."""
 
         def load(number: int) -> tuple[Array, ...]:
-            return _load_small(self.job.run.path(_block_key(phase, number)), *names)
+            return load_small(self.job.run.path(_block_key(phase, number)), *names)
 
-        return _read_ahead(load, range(self.volumes.n_blocks))
+        return read_ahead(load, range(self.volumes.n_blocks))
 
 
 #: NumPy reads a file's header with `ast.literal_eval`, which in Python 3.11 fails now and then in two threads at once
 #: (SystemError: AST constructor recursion depth mismatch, CPython issue 106905).
-_HEADERS = threading.Lock()
+HEADERS = threading.Lock()
 
 
-def _load_small(path: str, *names: str) -> tuple[Array, ...]:
+def load_small(path: str, *names: str) -> tuple[Array, ...]:
     """Load a small .npy file, or the named arrays of an .npz file, in any thread; the waiting is done side by side."""
     with open(path, "rb") as file:
         content = io.BytesIO(file.read())
-    with _HEADERS:
+    with HEADERS:
         loaded = np.load(content)
         return tuple(loaded[name] for name in names) if names else (loaded,)
 
@@ -206,7 +233,7 @@ def _load_small(path: str, *names: str) -> tuple[Array, ...]:
 AHEAD, AT_ONCE = 8, 32
 
 
-def _read_ahead(load: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
+def read_ahead(load: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
     """Load the small files of many blocks in order; on a shared file system each would be waited for."""
     source = iter(numbers)
 
@@ -234,7 +261,7 @@ def _mask(work: _LabelPass, number: int) -> Array:
     """The mask that a block's labels are taken from, with holes filled once they are known."""
     if work.holes_known:
         mask = _load_mask(work, BACKGROUND, number)
-        mask |= _table(work.run, BACKGROUND, number)[label(~mask, 1)]
+        mask |= _table(work.run, BACKGROUND, number)[label(~mask, 1, work.planes)]
         return mask
     volume, _ = work.volumes.place(number)
     return work.volumes.mask(number, work.thresholds[volume], work.dark)
@@ -255,7 +282,7 @@ def _load_mask(work: _LabelPass, phase: str, number: int) -> Array:
 
 def _table(run: Run, phase: str, number: int) -> Array:
     """The part of a phase's table that a block needs; entry 0 stands for no label."""
-    with _HEADERS:
+    with HEADERS:
         offsets = np.load(run.path(f"scratch/{phase}/offsets.npy"), mmap_mode="r")
         table = np.load(run.path(f"scratch/{phase}/table.npy"), mmap_mode="r")
     return np.concatenate((table[:1], table[offsets[number] + 1 : offsets[number + 1] + 1]))
@@ -265,14 +292,17 @@ def _label_block(work: _LabelPass, number: int) -> BlockResult:
     """Label a block, and keep what joining needs: sizes, first voxels, faces, labels at the volume's edge."""
     mask = _mask(work, number)
     kept = _keep_mask(work, number, mask)
-    labels = label(~mask if work.phase == BACKGROUND else mask, work.connectivity)
+    planes = work.planes and work.phase == BACKGROUND
+    labels = label(~mask if work.phase == BACKGROUND else mask, work.connectivity, planes)
     grid = work.volumes.grid
     box = grid.block_box(work.volumes.place(number)[1])
     content: dict[str, Array] = {}
-    if work.phase == OBJECTS:
+    if work.sized:
         content["sizes"], content["firsts"] = sizes_and_firsts(labels, tuple(p.start for p in box), grid.shape)
     at_edge = [np.zeros(0, np.uint32)]
     for axis, (part, size) in enumerate(zip(box, grid.shape, strict=True)):
+        if planes and axis == labels.ndim - 3:  # nothing touches, or ends, along it
+            continue
         for side, is_edge in ((-1, part.start == 0), (1, part.stop == size)):
             layer = face(labels, _toward(labels.ndim, axis, side))
             if is_edge:
@@ -280,7 +310,8 @@ def _label_block(work: _LabelPass, number: int) -> BlockResult:
             else:
                 content[f"face{axis}{side}"] = layer
     if work.phase == BACKGROUND:
-        edge = np.unique(np.concatenate(at_edge))
+        lasting = getattr(work.volumes, "lasting", None)  # what is no hole although it is enclosed, or open and one
+        edge = np.unique(np.concatenate(at_edge) if lasting is None else labels[lasting(number)])
         content["edge"] = edge[edge > 0]
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **content)
@@ -292,11 +323,12 @@ def _join_block(work: _LabelPass, number: int) -> BlockResult:
     """Find which labels of a block touch those of the neighbours behind it."""
     grid = work.volumes.grid
     volume, block = work.volumes.place(number)
-    with _HEADERS:
+    with HEADERS:
         offsets = np.load(work.run.path(f"scratch/{work.phase}/offsets.npy"), mmap_mode="r")
     found = []
     for direction, neighbour in grid.neighbours(block):
-        if sum(1 for d in direction if d) > work.connectivity:
+        across_planes = work.planes and work.phase == BACKGROUND and any(direction[:-2])
+        if across_planes or sum(1 for d in direction if d) > work.connectivity:
             continue
         other = volume * grid.n_blocks + neighbour
         back = tuple(-d for d in direction)
@@ -312,7 +344,7 @@ def _join_block(work: _LabelPass, number: int) -> BlockResult:
 def _face(work: _LabelPass, number: int, direction: tuple[int, ...]) -> Array:
     """A face, edge or corner of a labelled block; edges and corners are the ends of a stored face."""
     axis = next(i for i, d in enumerate(direction) if d)
-    with _HEADERS, np.load(work.run.path(_block_key(work.phase, number))) as content:
+    with HEADERS, np.load(work.run.path(_block_key(work.phase, number))) as content:
         return face(content[f"face{axis}{direction[axis]}"], direction)
 
 

@@ -16,9 +16,10 @@ as float64 is meant (float32 it adds in float32).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import pi, prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ from chunkwise.ops.columns import (
 from chunkwise.ops.euler import euler_numbers
 from chunkwise.ops.moments import BlockMoments, add_euler, merge_rows, totals
 from chunkwise.ops.object_boxes import ByObject, row_key
-from chunkwise.ops.object_shapes import SHAPES
+from chunkwise.ops.object_shapes import MOMENTS, SHAPES
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.storage.writer import put_object
 
@@ -56,6 +57,7 @@ __all__ = [
     "Column",
     "Measured",
     "columns",
+    "intensity_sums",
     "measure",
     "memory_of",
     "table_columns",
@@ -90,12 +92,14 @@ class Measured:
     """As :func:`chunkwise.ops.columns.choose` returns them."""
     percentiles: tuple[float, ...] = PERCENTILES
     """Of the intensity."""
+    parents: bool = False
+    """Whether the parent of each object is found, too."""
 
     @property
     def objects(self) -> Objects:
         """What the table's columns depend on."""
         values = value_type(self.channels[0].dtype) if self.channels else "f8"
-        return Objects(self.axes, self.names, values, self.percentiles)
+        return Objects(self.axes, self.names, values, self.percentiles, self.parents)
 
     @property
     def n_blocks(self) -> int:
@@ -205,8 +209,14 @@ def _with_rim(measured: Measured, volume: int, box: Box) -> Array:
     return np.pad(measured.labels.read(volume, reach), rims)
 
 
-def columns(measured: Measured, wanted: list[Column], volume: int, rows: Array) -> dict[str, Array]:
-    """Turn rows into the columns of the table.
+def columns(
+    measured: Measured,
+    wanted: list[Column],
+    volume: int,
+    rows: Array,
+    more: Mapping[str, Array] = MappingProxyType({}),
+) -> dict[str, Array]:
+    """Turn rows into the columns of the table, beside those that are known already.
 
     Returns
     -------
@@ -217,6 +227,7 @@ def columns(measured: Measured, wanted: list[Column], volume: int, rows: Array) 
     count = rows["count"]
     centroid = rows["coordinates"] / count[:, None]
     made: dict[str, Array] = {
+        **more,
         "label": rows["label"],
         "t": np.full(len(rows), measured.labels.first_time + volume),
         "num_pixels": count,
@@ -231,6 +242,10 @@ def columns(measured: Measured, wanted: list[Column], volume: int, rows: Array) 
         made[f"bbox-{ndim + axis}"] = rows["last"][:, axis] + 1
     names = rows.dtype.names or ()
     made |= {name: rows[name] for name in ("not_measured", *SHAPES) if name in names}
+    for name in MOMENTS:
+        if name in names:
+            powers = [column.name for column in wanted if column.of == name]
+            made |= dict(zip(powers, rows[name].reshape(len(rows), len(powers)).T, strict=True))
     if "euler" in names:
         made["euler_number"] = rows["euler"]
     if "products_high" in names:
@@ -261,7 +276,7 @@ def _of_channel(measured: Measured, rows: Array, number: int) -> dict[str, Array
         "intensity_min": rows["min"][:, number],
         "intensity_max": rows["max"][:, number],
         "intensity_mean": total / count,
-        "intensity_sum": _exact_sum(rows, number),
+        "intensity_sum": intensity_sums(rows, number),
         # Rounding may leave a little less than nothing.
         "intensity_std": np.sqrt(np.maximum(rows["squares"][:, number], 0) / count),
     }
@@ -284,7 +299,8 @@ def _diameter(count: Array, ndim: int) -> Array:
     return np.array([(2 * ndim * float(size) / pi) ** (1 / ndim) for size in sizes])[which]
 
 
-def _exact_sum(rows: Array, number: int) -> Array:
+def intensity_sums(rows: Array, number: int) -> Array:
+    """Sums of each object's intensities in a channel; exact of integers, and Python's where 64 bits are too few."""
     if "sum" in (rows.dtype.names or ()):
         return np.asarray(rows["sum"][:, number])
     high, low = rows["high"][:, number], rows["low"][:, number]

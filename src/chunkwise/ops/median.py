@@ -67,7 +67,7 @@ def median(image: Array, size: int | tuple[int, ...], inner: Box | None = None) 
     and give another number; here the image goes on mirrored, however often.
     """
     if image.ndim not in (2, 3):
-        raise ValueError(f"A median filter takes an image of 2 or 3 axes, not of {image.ndim}.")
+        raise ValueError(f"A median filter takes an image with 2 or 3 axes, not {image.ndim}.")
     sizes = (size,) * image.ndim if isinstance(size, (int, np.integer)) else tuple(size)
     if len(sizes) != image.ndim or min(sizes) < 1:
         raise ValueError(f"The size of a median filter is one positive number, or one for each axis: not {size}.")

@@ -23,7 +23,7 @@ from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.moments import label_starts, merge_rows
-from chunkwise.ops.object_shapes import SHAPES, bytes_a_voxel, intensities, shapes
+from chunkwise.ops.object_shapes import MOMENTS, SHAPES, bytes_a_voxel, intensities, shapes
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
 from chunkwise.storage.outputs import new_file
 from chunkwise.storage.writer import clear_errors, put_object
@@ -54,6 +54,10 @@ class _BoxPass:
         """What is found of an object."""
         fields: list[tuple[Any, ...]] = [("label", "u8"), ("not_measured", "i8")]
         fields += [(name, "f8") for name in SHAPES if name in self.properties]
+        powers = (4,) * len(self.grid.shape)
+        fields += [
+            (name, "f8", (7,) if name == "moments_hu" else powers) for name in MOMENTS if name in self.properties
+        ]
         if "intensity_median" in self.properties:
             fields.append(("intensity_median", "f8", (len(self.channels),)))
         if "intensity_percentile" in self.properties:
@@ -228,7 +232,7 @@ def _groups(work: _BoxPass, boxes: list[Box]) -> Iterator[tuple[list[int], Box]]
 
 def _measure_group(work: _BoxPass, volume: int, group: list[int], reach: Box, boxes: list[Box], found: Array) -> None:
     labels = work.labels.read(volume, reach)
-    if set(SHAPES) & set(work.properties):
+    if {*SHAPES, *MOMENTS} & set(work.properties):
         for index in group:
             mask = labels[inside(boxes[index], reach)] == int(found["label"][index])
             for name, value in shapes(mask, work.properties).items():

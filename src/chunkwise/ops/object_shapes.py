@@ -1,7 +1,8 @@
 """What is not a sum: measured on all of an object at once, cut out by its bounding box.
 
 Reference: ``skimage.measure.regionprops`` on the whole volume, which looks at nothing but that cut either:
-``area_convex``, ``solidity``, ``feret_diameter_max``, ``perimeter``, ``intensity_median``; and
+``area_convex``, ``solidity``, ``feret_diameter_max``, ``area_filled``, ``perimeter``, ``perimeter_crofton``, all
+moments, ``intensity_median``; and
 ``numpy.percentile(image[object], percentiles)``.
 
 Planes are measured by scikit-image's own calls. For volumes two of them take other ways to the same numbers.
@@ -22,13 +23,13 @@ import numpy as np
 
 from chunkwise import _kernels
 
-__all__ = ["SHAPES", "bytes_a_voxel", "convex_hull", "intensities", "longest_diameter", "shapes"]
+__all__ = ["MOMENTS", "SHAPES", "bytes_a_voxel", "convex_hull", "intensities", "longest_diameter", "shapes"]
 
 Array = np.ndarray[Any, Any]
 
-#: What :func:`shapes` can measure.
-SHAPES = ("area_convex", "solidity", "feret_diameter_max", "perimeter")
-
+#: What :func:`shapes` can measure: one number each, and several.
+SHAPES = ("area_convex", "solidity", "feret_diameter_max", "area_filled", "perimeter", "perimeter_crofton")
+MOMENTS = ("moments", "moments_central", "moments_normalized", "moments_hu")
 
 #: Those that are of the convex hull.
 _OF_HULL = {"area_convex", "solidity", "feret_diameter_max"}
@@ -40,12 +41,15 @@ def bytes_a_voxel(properties: Iterable[str]) -> int:
     """Bytes that measuring takes at most for each voxel of the object's box.
 
     The mask; the hull and what is compared for it, or the perimeter's integers; two copies of the intensities as
-    float64 that the percentiles are sorted out of. As tracemalloc counts them, and a little more.
+    float64 that the percentiles are sorted out of; the products that moments are summed up of, four for a voxel of a
+    single plane. As tracemalloc counts them, and a little more.
     """
-    return 24 + (24 if {"intensity_median", "intensity_percentile"} & set(properties) else 0)
+    wanted = set(properties)
+    shape = 96 if wanted & set(MOMENTS) else 24
+    return shape + (24 if wanted & {"intensity_median", "intensity_percentile"} else 0)
 
 
-def shapes(mask: Array, properties: Iterable[str]) -> dict[str, float]:
+def shapes(mask: Array, properties: Iterable[str]) -> dict[str, Any]:
     """Measure the shape of one object.
 
     Parameters
@@ -53,17 +57,17 @@ def shapes(mask: Array, properties: Iterable[str]) -> dict[str, float]:
     mask : ndarray of bool, 2-D or 3-D
         The object in its bounding box.
     properties : iterable of str
-        Of these those that are in :data:`SHAPES`.
+        Of these those that are in :data:`SHAPES` or :data:`MOMENTS`.
 
     Returns
     -------
     dict
         In voxels. What is of the hull is nan where a 3-D object lies in one plane and has none.
     """
-    from skimage.measure import perimeter
+    from skimage.measure import perimeter, regionprops
 
     wanted = set(properties)
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     if wanted & _OF_HULL:
         hull = convex_hull(mask)
         size = int(hull.sum())
@@ -73,6 +77,10 @@ def shapes(mask: Array, properties: Iterable[str]) -> dict[str, float]:
             found["feret_diameter_max"] = longest_diameter(hull) if size else nan
     if "perimeter" in wanted:
         found["perimeter"] = float(perimeter(mask, 4))
+    usual = wanted & {"area_filled", "perimeter_crofton", *MOMENTS}
+    if usual:
+        (region,) = regionprops(mask.view(np.uint8))
+        found |= {name: region[name] for name in usual}
     return {name: value for name, value in found.items() if name in wanted}
 
 

@@ -25,7 +25,6 @@ from chunkwise.blocks.job import Job
 from chunkwise.blocks.memory import projected_memory
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ops.find_threshold import find_thresholds
-from chunkwise.ops.gaussian import radius
 from chunkwise.ops.labelling import Labelling
 from chunkwise.ops.smooth import SmoothedVolumes
 from chunkwise.ops.split_passes import SplitParameters
@@ -62,7 +61,7 @@ def memory_of(volumes: SmoothedVolumes, threads: int = 1) -> int:
     While a block is labelled: its voxels with their halo, its mask, and its labels twice (the labeller's own and their
     copy). While a unit is written: mask and labels of a block, and the unit.
     """
-    grid, reach = volumes.grid, (radius(volumes.sigma),) * len(volumes.grid.shape)
+    grid, reach = volumes.grid, volumes.reach
     outer = 2 * np.dtype(volumes.source.dtype).itemsize
     labelling = projected_memory(grid, outer=outer, reach=reach, block=1 + 4 + 4, threads=threads)
     return max(labelling, projected_memory(grid, block=1 + 4 + 4, unit=2 * 4, threads=threads))

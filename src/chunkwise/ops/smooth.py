@@ -19,12 +19,14 @@ Array = np.ndarray[Any, Any]
 class SmoothedVolumes(HaloedVolumes):
     """The volumes of a cut, smoothed, block by block."""
 
-    sigma: float
+    sigma: float | tuple[float, ...]
+    """In voxels: one number for all axes, or one for each."""
 
     @property
     def reach(self) -> tuple[int, ...]:
         """Thickness of the halo that smoothing needs."""
-        return (radius(self.sigma),) * len(self.grid.shape)
+        sigma = self.sigma if isinstance(self.sigma, tuple) else (self.sigma,) * len(self.grid.shape)
+        return tuple(radius(one) for one in sigma)
 
     def read(self, number: int) -> Array:
         """Read a block with the halo that smoothing needs, smooth it, and cut the halo off."""

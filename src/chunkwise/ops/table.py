@@ -107,7 +107,7 @@ class _Parquet:
             except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
                 raise InputError(
                     f"The column {field.name} has numbers that are too large for Parquet; write the table as tsv, or "
-                    "leave the column out with --properties."
+                    "leave out the column with --properties."
                 ) from None
         self._kept.append(pa.Table.from_arrays(arrays, schema=self._schema))
         if sum(map(len, self._kept)) >= GROUP:

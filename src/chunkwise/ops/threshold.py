@@ -30,6 +30,7 @@ __all__ = [
     "histogram_of_counts",
     "threshold_of_bins",
     "threshold_of_values",
+    "threshold_of_volume",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -107,6 +108,35 @@ def threshold_of_values(method: str, histogram: Histogram, dtype: str) -> Any:
     if method == "li":
         return _guarded(method, lambda: _li(counts, values, np.dtype(dtype)))
     return threshold_of_bins(method, counts, values)
+
+
+def threshold_of_volume(method: str, volume: Array) -> Any:
+    """Threshold of a volume that is in memory, as scikit-image finds it.
+
+    Parameters
+    ----------
+    method : str
+        One of :data:`METHODS`.
+    volume : ndarray
+        Of integers or floats.
+
+    Returns
+    -------
+    numpy scalar
+        As scikit-image returns it.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if volume.dtype.kind in "iu" and int(volume.max()) - int(volume.min()) < EXACT_SPAN:
+        return threshold_of_values(method, count_values(volume), volume.dtype.name)
+    from skimage import filters
+
+    function: Callable[[Array], Any] = getattr(filters, f"threshold_{method}")
+    # A flat view, because a thin volume is taken for an RGB image, with a warning.
+    return _guarded(method, lambda: function(volume.reshape(1, -1)))
 
 
 def threshold_of_bins(method: str, counts: Array, centers: Array) -> Any:

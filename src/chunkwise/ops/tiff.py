@@ -1,14 +1,17 @@
-"""A cut of a stored image as an OME-TIFF: one file that any other program opens.
+"""A cut of a stored image as one TIFF: an OME-TIFF with a pyramid, or one as ImageJ writes it.
 
-It is written tile by tile, as the cut is read: neither the file nor a plane is ever in memory as a whole.
+It is written as the cut is read: neither the file nor a plane is ever in memory as a whole.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
 from math import prod
 from typing import Any
 
@@ -16,12 +19,12 @@ import numpy as np
 
 from chunkwise.blocks.progress import Progress
 from chunkwise.errors import InputError
-from chunkwise.ngff.model import Axis
+from chunkwise.ngff.pyramid import means
 from chunkwise.ngff.units import short_unit
-from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.ops.cut import Cut
 from chunkwise.storage.outputs import new_file, said_clearly
 
-__all__ = ["TiffCut", "tiff_type", "write_ome_tiff"]
+__all__ = ["LARGEST_IMAGEJ", "TILE", "level_shapes", "write_imagej_tiff", "write_ome_tiff"]
 
 Array = np.ndarray[Any, Any]
 
@@ -33,57 +36,38 @@ UNNAMED = str(uuid.UUID(int=0))
 #: A classic TIFF has offsets of 32 bits; compression may make data larger, and tables need room.
 LARGEST_CLASSIC = 2**32 - 2**28
 
-
-@dataclass(frozen=True)
-class TiffCut:
-    """What goes into the file."""
-
-    name: str
-    channels: tuple[VolumeSource, ...]
-    """One a channel, of one shape."""
-    channel_names: tuple[str, ...]
-    axes: tuple[Axis, ...]
-    """Of the image, in any order."""
-    scale: tuple[float, ...]
-    translation: tuple[float, ...]
-    chunks: tuple[int, ...]
-    """What is read at once, spatial axes only."""
-
-    @property
-    def shape(self) -> tuple[int, int, int, int, int]:
-        """In the order t, c, z, y, x."""
-        first = self.channels[0]
-        lead = (1,) * (3 - len(first.shape))
-        z, y, x = lead + first.shape
-        return first.volumes, len(self.channels), z, y, x
+#: Bytes of an ImageJ TIFF, and what the table of each plane takes of them at most.
+LARGEST_IMAGEJ, PLANE_TABLE = 2**32 - 2**20, 512
 
 
-def tiff_type(dtype: str) -> str:
-    """The type of the file's voxels: the image's, or one that holds each of its values.
-
-    Raises
-    ------
-    InputError
-        For integers of 64 bits, which OME-TIFF does not have.
-    """
-    if dtype in ("int64", "uint64"):
-        raise InputError(f"OME-TIFF cannot hold {dtype} voxels; write the piece as OME-Zarr, with --format zarr.")
-    return {"bool": "uint8", "float16": "float32"}.get(dtype, dtype)
+def level_shapes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Height and width of each level of a pyramid: half of the one before, until a plane is one tile."""
+    height, width = shape[-2:]
+    found = [(height, width)]
+    while max(height, width) > TILE:
+        height, width = -(-height // 2), -(-width // 2)
+        found.append((height, width))
+    return found
 
 
 def write_ome_tiff(
-    path: str, cut: TiffCut, memory: int, workers: int = 1, check: Callable[[], None] = lambda: None
+    path: str, cut: Cut, dtype: str, memory: int, workers: int = 1, check: Callable[[], None] = lambda: None
 ) -> None:
-    """Write the file under a temporary name, and give it its own when all of it is there.
+    """Write an OME-TIFF under a temporary name, and give it its own when all of it is there.
+
+    Lower levels are made of the one before, plane by plane: labels of every second voxel, images of means of 2 x 2,
+    as in the pyramids of our OME-Zarr. They lie in a file beside it that has no name until their turn comes.
 
     Parameters
     ----------
     path : str
         Its name; a file of that name is replaced.
-    cut : TiffCut
+    cut : Cut
         What to write.
+    dtype : str
+        Of the file's voxels.
     memory : int
-        Bytes that the pixels in memory may take, about.
+        Bytes that a slab of voxels may take, about.
     workers : int
         Threads that compress.
     check : callable
@@ -92,31 +76,98 @@ def write_ome_tiff(
     Raises
     ------
     InputError
-        If voxels cannot be read, or the type is none of OME-TIFF's.
+        If voxels cannot be read.
     ResumableError
         If the disk is full or fails; nothing is left behind.
     """
     import tifffile
 
-    dtype = np.dtype(tiff_type(cut.channels[0].dtype))
+    kind, shapes = np.dtype(dtype), level_shapes(cut.shape)
     tile = tuple(min(TILE, -(-n // 16) * 16) for n in cut.shape[-2:])
-    size = prod(cut.shape) * dtype.itemsize
-    with new_file(path) as temporary, said_clearly(path):
+    size = prod(cut.shape[:3]) * sum(map(prod, shapes)) * kind.itemsize
+    told = Progress("copy", prod(cut.shape[:2]), prod(cut.shape))
+    with new_file(path) as temporary, said_clearly(path), ExitStack() as opened:
+        folder = os.path.dirname(path)
+        lower = [opened.enter_context(_Scratch(folder, shape, kind)) for shape in shapes[1:]]
         with tifffile.TiffWriter(temporary, bigtiff=size > LARGEST_CLASSIC, ome=True) as writer:
-            writer.write(
-                _tiles(cut, tile, dtype, memory),
-                shape=cut.shape,
-                dtype=dtype,
-                tile=tile,
-                photometric="minisblack",
-                compression="adobe_deflate",
-                maxworkers=workers,
-                buffersize=2**26,
-                software="chunkwise",
-                metadata=_metadata(cut),
-            )
+            for level, shape in enumerate(shapes):
+                rows = _rows_of(cut, memory, told, kind) if level == 0 else lower[level - 1].all_rows(cut.shape[:3])
+                below = lower[level] if level < len(lower) else None
+                writer.write(
+                    _tiles(rows, tile, below, cut.labels),
+                    shape=(*cut.shape[:3], *shape),
+                    dtype=kind,
+                    tile=tile,
+                    subifds=len(lower) if level == 0 and lower else None,
+                    subfiletype=1 if level else None,
+                    photometric="minisblack",
+                    compression="adobe_deflate",
+                    maxworkers=workers,
+                    buffersize=2**25,
+                    software="chunkwise",
+                    metadata=_ome_metadata(cut) if level == 0 else None,
+                )
         _name_by_content(temporary)
         check()
+
+
+def _rows_of(cut: Cut, memory: int, told: Progress, dtype: np.dtype[Any]) -> Iterator[tuple[int, int, Array]]:
+    """Rows of every plane in the order of the file: number of the plane, first row, rows; a multiple of tiles."""
+    _, n_channels, depth, height, _ = cut.shape
+    for slab in cut.slabs(TILE, memory):
+        first = (slab.time * n_channels + slab.channel) * depth + slab.first_plane
+        for number, rows in enumerate(slab.voxels.astype(dtype, copy=False)):
+            yield first + number, slab.first_row, rows
+        if slab.first_plane + len(slab.voxels) == depth and slab.first_row + slab.voxels.shape[1] == height:
+            told.advance(1)
+
+
+class _Scratch:
+    """A level that waits for its turn, in a file without a name."""
+
+    def __init__(self, folder: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+        self._shape, self._dtype = shape, dtype
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by whoever enters it)
+
+    def __enter__(self) -> _Scratch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _seek(self, plane: int, row: int) -> None:
+        height, width = self._shape
+        self._file.seek((plane * height + row) * width * self._dtype.itemsize)
+
+    def put(self, plane: int, row: int, rows: Array) -> None:
+        """Write rows of a plane."""
+        self._seek(plane, row)
+        self._file.write(np.ascontiguousarray(rows).view(np.uint8).data)
+
+    def all_rows(self, planes: tuple[int, ...]) -> Iterator[tuple[int, int, Array]]:
+        """Read all planes, as many rows at once as a tile has."""
+        height, width = self._shape
+        for plane in range(prod(planes)):
+            for row in range(0, height, TILE):
+                count = min(TILE, height - row)
+                self._seek(plane, row)
+                content = self._file.read(count * width * self._dtype.itemsize)
+                yield plane, row, np.frombuffer(content, self._dtype).reshape(count, width)
+
+
+def _tiles(
+    parts: Iterator[tuple[int, int, Array]], tile: tuple[int, ...], below: _Scratch | None, labels: bool
+) -> Iterator[Array]:
+    """Cut rows into tiles, and put what they are in the next level where that waits."""
+    for plane, first, rows in parts:
+        for y in range(0, len(rows), TILE):
+            strip = rows[y : y + TILE]
+            if below is not None:
+                below.put(plane, (first + y) // 2, strip[::2, ::2] if labels else means(strip, (2, 2)))
+            for x in range(0, rows.shape[1], tile[1]):
+                part = strip[:, x : x + tile[1]]
+                missing = [(0, t - n) for t, n in zip(tile, part.shape, strict=True)]
+                yield np.pad(part, missing) if part.shape != tile else np.ascontiguousarray(part)
 
 
 def _name_by_content(path: str) -> None:
@@ -138,53 +189,18 @@ def _name_by_content(path: str) -> None:
         file.write(str(uuid.UUID(bytes=digest[:16], version=5)).encode())
 
 
-def _tiles(cut: TiffCut, tile: tuple[int, ...], dtype: np.dtype[Any], memory: int) -> Iterator[Array]:
-    """The tiles in the order of the file: planes of t, c, z, and in each the rows and columns of tiles."""
-    times, channels, depth, height, _ = cut.shape
-    planes, rows = _slab(cut, tile[0], dtype, memory)
-    progress = Progress("copy", times * channels * -(-depth // planes), prod(cut.shape))
-    for volume in range(times):
-        for source in cut.channels:
-            for z in range(0, depth, planes):
-                for y in range(0, height, rows):
-                    slab = _read(source, volume, slice(z, min(z + planes, depth)), slice(y, min(y + rows, height)))
-                    for plane in slab.astype(dtype, copy=False):
-                        yield from _tiles_of(plane, tile)
-                progress.advance(1)
+def _plain(name: str) -> str:
+    """A name as XML can hold it: what it has no letter for becomes a replacement character."""
+    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", name)
 
 
-def _slab(cut: TiffCut, tile: int, dtype: np.dtype[Any], memory: int) -> tuple[int, int]:
-    """How many planes, and rows of them, are read at once: whole chunks, so that none is decoded twice."""
-    _, _, depth, height, width = cut.shape
-    plane = height * width * dtype.itemsize
-    if plane > memory:
-        return 1, max(tile, memory // (width * dtype.itemsize) // tile * tile)
-    fit = min(depth, memory // plane)
-    chunk = cut.chunks[0] if len(cut.chunks) == 3 else 1
-    return max(1, fit // chunk * chunk if fit > chunk else fit), height
-
-
-def _read(source: VolumeSource, volume: int, z: slice, y: slice) -> Array:
-    """A slab of a volume, with three axes."""
-    box = (z, y, slice(0, source.shape[-1]))[-len(source.shape) :]
-    return source.read(volume, box).reshape(z.stop - z.start, y.stop - y.start, source.shape[-1])
-
-
-def _tiles_of(plane: Array, tile: tuple[int, ...]) -> Iterator[Array]:
-    for y in range(0, plane.shape[0], tile[0]):
-        for x in range(0, plane.shape[1], tile[1]):
-            part = plane[y : y + tile[0], x : x + tile[1]]
-            missing = [(0, t - n) for t, n in zip(tile, part.shape, strict=True)]
-            yield np.pad(part, missing) if part.shape != tile else np.ascontiguousarray(part)
-
-
-def _metadata(cut: TiffCut) -> dict[str, Any]:
+def _ome_metadata(cut: Cut) -> dict[str, Any]:
     """What OME-XML says of the image."""
     found: dict[str, Any] = {
         "UUID": UNNAMED,
         "axes": "TCZYX",
-        "Name": cut.name,
-        "Channel": {"Name": list(cut.channel_names)},
+        "Name": _plain(cut.name),
+        "Channel": [{"Name": _plain(one.name)} | _ome_color(one.color) for one in cut.channels],
     }
     n_planes = prod(cut.shape[:3])
     moved = any(cut.translation)
@@ -203,4 +219,87 @@ def _metadata(cut: TiffCut) -> dict[str, Any]:
             position |= {f"Position{letter}": [offset] * n_planes, f"Position{letter}Unit": [unit] * n_planes}
     if position:
         found["Plane"] = position
+    return found
+
+
+def _ome_color(color: str | None) -> dict[str, int]:
+    """Red, green, blue and opacity as one signed number of 32 bits."""
+    if color is None:
+        return {}
+    value = int(f"{color}FF", 16)
+    return {"Color": value - 2**32 if value >= 2**31 else value}
+
+
+def write_imagej_tiff(
+    path: str, cut: Cut, dtype: str, memory: int, workers: int = 1, check: Callable[[], None] = lambda: None
+) -> None:
+    """Write a TIFF that ImageJ opens as a hyperstack, as :func:`write_ome_tiff` writes its own; not compressed.
+
+    Raises
+    ------
+    InputError
+        If it would be larger than such a TIFF can be, or voxels cannot be read.
+    ResumableError
+        If the disk is full or fails; nothing is left behind.
+    """
+    import tifffile
+
+    del workers  # nothing is compressed
+    kind, (times, channels, depth, height, width) = np.dtype(dtype), cut.shape
+    size = prod(cut.shape) * kind.itemsize + prod(cut.shape[:3]) * PLANE_TABLE
+    if size > LARGEST_IMAGEJ:
+        raise InputError(
+            f"An ImageJ TIFF has less than 4 GiB, and this one would have {size / 2**30:.1f}; write an OME-TIFF with "
+            "--format ome-tiff, or choose a coarser --level or a --region."
+        )
+    # ImageJ's own order; the data lie one after the other behind the first table.
+    shape = (times, depth, channels, height, width)
+    sizes = cut.sizes_in("micrometer")
+    flat = {"x", "y"} <= set(sizes)
+    told = Progress("copy", prod(cut.shape[:2]), prod(cut.shape))
+    with new_file(path) as temporary, said_clearly(path):
+        with tifffile.TiffWriter(temporary, imagej=True) as writer:
+            writer.write(
+                None,
+                shape=shape,
+                dtype=kind,
+                resolution=(1 / sizes["x"][0], 1 / sizes["y"][0]) if flat else None,
+                software="chunkwise",
+                metadata=_imagej_metadata(cut, sizes if flat else {}),
+            )
+        with tifffile.TiffFile(temporary) as written:
+            start, order = written.pages.first.dataoffsets[0], written.byteorder
+        stored = kind.newbyteorder(order)
+        with open(temporary, "r+b") as file:
+            for slab in cut.slabs(TILE, memory):
+                for number, rows in enumerate(slab.voxels):
+                    plane = (slab.time * depth + slab.first_plane + number) * channels + slab.channel
+                    file.seek(start + (plane * height + slab.first_row) * width * kind.itemsize)
+                    file.write(np.ascontiguousarray(rows, stored).view(np.uint8).data)
+                if slab.first_plane + len(slab.voxels) == depth and slab.first_row + slab.voxels.shape[1] == height:
+                    told.advance(1)
+        check()
+
+
+def _imagej_metadata(cut: Cut, sizes: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    """What ImageJ's description says of the image; one unit stands for all axes, and time is in seconds."""
+    times, _, depth, _, _ = cut.shape
+    found: dict[str, Any] = {"axes": "TZCYX", "unit": "um" if sizes else "pixel"}
+    if "z" in sizes:
+        found["spacing"] = sizes["z"][0]
+    for axis, (size, offset) in sizes.items():
+        if offset:  # where the origin of the space lies, counted in voxels of the image
+            found[f"{axis}origin"] = -offset / size
+    time = cut.sizes_in("second").get("t")
+    if time is not None:
+        found |= {"finterval": time[0], "tunit": "sec"}
+    if len(cut.channels) > 1:
+        found["mode"] = "composite"
+        found["Labels"] = [one.name for _ in range(times * depth) for one in cut.channels]
+    if all(one.color for one in cut.channels):
+        ramp = np.arange(256, dtype=np.uint32)
+        parts = [[int(str(one.color)[n : n + 2], 16) for n in (0, 2, 4)] for one in cut.channels]
+        found["LUTs"] = [np.array([ramp * part // 255 for part in three], np.uint8) for three in parts]
+    if all(one.window for one in cut.channels):
+        found["Ranges"] = tuple(end for one in cut.channels for end in one.window or ())
     return found

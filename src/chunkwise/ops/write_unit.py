@@ -43,8 +43,9 @@ def write_unit(run: Run, output: OutputImage, box: Box, volumes: Mapping[int, Ar
     contents: list[Content] = []
     for volume, data in volumes.items():
         full, shaped = output.place(volume, box, data)
-        objects += write_box(run.place(array), array, layout, full, shaped)
-        if array == FULL:
+        key = f"{output.prefix}{array}" if array == FULL else array
+        objects += write_box(run.place(array), key, layout, full, shaped)
+        if array == FULL and not output.prefix:
             contents.append(summarise(shaped, full, layout.shape))
     return BlockResult(tuple(objects), content=reduce(combine, contents).to_json() if contents else None)
 

@@ -130,7 +130,7 @@ def check_crate(file: Path | str) -> None:
             if name in digests and hashlib.sha256(read(name)).hexdigest() != digests[name]:
                 raise InputError(
                     f"{name} in {file} is not the file that the crate describes: it was changed after the crate was "
-                    "made, so that nothing in it can be relied on."
+                    "made, so nothing in it can be relied on."
                 )
 
 

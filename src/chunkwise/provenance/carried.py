@@ -32,7 +32,7 @@ def carried_by(location: Location) -> dict[str, Json]:
     """
     try:
         # A pipe would never end, and a file may be larger than the memory.
-        is_file = not location.is_url and location.archive is None
+        is_file = not location.is_url and location.archive is None and location.foreign is None
         if is_file and object_status(location, METADATA_FILE).st_size > _LARGEST:
             return {}
         content = read_key(location, METADATA_FILE)

@@ -52,6 +52,8 @@ class Claim:
     size: int | None = None
     store: bool = True
     """Whether it is a store, rather than a file."""
+    several: bool = False
+    """Whether it is several files of another format, which are one image."""
     description: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -201,7 +203,7 @@ def claim_of(resource: Resource, role: str) -> Claim:
     checksums: dict[str, Json] = {}
     if fingerprint is not None:
         level, value, sample = fingerprint.get("level"), fingerprint.get("value"), fingerprint.get("sample", SAMPLE)
-        known = fingerprint.get("algorithm") == (ALGORITHM if store else "sha256")
+        known = fingerprint.get("algorithm") in ((ALGORITHM,) if store else ("sha256", ALGORITHM))
         good = isinstance(value, str) and _DIGEST.fullmatch(value) and isinstance(sample, int) and 0 < sample < 2**31
         if not known or level not in _STRENGTH or not good:
             raise InputError(
@@ -221,5 +223,6 @@ def claim_of(resource: Resource, role: str) -> Claim:
         checksums=checksums,
         size=resource.size,
         store=store,
+        several=not store and fingerprint is not None and fingerprint.get("algorithm") == ALGORITHM,
         description=resource.description,
     )

@@ -34,8 +34,8 @@ from chunkwise.storage.writer import json_bytes, put_object
 __all__ = ["Attempts", "close_run", "find_run", "recording"]
 
 _WITHOUT_A_WORD: Final = (
-    "The process ended without a word, as it does when it is killed, runs out of memory or its machine fails; "
-    "the same command goes on from where it stopped."
+    "The process ended without an error message, as it does when it is killed, runs out of memory or its machine "
+    "fails; the same command resumes it."
 )
 
 #: Attempts that a record tells of one by one, the last ones; all of them are counted.
@@ -205,7 +205,7 @@ def _with_blocks(
     cluster, ended = account_left(run.folder, record.cluster)
     error = record.error
     if ended and error == _WITHOUT_A_WORD:
-        error = f"{ended} The same command goes on from where the run stopped."
+        error = f"{ended} The same command resumes the run."
     record = replace(
         record,
         error=error,
@@ -263,7 +263,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ChunkwiseError):
         return " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
-        return f"The run was interrupted ({str(error) or 'SIGINT'}); the same command goes on from where it stopped."
+        return f"The run was interrupted ({str(error) or 'SIGINT'}); the same command resumes it."
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 

@@ -6,8 +6,9 @@ Only JSON is read. What the records name, the stores above all, is never opened.
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from chunkwise.errors import InputError
 from chunkwise.files import is_zip, open_zip, read_file
@@ -16,7 +17,7 @@ from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
 
-__all__ = ["read_records", "records_in"]
+__all__ = ["read_records", "records_in", "records_in_crate"]
 
 _LARGEST: Final = 64 * 2**20  # bytes; a record is of constant size, a few kilobytes
 _RECORD_IN_CRATE = re.compile(r"records/[^/]+\.json")
@@ -52,9 +53,9 @@ def read_records(file: Path | str) -> list[RunRecord]:
     except ValueError:
         raise InputError(f"{file} is not JSON; give a reference or a run record that a command wrote.") from None
     if contents is None:
-        raise InputError(f"{file} is neither a reference nor a run record nor a crate of chunkwise.")
+        raise InputError(f"{file} is not a reference, run record or crate of chunkwise.")
     if not contents:
-        raise InputError(f"{file} holds no run record: no run has been recorded in it.")
+        raise InputError(f"{file} contains no run record: no run has been recorded in it.")
     try:
         return [RunRecord.from_dict(content) for content in contents]
     except InputError as error:
@@ -70,6 +71,22 @@ def records_in(content: Json) -> list[RunRecord]:
         If it is one of these, and a record in it is broken.
     """
     return [RunRecord.from_dict(record) for record in _from_json(content) or []]
+
+
+def records_in_crate(content: IO[bytes], name: str) -> list[RunRecord]:
+    """Return the run records in a zip file that may be anything, from an archive: none where it is no crate of ours.
+
+    Raises
+    ------
+    InputError
+        If it is one, and a record in it is broken, or the records are absurdly large.
+    """
+    try:
+        with zipfile.ZipFile(content) as archive:
+            contents = _in_archive(archive, name)
+    except (ValueError, RecursionError, *UNREADABLE):
+        return []  # other tools may call anything a zip file
+    return [record for one in contents for record in records_in(one)]
 
 
 def _from_json(content: Json) -> list[Json] | None:
@@ -93,9 +110,11 @@ def _from_folder(folder: Path) -> list[Json]:
 
 def _from_crate(file: Path) -> list[Json]:
     with open_zip(file) as archive:
-        entries = [entry for entry in archive.infolist() if _RECORD_IN_CRATE.fullmatch(entry.filename)]
-        if sum(entry.file_size for entry in entries) > _LARGEST:
-            raise InputError(f"The run records in {file} are too large.")
-        return [
-            parse_json(archive.read(entry), finite=True) for entry in sorted(entries, key=lambda entry: entry.filename)
-        ]
+        return _in_archive(archive, str(file))
+
+
+def _in_archive(archive: zipfile.ZipFile, name: str) -> list[Json]:
+    entries = [entry for entry in archive.infolist() if _RECORD_IN_CRATE.fullmatch(entry.filename)]
+    if sum(entry.file_size for entry in entries) > _LARGEST:
+        raise InputError(f"The run records in {name} are too large.")
+    return [parse_json(archive.read(entry), finite=True) for entry in sorted(entries, key=lambda entry: entry.filename)]

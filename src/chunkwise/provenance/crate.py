@@ -270,7 +270,7 @@ def describe_root(
     root["name"] = details.name or f"Run of chunkwise: {commands}"
     root["description"] = details.description or (
         f"What {runs} of chunkwise read, did and wrote ({commands}). The data are not in this crate; it says where "
-        "they lay and how to recognise them."
+        "they were and how to recognise them."
     )
     # The day of the last run, not of building, so that the same records give the same crate.
     last = max(datetime.fromisoformat(record.end) for record in records)

@@ -141,7 +141,7 @@ def _biology(known: dict[str, Any], what: str) -> Biology:
 
 def _mapping(content: object, what: str, known: Iterable[str]) -> dict[str, Any]:
     if not isinstance(content, dict) or not content:
-        raise InputError(f"{what} has to hold lines 'key: value', with the keys {', '.join(known)}.")
+        raise InputError(f"{what} has to contain lines 'key: value', with the keys {', '.join(known)}.")
     for key in content:
         if key not in known:
             raise InputError(f"{what} has the unknown key '{str(key)[:40]}'; it may have {', '.join(known)}.")
@@ -153,7 +153,7 @@ def _text(content: dict[str, Any], key: str, what: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{what} has no text in '{key}'; put the text between quotes.")
+        raise InputError(f"{what} has no text in '{key}'; put the text in quotation marks.")
     return value.strip()
 
 

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ from chunkwise.provenance.fields import (
     optional_text,
     plain,
 )
-from chunkwise.provenance.files import describe_file
+from chunkwise.provenance.files import describe_file, describe_foreign
 from chunkwise.provenance.resource import (
     KINDS,
     STORES,
@@ -224,6 +225,19 @@ class Recorder:
         self._inputs.append(make_resource(name, kind, location, known))
         return self._inputs[-1]
 
+    @property
+    def so_far(self) -> dict[str, Json]:
+        """What the record will say of command, parameters, inputs, software and start: for a page of the run itself."""
+        read: list[Json] = [resource.to_dict() for resource in self._inputs]
+        known: dict[str, Json] = {"command": self.command, "parameters": self.parameters, "inputs": read}
+        return known | {"software": dict(software_versions()), "start": self.start}
+
+    def known_by_its_bytes(self, number: int, location: Location) -> None:
+        """Note of an input that is a file, or several, by its number, their size and digest: what tells it again."""
+        known, place = describe_foreign(location), self._inputs[number]
+        identity = identity_of(place.location, place.root, known.get("fingerprint"))
+        self._inputs[number] = replace(place, **known, identity=identity)
+
     def checked(self, number: int, **known: Json) -> None:
         """Note of an input, by its number, how it was held to stay the same."""
         self._inputs[number] = replace(self._inputs[number], checked=plain(known, "checked"))
@@ -295,6 +309,12 @@ def parse_record(text: str | bytes) -> RunRecord:
 
 def software_versions() -> dict[str, str]:
     """Return name and version of everything installed that can bear on a result."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Ask once: each answer is parsed as an e-mail, which for all of them takes longer than a small run."""
     versions = {}
     for name in HOME_PAGES:
         try:

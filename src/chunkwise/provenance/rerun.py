@@ -114,8 +114,8 @@ def plan_rerun(records: Sequence[RunRecord], maps: Mapping[str, str]) -> tuple[l
         steps.append(Step(name, record, sources, model))
         if record.parameters.get("into_source"):
             notes.append(
-                f"{name} wrote into its source. It is written beside it now, where it has levels of "
-                "its own and says less of where its image is, so that its digest differs."
+                f"{name} wrote into its source. This time it is written beside it, with its own levels and less "
+                "information about where its image is, so its digest differs."
             )
     if not steps:
         raise InputError("None of its runs was completed, so there is nothing to run again.")

@@ -26,21 +26,13 @@ from chunkwise.storage.location import Location
 
 __all__ = ["KINDS", "STORES", "URN", "Resource", "identity_of", "make_resource", "names_of", "without_nothing"]
 
-KINDS: Final = (
-    "image",
-    "labels",
-    "table",
-    "picture",
-    "page",
-    "reference",
-    "crate",
-    "summary",
-)
-STORES: Final = ("image", "labels")
+STORES: Final = ("image", "labels", "plate", "well", "bioformats2raw")
+KINDS: Final = (*STORES, "table", "picture", "page", "reference", "crate", "summary")
 
 #: What a kind or a file's ending is called; the ending decides first.
 MEDIA_TYPES: Final = {
     ".tsv": "text/tab-separated-values",
+    ".csv": "text/csv",
     ".parquet": "application/vnd.apache.parquet",
     ".png": "image/png",
     ".html": "text/html",
@@ -48,8 +40,7 @@ MEDIA_TYPES: Final = {
     ".zip": "application/zip",
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
-    "image": "application/vnd.zarr",
-    "labels": "application/vnd.zarr",
+    **dict.fromkeys(STORES, "application/vnd.zarr"),
     "table": "text/tab-separated-values",
     "picture": "image/png",
     "page": "text/html",

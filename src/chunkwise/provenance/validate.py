@@ -192,7 +192,7 @@ def _run_validator(folder: Path, profile: str, level: str, cache: Path) -> list[
                 reason = f"it uses the terms of {missing.url}, which chunkwise does not have and does not download"
             else:
                 reason = f"the validator gave up: {type(error).__name__}: {error}"
-            raise InputError(f"The crate cannot be judged: {reason}.") from error
+            raise InputError(f"The crate cannot be validated: {reason}.") from error
         finally:
             HttpRequester.reset()
     here = folder.resolve().as_uri() + "/"

@@ -11,6 +11,7 @@ from typing import Any
 from chunkwise.blocks.progress import Progress
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.files import open_file
+from chunkwise.formats import as_store
 from chunkwise.provenance.attachments import read_manifest
 from chunkwise.provenance.claims import Claim, claim_of
 from chunkwise.provenance.resource import make_resource
@@ -27,7 +28,7 @@ __all__ = ["Outcome", "choose", "is_as_claimed", "places_of", "survey", "verify"
 
 #: What of a store was held against the fingerprint, by its level.
 COVERS = {
-    "metadata": "its metadata documents only",
+    "metadata": "only its metadata documents",
     "stat": "names, sizes and times of its objects, not their bytes",
     "sample": "all names and sizes, and the bytes of a sample of {sample} objects and of the metadata",
     "full": "every byte",
@@ -104,8 +105,8 @@ def places_of(claims: Iterable[Claim], site: Site | None, source: str) -> list[t
     for claim in claims:
         if claim.root is None and "://" not in claim.place and not os.path.isabs(claim.place):
             raise InputError(
-                f"{source} does not say where {claim.place} is, as no published crate does; give the data, and this "
-                f"file as --against {source}."
+                f"{source} does not say where {claim.place} is, because no published crate does; give the data, and "
+                f"this file with --against {source}."
             )
     return [(claim, resolve_named(claim.place, claim.root, site, source)) for claim in claims]
 
@@ -155,7 +156,9 @@ def _verify(
     claim: Claim, location: Location, manifests: Sequence[Manifest], site: Site | None, typed: bool, dandi: bool
 ) -> Outcome:
     if claim.level is None and not (dandi and claim.store):
-        return Outcome(claim, "unknown", "no fingerprint was taken of it")
+        return Outcome(claim, "unknown", "no fingerprint of it was taken")
+    if claim.several:
+        return _verify_files(claim, location)
     if not claim.store:
         return _verify_file(claim, location)
     if not _is_there(location):
@@ -179,7 +182,7 @@ def _verify(
     # Two identifiers of the same bytes: whichever is another tells that they are others.
     same = found == claim.value and all(claim.checksums.get(name, value) == value for name, value in checksums.items())
     if same and claim.level is None:
-        return Outcome(claim, "unknown", "no fingerprint was taken of it", objects, size, None, found, checksums)
+        return Outcome(claim, "unknown", "no fingerprint of it was taken", objects, size, None, found, checksums)
     difference = None
     if not same and now is not None and claim.level == "full":
         before = next((item for item in manifests if item.digest == claim.value), None)
@@ -289,6 +292,22 @@ def _verify_file(claim: Claim, location: Location) -> Outcome:
     shorter = claim.size is not None and size < claim.size
     note = f"truncated: {size} bytes of {claim.size}" if shorter else ""
     return Outcome(claim, "changed", note, 1, size, None, found)
+
+
+def _verify_files(claim: Claim, location: Location) -> Outcome:
+    """Hold files of another format that are one image, found as they were found when they were read."""
+    if location.is_url or not os.path.exists(location.address):
+        return Outcome(claim, "missing")
+    said = claim.description.get("read_as")
+    try:
+        found = as_store(location, {name: str(value) for name, value in said.items()} if isinstance(said, dict) else {})
+        now = None if found is None else survey(found)[0]
+    except InputError as error:  # one of them is gone, or is no such file any more
+        return Outcome(claim, "changed", str(error))
+    if now is None:
+        return Outcome(claim, "changed", "it is no file of another format any more")
+    same = now.digest == claim.value
+    return Outcome(claim, "same" if same else "changed", "", len(now.objects), now.size, None, now.digest)
 
 
 def _is_there(location: Location) -> bool:

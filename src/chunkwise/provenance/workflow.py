@@ -243,7 +243,7 @@ def add_workflow(graph: Graph, records: Sequence[RunRecord], steps: Sequence[Wor
         "#steps-of-chunkwise",
         "ComputerLanguage",
         name="Steps of chunkwise",
-        description="JSON: commands of chunkwise in their order, with their settings and the sources of their data.",
+        description="JSON: chunkwise commands in their order, with their settings and the sources of their data.",
         url=home_page("chunkwise"),
     )
     graph.add(
@@ -275,7 +275,7 @@ def add_engines(graph: Graph, records: Sequence[RunRecord]) -> tuple[list[str], 
     by_hand = [record for record in records if record.galaxy is None]
     if by_hand:
         engines += [add_program(graph, record) for record in by_hand]
-        words.append("Runs were started one by one, from a shell or a script; chunkwise joined them by their data.")
+        words.append("Runs were started one by one, from a shell or a script; chunkwise linked them by their data.")
     for record in records:
         cluster = record.cluster or {}  # it may tell of this process' own job alone
         if "kind" in cluster:

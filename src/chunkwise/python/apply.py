@@ -25,24 +25,27 @@ _ABOUT = """\
 Apply a function of your own to an image, block by block, with the result of the whole image.
 
 ``function(voxels, **values)`` is given a block with its halo (2-D or 3-D, one channel and time point; cut at the
-image's edge) and returns an array of the same shape. The record says that it was yours: its name, and the sha256 of
-its source.
+image's edge) and returns an array of the same shape. The record identifies it: its name, and the sha256 of its source.
 """
 _OWN: dict[str, tuple[Any, Any, str]] = {
     "function": (
         Callable[..., Any],
         inspect.Parameter.empty,
-        "a function; a lambda or one defined in a notebook works, too",
+        "a function; a lambda or one defined in a notebook also works",
     ),
     "image": (str | Image | Result, inspect.Parameter.empty, "path or URL of an OME-Zarr, a reference, or a result"),
     "reach": (
         int | Sequence[int],
         inspect.Parameter.empty,
-        "how many voxels around it decide on a voxel, along every axis or along each; too small a value shows at "
-        "the borders of blocks",
+        "how far the function looks around each voxel, in voxels: one number for all axes, or one for each; if it is "
+        "too small, the borders of blocks show",
     ),
     "dtype": (str, "same", "type of the result, or 'same'"),
-    "working_set": (float, 8.0, "memory that the function takes beside input and result, in bytes of its input"),
+    "working_set": (
+        float,
+        8.0,
+        "memory that the function takes besides input and result, as a multiple of the bytes of its input",
+    ),
 }
 
 
@@ -129,8 +132,8 @@ def _declare(given: dict[str, Any], values: dict[str, Any]) -> Operation:
     for name, value in values.items():
         if not isinstance(value, bool | int | float | str) or name in (*PART, *identity, "image", "method"):
             raise InputError(
-                f"{name}={value!r} cannot be a value of the function: it has to be a number, text, true or false, and "
-                f"have a name of its own; functools.partial binds anything else."
+                f"{name}={value!r} cannot be passed to the function: it has to be a number, text, true or false, and "
+                "its name must not be taken; functools.partial binds anything else."
             )
         parameters[name] = Parameter(type(value), value)
     return Operation(
@@ -159,7 +162,7 @@ def apply(*args: Any, **options: Any) -> Any:  # noqa: D103 -- made below, of wh
     return call("apply", _declare(given, given.pop("values", {})), given, made=True)
 
 
-apply.__doc__ = numpy_docs(_ABOUT, _ROWS | {"values": (Any, inspect.Parameter.empty, "are handed to the function")})
+apply.__doc__ = numpy_docs(_ABOUT, _ROWS | {"values": (Any, inspect.Parameter.empty, "are passed to the function")})
 apply.__module__ = "chunkwise"
 apply.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
     [

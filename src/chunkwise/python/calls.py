@@ -21,11 +21,12 @@ from chunkwise.blocks.progress import Progress
 from chunkwise.cluster.resources import parse_bytes
 from chunkwise.errors import InputError
 from chunkwise.operations import families, has_methods, load_family, operations_for, operations_of, options_of
-from chunkwise.operations.model import Labels, Operation, Parameter, Table
+from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
 from chunkwise.running.outputs import Output, StoreOutput, hold_outputs
 from chunkwise.running.planned import Planned
+from chunkwise.running.preview import preview_given, preview_named
 from chunkwise.running.request import REPORTS, WORDS
 from chunkwise.running.run import run_given, run_named
 from chunkwise.site import Site, load_site
@@ -42,17 +43,21 @@ _HOW: dict[str, tuple[Any, Any]] = {
     "workers": (int, None),
     "memory": (int | str, None),
     "block": (Sequence[int], None),
+    "preview": (bool | str, None),
+    "preview_region": (str, None),
     "plan": (bool, False),
     "quiet": (bool, False),
 }
 _WORDS = {
     **WORDS,
     **{name: words for name, (_, words) in REPORTS.items()},
-    "pyramid": "whether smaller levels are written, too",
-    "plan": "whether to do nothing, and return as a dict what the run would take: blocks, bytes, memory, CPU-hours",
+    "pyramid": "whether smaller levels are written as well",
+    "plan": "whether only to return what the run would take, as a dict: blocks, bytes, memory, CPU-hours",
+    "preview": "whether to return a :class:`Preview` of a small region instead of the result: a picture, and the "
+    "voxels before and after; or the path of a picture to write. Takes seconds, whatever the image's size",
     "quiet": "whether to print no progress",
 }
-_OUTPUT = "path or URL of the result; without it, it is kept until Python ends"
+_OUTPUT = "path or URL of the result; without it, the result is kept until Python exits"
 
 _one_at_a_time = threading.RLock()
 _numbers = itertools.count(1)
@@ -70,11 +75,14 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
     first = next(iter(operations.values()))
     rows: dict[str, tuple[Any, Any, str]] = {}
     inputs = []
-    for role, taken in first.takes.items():
-        default = None if taken.optional else inspect.Parameter.empty
+    for role, taken in _roles_of(operations).items():
+        everywhere = all(role in one.takes for one in operations.values())
+        default = inspect.Parameter.empty if everywhere and not taken.optional else None
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        inputs.append(inspect.Parameter(role, kind, default=default, annotation=str | Image | Result))
-        rows[role] = (str | Image | Result, default, taken.help or "path or URL of an OME-Zarr, or a reference")
+        annotation: Any = str | Result if isinstance(taken, Table) else str | Image | Result
+        shown = annotation | None if default is None else annotation
+        inputs.append(inspect.Parameter(role, kind, default=default, annotation=shown))
+        rows[role] = (annotation, default, taken.help or "path or URL of an OME-Zarr, or a reference")
     chosen: dict[str, tuple[Any, Any, str]] = {}
     if has_methods(family):
         methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
@@ -110,6 +118,11 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
     return function
 
 
+def _roles_of(operations: Mapping[str, Operation]) -> dict[str, Role]:
+    """What the methods of a family take, by its names."""
+    return {role: taken for one in [*operations.values()][::-1] for role, taken in one.takes.items()}
+
+
 def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, str]]:
     """Where a result goes, and how the work is spread: type, default and help by name."""
     made, store = operation.gives, not isinstance(operation.gives, Table)
@@ -121,6 +134,7 @@ def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, st
     left_out = set() if isinstance(made, Labels) else {"into_source"}
     left_out |= set() if store else {"to_workspace", "shard", "pyramid"}
     left_out |= {"pyramid"} if formats else set()
+    left_out |= set() if operation.previews else {"preview", "preview_region"}
     return found | {name: (*how, _WORDS[name]) for name, how in _HOW.items() if name not in left_out}
 
 
@@ -179,23 +193,27 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
     """
     given = {name: value for name, value in given.items() if value is not None}
     quiet, pyramid, plan = given.pop("quiet", False), given.pop("pyramid", True), given.pop("plan", False)
-    parameters = (
-        operation.options
-        if made
-        else {name: one for name, (one, _) in options_of(operations_for(family, given.get("method"))).items()}
-    )
+    known = {operation.name: operation} if made else operations_for(family, given.get("method"))
+    parameters = {name: one for name, (one, _) in options_of(known).items()}
+    roles = _roles_of(known)
     with in_python(), _one_at_a_time:
         site = load_site()
-        options = {name: _option(operation, parameters, name, value) for name, value in given.items()}
+        if given.get("preview") is False:
+            del given["preview"]
+        options = {name: _option(operation, roles, parameters, name, value) for name, value in given.items()}
         options["no_pyramid"] = not Parameter(bool).check("pyramid", pyramid)
         places = [name for name in ("output", "to_workspace", "into_source") if name in options]
         if len(places) > 1:
-            raise InputError(f"{' and '.join(places)} are two places for one result; give one.")
-        if not places:
+            raise InputError(f"{' and '.join(places)} are two places for one result; give only one.")
+        tried = "preview" in options or "preview_region" in options
+        if not places and not tried:
             options["output"] = _temporary(family, operation, options.get("format"), site)
         hold_outputs(options, site)
         if plan:
             options["plan"] = "json"
+        if tried:
+            with _without_main():
+                return preview_given(operation, options, site) if made else preview_named(family, options, site)
         try:
             with _without_main(), _progress(not quiet):
                 done = run_given(operation, options, site) if made else run_named(family, options, site)
@@ -206,11 +224,17 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
     return Result(done, os.path.abspath(files.pop("output", "")), files)
 
 
-def _option(operation: Operation, parameters: Mapping[str, Parameter], name: str, value: Any) -> Any:
+def _option(
+    operation: Operation, roles: Mapping[str, Role], parameters: Mapping[str, Parameter], name: str, value: Any
+) -> Any:
     """Make of a value of Python what the command line makes of its text."""
-    if name in operation.takes:
+    if isinstance(roles.get(name), Table) and isinstance(value, str | os.PathLike | Result):
+        return value.path if isinstance(value, Result) else os.fspath(value)
+    if name in roles:
         return value if isinstance(value, str) else open(value).opened()
-    if name in ("output", "run_dir", *operation.files, *REPORTS):
+    if name == "preview" and value is True:
+        return value
+    if name in ("output", "run_dir", "preview", *operation.files, *REPORTS):
         text = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
         if not text:
             raise InputError(f"{name} has to be a path, not {value!r}; give one, or leave it out.")
@@ -267,7 +291,7 @@ def _temporary(family: str, operation: Operation, form: str | None, site: Site |
         Where a site file says what may be written where.
     """
     if site is not None:
-        raise InputError(f"{site.file} says where results may be written, so a result needs a place here: give output.")
+        raise InputError(f"{site.file} says where results may be written, so a result needs a place: give output.")
     table, formats = isinstance(operation.gives, Table), dict(getattr(operation.gives, "formats", {}))
     ending = formats.get(form or "parquet") or (".json" if table else ".ome.zarr")
     return (Output if table else StoreOutput)(os.path.join(_scratch(), f"{next(_numbers)}-{family}{ending}"))

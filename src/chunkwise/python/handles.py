@@ -151,7 +151,7 @@ class Image:
         if size > most:
             raise InputError(
                 f"Level {level} of {self.path} takes {size / 2**30:.0f} GiB, and this machine has {most / 2**30:.0f}; "
-                "take a coarser level, one channel or one time, or use to_dask."
+                "choose a coarser level, one channel or one time, or use to_dask."
             )
         return voxels[index]
 

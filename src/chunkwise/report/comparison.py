@@ -52,7 +52,7 @@ def comparison_page(truth: str, predicted: str, content: dict[str, Any]) -> Page
     picture = Picture(
         "average-precision",
         precision_picture([row["threshold"] for row in rows], [row["average_precision"] for row in rows]),
-        "Average precision over the IoU threshold",
+        "Average precision against the IoU threshold",
         "TP / (TP + FP + FN): how many of all objects, true and predicted, are matched.",
     )
     names: tuple[str, ...] = (
@@ -78,10 +78,11 @@ def comparison_page(truth: str, predicted: str, content: dict[str, Any]) -> Page
         sections.append(_times_section(times, f"{first['threshold']:g}"))
     share = f"{content['share']:g}"
     words = [
-        "A predicted object matches a true one where their intersection over union (IoU) is greater than the "
-        "threshold. TP are the matches, FP predicted objects without one, FN true objects without one.",
-        f"An object is split where two predicted objects or more cover at least {share} of it each; it is merged where "
-        f"one predicted object has at least {share} of itself in each of two true objects or more.",
+        "A predicted object matches a true one if their intersection over union (IoU) is greater than the threshold. "
+        "TP are the matches, FP predicted objects without one, FN true objects without one.",
+        f"A true object is split if two or more predicted objects each cover at least {share} of it. "
+        f"Objects are merged if one predicted object has at least {share} of itself in each of two or more true "
+        "objects.",
     ]
     return Page("Label images compared", "Chunkwise comparison", [], [*sections, Section("Words", words)])
 

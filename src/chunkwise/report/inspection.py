@@ -9,12 +9,13 @@ from chunkwise.errors import ChunkwiseError
 from chunkwise.ngff.emptiness import say_empty, share_of
 from chunkwise.ngff.model import Axis, Collection, Image, Plate, Store
 from chunkwise.ngff.read import open_image
-from chunkwise.report.page import Page, Picture, Section, Table
+from chunkwise.report.page import Page, Picture, Section, Table, write_page
 from chunkwise.report.pictures import CHANNEL_COLORS, composite, contrast, label_colors, to_gray
 from chunkwise.report.preview import BUDGET, read_plane
+from chunkwise.report.runs import place_words
 from chunkwise.report.summary import headline, size_text
 
-__all__ = ["inspection_page", "pictures_of_image"]
+__all__ = ["inspection_page", "pictures_of_image", "write_inspection_view"]
 
 #: Channels and fields that get a picture; a page of hundreds would help nobody.
 MOST_PICTURES = 12
@@ -23,7 +24,7 @@ MOST_PICTURES = 12
 PAGE_BUDGET = 4 * BUDGET
 
 
-def inspection_page(store: Store, summary: dict[str, Any]) -> Page:
+def inspection_page(store: Store, summary: dict[str, Any], pictures: bool = True) -> Page:
     """Make the page of a store.
 
     Parameters
@@ -32,19 +33,42 @@ def inspection_page(store: Store, summary: dict[str, Any]) -> Page:
         As :func:`chunkwise.ngff.read.open_store` returns it.
     summary : dict
         As :func:`chunkwise.report.summary.summarise` returns it.
+    pictures : bool
+        Whether the page of an image has pictures.
     """
     if isinstance(store, Image):
-        sections = _image_sections(store, summary)
+        sections = _image_sections(store, summary, pictures)
     elif isinstance(store, Plate):
         sections = _plate_sections(store)
     else:
         sections = _collection_sections(store)
     name = store.location.name if isinstance(store, Collection) else store.name
     parts = [*sections, _findings(summary)]
-    return Page(name, "Chunkwise inspection", [headline(store)], parts, summary.get("warnings", ()))
+    place = place_words(summary | {"description": {"name": name}})
+    warnings = [warning.replace(store.location.address, place) for warning in summary.get("warnings", ())]
+    return Page(name, "Chunkwise inspection", [headline(store, place)], parts, warnings)
 
 
-def _image_sections(image: Image, summary: dict[str, Any]) -> list[Section]:
+def write_inspection_view(store: Store, summary: dict[str, Any], path: str) -> tuple[str, ...]:
+    """Write the page of a store with its image to browse in the place of pictures.
+
+    Of a plate or a collection, which hold many images, it is the page with pictures of them.
+
+    Returns
+    -------
+    tuple of str
+        Sentences on what of the image is not in the page.
+    """
+    from chunkwise.report.view.make import view_of_image, write_view
+
+    page = inspection_page(store, summary, pictures=not isinstance(store, Image))
+    if not isinstance(store, Image):
+        write_page(page, path)
+        return ("It holds many images; a view of one of them is made by naming it.",)
+    return write_view(view_of_image(store), path, page)
+
+
+def _image_sections(image: Image, summary: dict[str, Any], pictures: bool) -> list[Section]:
     first = image.levels[0]
     axes = Table(
         ["Axis", "Kind", "Size", "Step", "Extent", "Offset"],
@@ -54,14 +78,15 @@ def _image_sections(image: Image, summary: dict[str, Any]) -> list[Section]:
         ],
         "Full resolution; step is the size of a voxel or the time between two points.",
     )
-    sections = [pictures_of_image(image), Section("Axes", tables=[axes])]
+    sections = [pictures_of_image(image)] if pictures else []
+    sections.append(Section("Axes", tables=[axes]))
     if image.kind == "image":
         sections.append(Section("Channels", tables=[_channel_table(image)]))
     sections.append(
         Section("Resolution levels and storage", _storage_text(summary), tables=[_level_table(image, summary)])
     )
     if image.labels:
-        sections.append(_labels_section(image, summary))
+        sections.append(_labels_section(image, summary, pictures))
     return sections
 
 
@@ -114,13 +139,13 @@ def _level_table(image: Image, summary: dict[str, Any]) -> Table:
     ]
     columns = ["Level", "Size", "Scale", "Chunks", "Shards", "Codecs", "Voxels take", "On disk", "Files", "There"]
     about = f"In the order {', '.join(image.axis_names)}; {summary['dtype']} voxels."
-    about += (
-        " There: how many chunks have a file, of all or of some that were looked for; the others are the fill value."
-    )
+    about += " There: how many chunks have a file, of all or of a sample; the others are the fill value."
     return Table(columns, rows, about)
 
 
 def _storage_text(summary: dict[str, Any]) -> list[str]:
+    if "format" in summary:
+        return [f"{summary['format']}; {size_text(summary['bytes'])} of voxels."]
     text = f"OME-Zarr {summary['version']} in Zarr v{summary['levels'][0]['zarr_format']}."
     if summary["stored_bytes"]:
         ratio = summary["bytes"] / summary["stored_bytes"]
@@ -129,7 +154,7 @@ def _storage_text(summary: dict[str, Any]) -> list[str]:
     return [text]
 
 
-def _labels_section(image: Image, summary: dict[str, Any]) -> Section:
+def _labels_section(image: Image, summary: dict[str, Any], pictured: bool) -> Section:
     rows, notes = [], []
     pictures: list[Picture] = []
     for entry in summary["labels"]:
@@ -137,7 +162,7 @@ def _labels_section(image: Image, summary: dict[str, Any]) -> Section:
             notes.append(f"{entry['name']}: {entry['error']}")
             continue
         rows.append((entry["name"], _times(entry["shape"]), entry["dtype"], entry["levels"]))
-        if len(pictures) < MOST_PICTURES:
+        if pictured and len(pictures) < MOST_PICTURES:
             label = open_image(image.location.child("labels").child(entry["name"]))
             pictures.append(_picture_of_labels(label, f"labels-{len(pictures)}-{entry['name']}", entry["name"]))
     table = Table(["Name", "Size", "Data type", "Levels"], rows)
@@ -179,7 +204,7 @@ def _plate_sections(plate: Plate) -> list[Section]:
         (row, *(len(wells[row, column].fields) if (row, column) in wells else "" for column in plate.columns))
         for row in plate.rows
     ]
-    layout = Table(["", *plate.columns], rows, "Number of fields in every well; empty where there is no well.")
+    layout = Table(["", *plate.columns], rows, "Number of fields in every well; empty if there is no well.")
     paths = [f"{well.path}/{field}" for well in plate.wells for field in well.fields]
     facts = [
         ("Rows and columns", f"{len(plate.rows)} × {len(plate.columns)}"),
@@ -242,7 +267,8 @@ def _findings(summary: dict[str, Any]) -> Section:
         return Section("Validation", ["The metadata follow the OME-Zarr specification and its recommendations."])
     if any(remark["severity"] == "deviation" for remark in remarks):
         text = (
-            "The metadata break the OME-Zarr specification in the places called deviation, and are read as said there."
+            "The metadata break the OME-Zarr specification in the places marked as deviations, and are read as "
+            "stated there."
         )
     else:
         text = "The metadata follow the OME-Zarr specification, with these remarks. None of them affects the analysis."

@@ -7,7 +7,7 @@ from scipy.ndimage import uniform_filter
 
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.volumes import Selection
-from chunkwise.report.pictures import overlay, write_png
+from chunkwise.report.pictures import drawn_large, write_png
 from chunkwise.storage.arrays import open_array
 from chunkwise.storage.location import Location
 
@@ -18,7 +18,7 @@ EDGE = 1024
 
 
 def write_overlay(path: str, selection: Selection, labels: Location, output: OutputImage) -> None:
-    """Draw the outlines of the objects on the image, where most of them are.
+    """Draw the outlines of the objects on the image, where most of them are; tiny images are enlarged.
 
     Of a stack, the plane with most foreground is shown; of a large plane, the window with most.
     Where to look is decided on the coarsest level, so that little is read.
@@ -57,4 +57,4 @@ def write_overlay(path: str, selection: Selection, labels: Location, output: Out
         box = (slice(z, z + 1), *box)
     pixels = selection.source.read(0, box)
     found = open_array(labels.child("0")).read(output.place_box(0, box))
-    write_png(overlay(pixels.reshape(pixels.shape[-2:]), found.reshape(pixels.shape[-2:])), path)
+    write_png(drawn_large(pixels.reshape(pixels.shape[-2:]), found.reshape(pixels.shape[-2:])), path)

@@ -14,15 +14,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chunkwise.errors import InputError
-from chunkwise.report.pictures import enlarge, png_bytes
+from chunkwise.report.pictures import enlarge, picture_bytes, png_bytes
 from chunkwise.storage.outputs import check_output_file, write_atomically
 
-__all__ = ["Page", "Picture", "Section", "Table", "write_page"]
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["TEMPLATES", "Drawing", "Page", "Picture", "Section", "Table", "templates", "write_page"]
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,19 @@ class Picture:
     """uint8, shape (y, x) or (y, x, 3); tiny ones are enlarged."""
     title: str
     caption: str = ""
+    wide: bool = False
+    """Whether it has the page's width for itself."""
+    most: int = 2**62
+    """Bytes that it may take inside a page; a larger one loses what nobody sees (JPEG)."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing as SVG, with its caption; who makes it escapes what is not its own."""
+
+    svg: str
+    title: str
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,8 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     caption: str = ""
+    folded: bool = False
+    """Whether only its caption is shown until somebody opens it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,7 @@ class Section:
     facts: Sequence[tuple[str, object]] = ()
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
+    drawings: Sequence[Drawing] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +89,7 @@ class Page:
     sections: Sequence[Section]
     warnings: Sequence[str] = ()
     """What nobody may overlook; they stand before the sections."""
+    footer: str = "Made by chunkwise. The image was read in place; nothing was copied or changed."
 
 
 def write_page(page: Page, path: Path | str, pictures: Path | str | None = None) -> None:
@@ -88,8 +110,6 @@ def write_page(page: Page, path: Path | str, pictures: Path | str | None = None)
     InputError
         If a file exists already, or a folder cannot be made.
     """
-    import jinja2
-
     path = check_output_file(path)
     folder = None if pictures is None else Path(pictures)
     if folder is not None:
@@ -101,24 +121,30 @@ def write_page(page: Page, path: Path | str, pictures: Path | str | None = None)
     for section in page.sections:
         for picture in section.pictures:
             sources[picture.name] = _place(picture, path, folder)
-    here = Path(__file__).parent / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here),
+    style = base64.b64encode((TEMPLATES / "page.css").read_bytes()).decode()
+    text = templates().get_template("page.html.j2").render(page=page, sources=sources, style=style)
+    write_atomically(path, text.encode())
+
+
+def templates(*folders: Path) -> jinja2.Environment:
+    """The templates of pages, and more of other folders; whatever they are given is escaped."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES, *folders]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = base64.b64encode((here / "page.css").read_bytes()).decode()
-    text = environment.get_template("page.html.j2").render(page=page, sources=sources, style=style)
-    write_atomically(path, text.encode())
 
 
 def _place(picture: Picture, page: Path, folder: Path | None) -> str:
     """Write a picture, or turn it into a ``data:`` link, and return what the page says as its source."""
-    content = png_bytes(enlarge(picture.data))
     if folder is None:
-        return "data:image/png;base64," + base64.b64encode(content).decode()
+        kind, content = picture_bytes(enlarge(picture.data), picture.most)
+        return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    content = png_bytes(enlarge(picture.data))
     file = folder / (re.sub(r"[^A-Za-z0-9_.-]+", "-", picture.name).strip("-.") + ".png")
     write_atomically(file, content)
     return Path(os.path.relpath(file.resolve(), page.parent.resolve())).as_posix()

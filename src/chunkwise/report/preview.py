@@ -95,7 +95,7 @@ def _plan(image: Image, level: Level, budget: int) -> tuple[Box, list[str]]:
     while _cost(image, level, planes, height, width) > budget and max(height, width) > 64:
         height, width = (height // 2, width) if height >= width else (height, width // 2)
     if (height, width) != level.shape[-2:]:
-        caption.append(f"only the middle {height} × {width} voxels, because there is no smaller level")
+        caption.append(f"only the central {height} × {width} voxels, because there is no smaller level")
     top, left = (level.shape[-2] - height) // 2, (level.shape[-1] - width) // 2
     plane = (slice(top, top + height), slice(left, left + width))
     return ((planes, *plane) if "z" in image.axis_names else plane), caption

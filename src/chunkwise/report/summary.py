@@ -57,6 +57,8 @@ def summarise(store: Store) -> dict[str, Any]:
         content["bytes"] = sum(entry["bytes"] for entry in content["levels"])
         stored = [entry["stored_bytes"] for entry in content["levels"]]
         content["stored_bytes"] = None if None in stored else sum(stored)
+        if store.location.foreign is not None:
+            content["format"] = stored_as(store)
         content["warnings"] = missing
         content["labels"] = [_label(store, name) for name in store.labels]
     content["findings"] = _finding_dicts(store.findings)
@@ -82,7 +84,7 @@ def _stored(location: Location) -> tuple[int | None, int | None]:
     if location.archive is not None:
         sizes = zipped_sizes(location)
         return sum(sizes.values()), len(sizes)
-    if location.is_url:
+    if location.is_url or location.foreign is not None:  # whose levels lie in one file
         return None, None
     size = count = 0
     for folder, _, files in os.walk(location.address):
@@ -97,21 +99,35 @@ def _stored(location: Location) -> tuple[int | None, int | None]:
     return size, count
 
 
-def headline(store: Store) -> str:
-    """Say in one line what a store is."""
-    place = store.location.address
+def headline(store: Store, place: str | None = None) -> str:
+    """Say in one line what a store is.
+
+    Parameters
+    ----------
+    store : Store
+        As :func:`chunkwise.ngff.read.open_store` returns it.
+    place : str, optional
+        What to call its place, where that is not its address.
+    """
+    place = place or store.location.address
     if isinstance(store, Image):
         first = store.levels[0]
         size = ", ".join(f"{axis.name} {n}" for axis, n in zip(store.axes, first.shape, strict=True))
         what = "Label image" if store.kind == "labels" else "Image"
         levels = _counted(len(store.levels), "level")
-        return f"{what} {place}: {size} ({first.dtype}), {levels}, OME-Zarr {store.version}."
+        return f"{what} {place}: {size} ({first.dtype}), {levels}, {stored_as(store)}."
     if isinstance(store, Plate):
         fields = sum(len(well.fields) for well in store.wells)
         size = f"{_counted(len(store.wells), 'well')}, {_counted(fields, 'field')}"
         return f"Plate {place}: {size}, OME-Zarr {store.version}."
     what, part = ("Well", "field") if store.kind == "well" else ("Collection", "image")
     return f"{what} {place}: {_counted(len(store.series), part)}, OME-Zarr {store.version}."
+
+
+def stored_as(image: Image) -> str:
+    """What an image is stored as, such as ``OME-Zarr 0.5`` or ``TIFF``."""
+    foreign = image.location.foreign
+    return f"OME-Zarr {image.version}" if foreign is None else foreign.media_type.partition("/")[2].upper()
 
 
 def _counted(number: int, noun: str) -> str:

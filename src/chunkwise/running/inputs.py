@@ -23,11 +23,12 @@ from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.provenance.verify import is_as_claimed
 from chunkwise.reference import OpenedInput, describe
 from chunkwise.storage.fingerprint import fingerprint
+from chunkwise.storage.location import Location
 from chunkwise.storage.objects import LateError
 from chunkwise.storage.share import Share
 from chunkwise.storage.stamp import KINDS, SECONDS, TICK, Objects, Stamp, Swept, kind_of, sweep
 
-__all__ = ["ChangedError", "Input", "Inputs"]
+__all__ = ["ChangedError", "Input", "Inputs", "is_as_noted"]
 
 #: Chunks that could not be read, at most, so that the run can go on when they are mended.
 MOST_UNREAD = 1000
@@ -69,6 +70,10 @@ class Input:
         """The fingerprint of its metadata as they are now."""
         return fingerprint(self.opened.image.location, "none", ("", self.path))
 
+    def planned(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """What a plan says of it, where its metadata have a fingerprint."""
+        return {"array": self.opened.image.location.child(self.path).address, "fingerprint": metadata}
+
 
 class Inputs:
     """All that a run reads.
@@ -102,24 +107,27 @@ class Inputs:
             one.trust = _held_to_reference(one.opened)
             share = share_of(one.opened.image, one.path)
             _say_share(one, share)
+            known: dict[str, Any] = {
+                "fingerprint": reference.fingerprint if one.trust != "taken" and reference else one.fingerprint
+            }
+            if location.foreign is not None:  # a file is known by its bytes, which are hashed when all is done
+                known = {"media_type": location.foreign.media_type}
             recorder.input(
                 one.name,
                 one.opened.image.kind,
                 location,
-                fingerprint=reference.fingerprint if one.trust != "taken" and reference else one.fingerprint,
+                **known,
                 description=describe(one.opened.image)
                 | _remarks(one.opened.image)
                 | _told_share(share)
+                | _read_as(location)
                 | carried_by(location),
             )
 
     @property
     def plan(self) -> dict[str, Any]:
         """The ``inputs`` of the plan."""
-        return {
-            one.name: {"array": one.opened.image.location.child(one.path).address, "fingerprint": one.fingerprint}
-            for one in self._inputs
-        }
+        return {one.name: one.planned(one.fingerprint) for one in self._inputs}
 
     @contextmanager
     def held(self, run: Run | None = None, *, remove: bool = False) -> Iterator[None]:
@@ -158,7 +166,7 @@ class Inputs:
                 self._leave_out(error.unread)
             raise
         if "end" not in self._times:
-            raise AssertionError("the inputs were not looked at when the run came to its end")
+            raise AssertionError("the inputs were not checked when the run ended")
 
     def check(self) -> None:
         """Make sure, before the result gets its name, that all of it comes from one state of the inputs.
@@ -168,12 +176,15 @@ class Inputs:
         InputError
             If something changed since the run began.
         """
-        for one in self._inputs:
+        for number, one in enumerate(self._inputs):
+            foreign = one.opened.image.location.foreign
+            if foreign is not None:  # before it is looked at once more, so that these are the bytes that were read
+                self._recorder.known_by_its_bytes(number, one.opened.image.location)
             found = _again(one)
             if not found.fits(_stamp(one)) or one.metadata() != one.fingerprint:
                 raise InputError(
-                    f"{one.address} changed while it was read, so that the result would mix old voxels with new ones; "
-                    "nothing of it is kept: give the same command again to begin anew."
+                    f"{one.address} changed while it was read, so the result would mix old voxels with new ones; "
+                    "nothing of it is kept: give the same command again to start over."
                 )
             one.compared = min(one.compared, found.reached)
         self._tell(*self._times, "end")
@@ -184,14 +195,15 @@ class Inputs:
                 one.stamp = Stamp.from_dict(noted["inputs"][one.name])
             except (KeyError, TypeError, ValueError):
                 sentence = (
-                    f"What the unfinished run noted of {one.address} is damaged; remove {{remains}} to begin anew."
+                    f"What the unfinished run recorded about {one.address} is damaged; remove {{remains}} to start "
+                    "over."
                 )
                 raise self._other(sentence, remove) from None
             found = _again(one)
             if one.stamp.count != one.objects().count or not found.fits(one.stamp):
                 raise self._other(
                     f"{one.address} is not what it was when this run began: chunks of it were changed, added or "
-                    "removed, and old voxels are not mixed with new ones; remove {remains} to begin anew.",
+                    f"removed, and old voxels must not be mixed with new ones; remove {{remains}} to start over.",
                     remove,
                 )
             one.compared = found.reached
@@ -210,7 +222,7 @@ class Inputs:
         if remove:
             run.abandon()
             problem = sentence.partition("; remove ")[0]
-            return ChangedError(f"{problem}; what was computed has been removed: run the same job again to begin anew.")
+            return ChangedError(f"{problem}; what was computed has been removed: run the same job again to start over.")
         return ChangedError(sentence.replace("{remains}", run.remains))
 
     def _leave_out(self, unread: Sequence[str]) -> None:
@@ -256,6 +268,13 @@ def _remarks(image: Image) -> dict[str, Any]:
     return {"remarks": [finding.line for finding in image.findings]} if image.findings else {}
 
 
+def _read_as(location: Location) -> dict[str, Any]:
+    """What was said of files of another format that decides which of them are read."""
+    said = {} if location.foreign is None else dict(location.foreign.said)
+    chosen = {name: said[name] for name in ("pattern", "series") if name in said}
+    return {"read_as": chosen} if chosen else {}
+
+
 def _told_share(share: Share | None) -> dict[str, Any]:
     """What the record says of the chunks of the level that is read."""
     if share is None:
@@ -292,6 +311,15 @@ def _first(objects: Objects) -> Stamp:
 def _again(one: Input) -> Swept:
     stamp = _stamp(one)
     return sweep(one.objects(), stamp.kind, stamp.left_out, [end for end, _ in stamp.groups])
+
+
+def is_as_noted(one: Input, noted: Any) -> bool:
+    """Whether an input is what a run noted of it when it began; a note that cannot be read says so of none."""
+    try:
+        one.stamp = Stamp.from_dict(noted)
+    except ValueError:
+        return False
+    return one.stamp.count == one.objects().count and _again(one).fits(one.stamp)
 
 
 def _held_to_reference(opened: OpenedInput) -> str:

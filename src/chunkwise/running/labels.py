@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.cluster.resources import Resources, find_resources, fit_grid
@@ -15,22 +15,29 @@ from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import Selection
 from chunkwise.provenance.record import Recorder
-from chunkwise.running.request import Request
+from chunkwise.running.request import Around, Request
 from chunkwise.running.stores import StoreRun, check_block, check_chunks
 
 if TYPE_CHECKING:  # SciPy is imported there
     from chunkwise.ops.write_labels import LabelResult
 
 __all__ = [
+    "by_time",
     "check_connectivity",
     "check_labels",
     "counted",
+    "followed",
     "named_object",
     "reading_grid",
     "report_remarks",
     "report_unsplit",
+    "time_of_labels",
     "where_words",
 ]
+
+#: Voxels that a preview follows objects beyond the part that it shows: within a plane, and planes.
+FOLLOWED: Final = 64
+FOLLOWED_PLANES: Final = 16
 
 
 def check_labels(image: Image, advice: str) -> None:
@@ -120,7 +127,7 @@ def where_words(count: int, named: Sequence[Mapping[str, Any]]) -> str:
     """Say where the first of some objects is, and that the record names more."""
     one = named[0]
     box = ",".join(f"{a}:{b}" for a, b in one["box"].values())
-    more = ", and more that the run record names" if count > 1 else ""
+    more = ", and others that the run record names" if count > 1 else ""
     return f"object {one['object']} of time point {one['time']} in the box {box}{more}"
 
 
@@ -146,9 +153,47 @@ def counted(objects: int) -> str:
     return f"{objects} object{'s' if objects != 1 else ''}"
 
 
+def by_time(counts: Sequence[int], where: str, first_time: int) -> list[str]:
+    """Say how many objects there are, and of several time points how many at each."""
+    lines = [f"{counted(sum(counts))} in {where}"]
+    if len(counts) > 1:
+        lines += [f"  time point {first_time + time}: {count} objects" for time, count in enumerate(counts)]
+    return lines
+
+
+def followed(reach: Sequence[int], least: int = 0, what: str = "Objects", numbered: bool = True) -> Around:
+    """What a preview reads around a part whose objects are shown, so that those at its rim are whole.
+
+    Parameters
+    ----------
+    reach : sequence of int
+        How far a single voxel looks along each axis.
+    least : int
+        How far objects are followed at least.
+    what : str
+        What is followed.
+    numbered : bool
+        Whether they have numbers.
+    """
+    flat = len(reach) - 2
+    far = tuple(r + max(least, FOLLOWED if axis >= flat else FOLLOWED_PLANES) for axis, r in enumerate(reach))
+    sizes = " x ".join(map(str, far))
+    words = f"{what} are followed {sizes} voxels beyond the region and cut there"
+    return Around(far, words=(f"{words}; the full run numbers them otherwise." if numbered else f"{words}.",))
+
+
 def check_connectivity(asked: int | None, ndim: int) -> int:
     """Give the connectivity, which is the number of axes unless something else is asked for."""
     connectivity = ndim if asked is None else asked
     if not 1 <= connectivity <= ndim:
-        raise InputError(f"--connectivity {connectivity} has to lie between 1 and {ndim}, the number of axes.")
+        raise InputError(f"--connectivity {connectivity} has to be between 1 and {ndim}, the number of axes.")
     return connectivity
+
+
+def time_of_labels(time: str | None, labels: Image, image: Image | None) -> str | None:
+    """``--time`` chooses time points of the labels, unless the image has others: then it says which the labels are."""
+    return None if image is not None and _times(labels) != _times(image) else time
+
+
+def _times(image: Image) -> int:
+    return int(dict(zip(image.axis_names, image.levels[0].shape, strict=True)).get("t", 1))

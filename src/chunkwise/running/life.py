@@ -35,8 +35,8 @@ __all__ = ["LifeCycle", "check_files", "earlier_records", "write_reports"]
 #: Seconds that a run waits in the workspace for another one of the same input, parameters and name.
 PATIENCE = 3600.0
 
-#: How work is spread; no parameters of what is computed.
-SPREAD = frozenset({"workers", "memory", "block", "shard"})
+#: How work is spread, and whether it is checked; no parameters of what is computed.
+SPREAD = frozenset({"workers", "memory", "block", "shard", "check"})
 
 
 def check_files(request: Request) -> None:
@@ -60,7 +60,7 @@ def check_files(request: Request) -> None:
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
             both = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))
-            raise InputError(f"{both} both name {path}; give each a name of its own.")
+            raise InputError(f"{both} both name {path}; give each its own name.")
 
 
 class LifeCycle:
@@ -103,6 +103,11 @@ class LifeCycle:
         self._table_name = f"blocks-{len(self._earlier) + 1}.tsv.gz"
         self._workers = Workers()
         self._place = self._find_place()
+
+    @property
+    def earlier(self) -> list[dict[str, Any]]:
+        """Records of the runs that led to what is read, the oldest first."""
+        return self._earlier
 
     def _find_place(self) -> Place:
         """Where the run's own files go; a run that makes a file has nothing else."""

@@ -79,7 +79,7 @@ def choose(asked: Mapping[str, Any], told: Told, where: str, ndim: int) -> tuple
         option = f"--{name.replace('_', '-')}"
         if name not in values:
             others = ", ".join(f"--{other.replace('_', '-')}" for other in values)
-            raise InputError(f"{option} is not an option of the method {method}, which has {others}.")
+            raise InputError(f"{option} is not an option of the method {method}; its options are {others}.")
         values[name] = value
     if "connectivity" in values:
         values["connectivity"] = check_connectivity(values["connectivity"], ndim)
@@ -146,8 +146,8 @@ def rays_from(opened: OpenedInput, channels: dict[str, VolumeSource]) -> tuple[V
     image, first, other = opened.image, channels["distances"], channels["probability"].channel
     if len(image.spatial) != 2:
         raise InputError(
-            f"{image.location.address} has the axes {image.spatial}, and StarDist's objects are made in 2-D only; "
-            "cut planes out of it, or give maps of another --method."
+            f"{image.location.address} has the axes {image.spatial}, and StarDist's objects are 2-D only; cut out "
+            "planes, or give maps for another --method."
         )
     count = dict(zip(image.axis_names, image.levels[0].shape, strict=True)).get("c", 1)
     rays = tuple(replace(first, channel=number) for number in range(first.channel, count) if number != other)

@@ -142,7 +142,7 @@ class WorkspaceRun:
         if self.quota is None:
             return nullcontext()
         busy = ResumableError(
-            f"Another job of {self.user} holds the count of what their results take and does not end; end it, and run "
+            f"Another job of {self.user} is counting the space of their results and does not finish; end it, and run "
             "the same job again."
         )
         return held(os.path.join(os.path.dirname(self.folder), "quota.lock"), busy, COUNTING)
@@ -158,8 +158,9 @@ class WorkspaceRun:
 
     def _too_much(self, needed: int) -> str:
         return (
-            f"The results of {self.user} take {size_words(self.used())} of the {size_words(self.quota or 0)} that this "
-            f"site gives a person, and this one needs {size_words(needed)}; remove results that you no longer need, or "
+            f"The results of {self.user} take {size_words(self.used())} of the {size_words(self.quota or 0)} that "
+            f"this site allows each person, and this one needs {size_words(needed)}; remove results that you no "
+            "longer need, or "
             "ask your administrator."
         )
 
@@ -240,7 +241,7 @@ def find_place(to: Destination, site: Site | None, opened: OpenedInput, plan: st
     check_size(site, size)
     zipped = _is_zipped(to)
     if zipped and (to.into_source or to.to_workspace):
-        raise InputError("A zip file is written with --output only; give it a name there.")
+        raise InputError("A zip file can be written only with --output; give it a name there.")
     if to.into_source:
         return _into_source(to, to.into_source, site, opened)
     if to.to_workspace:
@@ -248,7 +249,10 @@ def find_place(to: Destination, site: Site | None, opened: OpenedInput, plan: st
     location = resolve(to.output or "", site, write=True)
     if location.is_url:
         if zipped:
-            raise InputError(f"{location.address} is a URL, and a zip file is written to a folder here; give a path.")
+            raise InputError(
+                f"{location.address} is a URL, and a zip file can be written only to a folder on this "
+                "machine; give a path."
+            )
         _check_outside(location, opened)
         return _on_s3(to, site, location)
     address = location.address
@@ -279,7 +283,9 @@ def _into_source(to: Destination, name: str, site: Site | None, opened: OpenedIn
     source = opened.image.location
     check_name("--into-source", name)
     if source.archive is not None:
-        raise InputError(f"{source.archive} is a zip file, into which nothing is written; use --output.")
+        raise InputError(f"{source.archive} is a zip file, into which nothing can be written; use --output.")
+    if source.foreign is not None:
+        raise InputError(f"{source.foreign.path} is no OME-Zarr, so it has no place for labels; use --output.")
     if opened.image.version != "0.5":
         raise InputError(
             f"{source.address} is OME-Zarr {opened.image.version}, and labels are written as 0.5; use --output."
@@ -288,10 +294,10 @@ def _into_source(to: Destination, name: str, site: Site | None, opened: OpenedIn
     if top.is_url:
         return _on_s3(to, site, resolve(f"{top.address}/labels/{name}", site, write=True))
     if not os.access(top.address, os.W_OK):
-        raise InputError(f"{top.address} cannot be written to; use --output for a store of its own.")
+        raise InputError(f"{top.address} cannot be written to; use --output for a separate store.")
     location = resolve(f"{top.address}/labels/{name}", site, write=True)
     if location.address != f"{top.address}/labels/{name}":
-        raise PolicyError(f"The labels of {top.address} are a symbolic link; use --output for a store of its own.")
+        raise PolicyError(f"The labels of {top.address} are a symbolic link; use --output for a separate store.")
     near = f"{top.address}.labels-{name}"
     return Place(location, _growing(near, site), to.run_dir or beside(near, ".run", site))
 
@@ -312,7 +318,7 @@ def _to_workspace(to: Destination, name: str, site: Site | None, opened: OpenedI
     if to.run_dir:
         raise InputError(
             "--run-dir cannot be given with --to-workspace, which keeps unfinished runs itself, so that another job "
-            "can go on with them."
+            "can resume them."
         )
     workspace = site.workspace
     known = site.person.user is not None
@@ -343,5 +349,5 @@ def _check_free(location: Location, opened: OpenedInput) -> None:
 def _check_outside(location: Location, opened: OpenedInput) -> None:
     if location.address.startswith(f"{opened.image.location.address}/"):
         raise InputError(
-            f"The output {location.address} would lie inside the image that it is made from; choose a place outside."
+            f"The output {location.address} would be inside the image that it is made from; choose a place outside."
         )

@@ -69,23 +69,23 @@ class Planned(Exception):
         if form == "json":
             return json.dumps(told)
         sizes = "x".join(map(str, told["block"] or told["shape"]))
-        workers, each = f"{told['workers']} worker{'s' if told['workers'] > 1 else ''}", "a worker"
+        workers, each = f"{told['workers']} worker{'s' if told['workers'] > 1 else ''}", "per worker"
         if told["threads"] > 1:
             workers, each = f"{told['threads']} threads", "for all threads together"
-        written = "as much as the objects that are found take"
+        written = "as much as the objects found need"
         if told["bytes_written"] is not None:
             written = f"{size_words(told['bytes_written'])} before compression"
         hours = "not known: nothing was measured for this"
         if told["cpu_hours"] is not None:
             rate = told["cpu_seconds_a_million_voxels"]
             spent = f"{told['cpu_hours']:g}" if told["cpu_hours"] >= 0.001 else "less than 0.001"
-            hours = f"{spent}, from {rate:g} CPU-seconds a million voxels ({MEASURED_ON})"
+            hours = f"{spent}, from {rate:g} CPU-seconds per million voxels ({MEASURED_ON})"
         rows = {
             "blocks": f"{told['blocks']} of {sizes} voxels, by {workers}",
             "read": f"{size_words(told['bytes_read'])} before compression, in each pass over the image",
             "written": f"{written}, in {told['files']} file{'s' if told['files'] > 1 else ''} at most",
             "memory": f"{size_words(told['memory_bytes_a_worker'])} {each}, of "
-            f"{size_words(told['memory_bytes_allowed'])} that may be taken",
+            f"{size_words(told['memory_bytes_allowed'])} that may be used",
             "CPU-hours": hours,
         }
         return "\n".join(f"{name:<10} {words}" for name, words in rows.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ if TYPE_CHECKING:  # what a command asks for is put together before NumPy is imp
     from chunkwise.site import Site
     from chunkwise.storage.location import Location
 
-__all__ = ["REPORTS", "WORDS", "Destination", "Request", "Result", "Spread"]
+__all__ = ["REPORTS", "WORDS", "Around", "Destination", "Request", "Result", "Spread"]
 
 #: What every run can write of itself: what stands for the file, and what it is.
 REPORTS: Final = {
@@ -25,15 +26,19 @@ REPORTS: Final = {
 #: What else people may say of where a result goes and how the work is spread.
 WORDS: Final = {
     "to_workspace": "write into the site's workspace under this name",
-    "into_source": "write labels/NAME into the source itself, where the site allows it to be written",
-    "run_dir": "where plan, journal and scratch files go; an unfinished run goes on from there (default: OUT.run; in "
+    "into_source": "write labels/NAME into the source itself, if the site allows writing to it",
+    "run_dir": "where plan, journal and scratch files go; an unfinished run resumes from there (default: OUT.run; in "
     "the workspace always beside the results)",
-    "shard": "voxels of one file of the result; changes its files, not its voxels (default: from shape and type)",
+    "shard": "voxels in one file of the result; changes its files, not its voxels (default: from shape and type)",
     "workers": "number of worker processes (default: by the size of the image, at most GALAXY_SLOTS, "
-    "SLURM_CPUS_PER_TASK or the number of cores; small images are done by threads of one process)",
-    "memory": "memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, else 1GiB)",
-    "block": "voxels computed at once (default: whole shards, or what fits the memory)",
-    "plan": "say what the run would take, and do nothing: blocks, bytes, files, memory and CPU-hours",
+    "SLURM_CPUS_PER_TASK or the number of cores; small images are processed by threads in one process)",
+    "memory": "memory of each worker, such as 2GiB (default: GALAXY_MEMORY_MB shared among them, otherwise 1GiB)",
+    "block": "voxels computed at once (default: whole shards, or what fits in memory)",
+    "preview": "only write a picture of what the result looks like in a small region; takes seconds, whatever the "
+    "image's size",
+    "preview_region": "of --preview: where to look, in voxels of the level, ends not included (for 2-D images: "
+    "y0:y1,x0:x1; default: the central 512 x 512 voxels)",
+    "plan": "only say what the run would take: blocks, bytes, files, memory and CPU-hours",
 }
 
 
@@ -82,6 +87,8 @@ class Request:
     site: Site | None = None
     plan: bool = False
     """Whether to say what it would take, instead of doing it: see :class:`chunkwise.running.planned.Planned`."""
+    here: bool = False
+    """Whether it is so little that this process does it, whatever cluster the site has."""
 
     def open(self, role: str) -> OpenedInput:
         """Open the image that has a role.
@@ -96,7 +103,13 @@ class Request:
         from chunkwise.reference import open_image_input
 
         given = self.inputs[role]
-        return open_image_input(given, self.site) if isinstance(given, str) else given
+        if not isinstance(given, str):
+            return given
+        opened = open_image_input(given, self.site)
+        if opened.location.foreign is not None:
+            for finding in opened.image.findings:
+                print(f"chunkwise {self.operation.family}: remark: {finding.message}", file=sys.stderr)
+        return opened
 
     def recorded(self, **others: Any) -> dict[str, Any]:
         """The parameters as typed JSON values, for the run record; ``others`` are added, or stand in their place."""
@@ -109,8 +122,21 @@ class Request:
             made["into_source"] = self.to.into_source
         if self.operation.origin:
             made["plugin"] = self.operation.origin
-        found = {**self.values, **made, **vars(self.spread), **others}
+        values = {name: value for name, value in self.values.items() if (name, value) != ("sizes_in", "voxels")}
+        found = {**values, **made, **vars(self.spread), **others}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in sorted(found.items())}
+
+
+@dataclass(frozen=True)
+class Around:
+    """What has to be read around a part of an image, so that the part comes out as it does of the whole image."""
+
+    voxels: tuple[int, ...]
+    """On each side, along each axis."""
+    step: tuple[int, ...] = ()
+    """The part that is read begins at a multiple of it; without one, anywhere."""
+    words: tuple[str, ...] = ()
+    """What differs from the whole image all the same."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from chunkwise.errors import InputError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from chunkwise.reference import OpenedInput
     from chunkwise.site import Site
 
-__all__ = ["run", "run_given", "run_named"]
+__all__ = ["chain_of", "do", "request_given", "request_named", "run", "run_given", "run_named"]
 
 #: Of operations that are a kernel.
 LOCAL = "chunkwise.running.chains.local:run"
@@ -60,14 +61,33 @@ def run(
     Planned
         In the place of a result, where only the plan is asked for.
     """
-    request = Request(operation, inputs, operation.check(values), to, spread, site, plan)
-    module, _, function = (operation.chain or LOCAL).partition(":")
-    chain: Callable[[Request], Result] = getattr(importlib.import_module(module), function)
-    return chain(request)
+    return do(Request(operation, inputs, operation.check(values), to, spread, site, plan))
+
+
+def chain_of(operation: Operation) -> ModuleType:
+    """Import the module that does an operation."""
+    return importlib.import_module((operation.chain or LOCAL).partition(":")[0])
 
 
 def run_named(family: str, options: Mapping[str, Any], site: Site | None) -> Result:
-    """Run a family with options by their names, as people give them.
+    """Run a family with options by their names, as people give them; see :func:`request_named`."""
+    return do(request_named(family, options, site))
+
+
+def run_given(operation: Operation, options: Mapping[str, Any], site: Site | None) -> Result:
+    """Run an operation with options by their names; see :func:`request_given`."""
+    return do(request_given(operation, options, site))
+
+
+def do(request: Request) -> Result:
+    """Do what is asked for; see :func:`run`."""
+    operation = request.operation
+    chain: Callable[[Request], Result] = getattr(chain_of(operation), (operation.chain or LOCAL).partition(":")[2])
+    return chain(request)
+
+
+def request_named(family: str, options: Mapping[str, Any], site: Site | None) -> Request:
+    """Make a request of a family and options by their names, as people give them.
 
     Parameters
     ----------
@@ -81,23 +101,31 @@ def run_named(family: str, options: Mapping[str, Any], site: Site | None) -> Res
     Raises
     ------
     InputError
-        If an option is given that the chosen method does not have, or lacks one; else as :func:`run`.
+        If an option is given that the chosen method does not have, or that lacks one, or that is out of range.
     """
     method = options.get("method") if has_methods(family) else None
     operations = operations_for(family, method)
     operation = find(family, method)
+    for other in operations.values():
+        for role in other.takes:
+            if options.get(role) is not None and role not in operation.takes:
+                raise InputError(f"--{role} is not an option of the method {operation.name}.")
     for option, (_, methods) in options_of(operations).items():
         if options.get(option) is not None and operation.name not in methods:
             others = ", ".join(f"--{other.replace('_', '-')}" for other in operation.parameters)
             raise InputError(
-                f"--{option.replace('_', '-')} is not an option of the method {operation.name}, which has {others}."
+                f"--{option.replace('_', '-')} is not an option of the method {operation.name}; "
+                f"{f'its options are {others}' if others else 'it has none of its own'}."
             )
-    return run_given(operation, options, site)
+    return request_given(operation, options, site)
 
 
-def run_given(operation: Operation, options: Mapping[str, Any], site: Site | None) -> Result:
-    """Run an operation with options by their names, as :func:`run_named`."""
+def request_given(operation: Operation, options: Mapping[str, Any], site: Site | None) -> Request:
+    """Make a request of an operation and options by their names, as :func:`request_named`."""
     given = {name: value for name, value in options.items() if value is not None}
+    for role, taken in operation.takes.items():
+        if taken.option and not taken.optional and role not in given:
+            raise InputError(f"The method {operation.name} needs --{role}.")
     for option, parameter in operation.options.items():
         if parameter.required and option not in given:
             raise InputError(f"The method {operation.name} needs --{option.replace('_', '-')}.")
@@ -107,10 +135,10 @@ def run_given(operation: Operation, options: Mapping[str, Any], site: Site | Non
         files={name: given[name] for name in (*operation.files, *REPORTS) if name in given},
         pyramid=not given.get("no_pyramid", False),
     )
-    return run(
+    return Request(
         operation,
         {role: given[role] for role in operation.takes if role in given},
-        {option: given[option] for option in operation.options if option in given},
+        operation.check({option: given[option] for option in operation.options if option in given}),
         to,
         Spread(given.get("workers"), given.get("memory"), given.get("block")),
         site,

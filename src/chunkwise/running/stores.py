@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.cluster.resources import Resources, find_resources, fit_grid, size_words, with_threads
 from chunkwise.errors import InputError, ResumableError
 from chunkwise.ngff.layout import OutputImage, levels_like, output_like, shard_of, write_documents
+from chunkwise.ngff.model import Image
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection, VolumeSource
 from chunkwise.ops.write_unit import content_of
@@ -31,7 +32,7 @@ from chunkwise.storage.lock import held
 from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_name
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["StoreRun", "check_block", "check_chunks", "fit_blocks"]
+__all__ = ["Also", "StoreRun", "check_block", "check_chunks", "fit_blocks"]
 
 #: Seconds that it waits for another one to write a few lines.
 LISTING = 60.0
@@ -105,7 +106,9 @@ def fit_blocks(
     shard = shard or shard_of(source.shape, request.to.shard)[1]
     check_block(spread.block, selection.image.spatial)
     voxels = prod(source.shape) * source.volumes * len(selection.channels) * work
-    resources = find_resources(spread.workers, spread.memory, voxels, request.site, gpu=gpu, threads=threads)
+    resources = find_resources(
+        spread.workers, spread.memory, voxels, request.site, here=request.here, gpu=gpu, threads=threads
+    )
     check_chunks(selection, resources)
     grid = Grid.fit(source.shape, shard, spread.block or usual or shard)
     grid = fit_grid(projected, grid, shard, resources, fixed=spread.block is not None)
@@ -114,6 +117,15 @@ def fit_blocks(
     decoding = 2 * _chunk_bytes(selection)
     resources = with_threads(lambda count: max(projected(grid, count), count * decoding), resources)
     return grid, replace(resources, needed=projected(grid, resources.threads))
+
+
+@dataclass(frozen=True)
+class Also:
+    """A label image that is written into the store of its image."""
+
+    source: Input
+    grid: Grid
+    output: OutputImage
 
 
 class StoreRun(LifeCycle):
@@ -137,6 +149,12 @@ class StoreRun(LifeCycle):
         As in :func:`fit_blocks`.
     sources : sequence of VolumeSource, optional
         What is read where it is not the selection.
+    also : sequence of Also, optional
+        What else is written.
+    others : sequence of Input, optional
+        What else is read.
+    beside : str, optional
+        What tells that files which are copied beside the image are still the same.
     """
 
     def __init__(
@@ -150,7 +168,11 @@ class StoreRun(LifeCycle):
         output: OutputImage | None = None,
         shard: tuple[int, ...] | None = None,
         sources: Sequence[VolumeSource] = (),
+        also: Sequence[Also] = (),
+        others: Sequence[Input] = (),
+        beside: str = "",
     ) -> None:
+        self._also = also
         self._opened, self._selection, self._grid = opened, selection, grid
         self._levels = None
         source = selection.source
@@ -167,11 +189,17 @@ class StoreRun(LifeCycle):
         }
         if self._levels is not None:
             layout["levels"] = [list(shape) for shape in self._levels]
+        if beside:
+            layout["beside"] = beside
         self.request = request
         self._output = output or self.label_image("uint32")
         super().__init__(
             request,
-            [Input("image", opened, selection.level.path, sources or selection.sources)],
+            [
+                Input("image", opened, selection.level.path, sources or selection.sources),
+                *(one.source for one in also),
+                *others,
+            ],
             recorded | {"block": list(grid.block), "shard": list(shard)},
             layout,
         )
@@ -179,21 +207,31 @@ class StoreRun(LifeCycle):
 
     def _find_place(self) -> Place:
         output = self._output
-        size = prod(output.shape) * np.dtype(output.dtype).itemsize
+        size = sum(prod(one.shape) * np.dtype(one.dtype).itemsize for one in self._outputs)
         place = find_place(self.request.to, self.request.site, self._opened, self._plan.hash, size, output.labels)
         assert place.location is not None
         self.location = place.location
         return place
 
     def _expected(self) -> dict[str, Any]:
-        layouts = [self._output.layout(level) for level in range(self._output.n_levels)]
+        layouts = [one.layout(level) for one in self._outputs for level in range(one.n_levels)]
         shards = (prod(-(-n // s) for n, s in zip(one.shape, one.shards, strict=True)) for one in layouts)
         found = super()._expected()
         return found | {
-            "blocks": self._grid.n_blocks * self._output.n_volumes,
-            "bytes_written": sum(prod(one.shape) for one in layouts) * np.dtype(self._output.dtype).itemsize,
+            "blocks": self._blocks,
+            "bytes_written": sum(prod(one.shape) * np.dtype(one.dtype).itemsize for one in layouts),
             "files": found["files"] + (0 if self._place.zipped else sum(shards) + len(layouts)),
         }
+
+    @property
+    def _outputs(self) -> list[OutputImage]:
+        return [self._output, *(one.output for one in self._also)]
+
+    @property
+    def _blocks(self) -> int:
+        return sum(one.grid.n_blocks * one.output.n_volumes for one in self._also) + (
+            self._grid.n_blocks * self._output.n_volumes
+        )
 
     def label_image(self, dtype: str) -> OutputImage:
         """Lay out labels of the selection; the dtype is known only when the objects are counted."""
@@ -212,7 +250,8 @@ class StoreRun(LifeCycle):
     def complete(self, output: OutputImage) -> None:
         """Write the metadata, and give the store its final name, if the input is what it was when the run began."""
         self.inputs.check()
-        documents = write_documents(self._run.store, output)
+        documents = [item for one in self._also for item in write_documents(self._run.store, one.output)]
+        documents += write_documents(self._run.store, output)
         self._objects = documents + self._run.stored_objects()
         workspace, count = self._place.workspace, len(self._objects)
         with workspace.naming(self._run.store.address) if workspace else nullcontext():
@@ -229,6 +268,25 @@ class StoreRun(LifeCycle):
 
             write_overlay(path, self._selection, in_archive(self.location), output)
             self.recorder.output("overlay", "picture", path)
+
+    def _write_view(self, made: Image) -> list[str]:
+        """Write the page of the selection with its labels, where it is asked for; gives what there is to say of it."""
+        path = self.request.to.files.get("view")
+        if not path:
+            return []
+        from chunkwise.report.page import Page
+        from chunkwise.report.view.make import view_of_labels, write_view
+
+        name = self._selection.image.name
+        shown = view_of_labels(self._selection, made, "Objects")
+        left_out = write_view(shown, path, Page(name, f"{name}: view", [], []))
+        self.recorder.output("view", "page", path)
+        return [f"  {path}", *(f"    {sentence}" for sentence in left_out)]
+
+    def written(self, output: OutputImage) -> str:
+        """Say what was written, and where."""
+        lengths = ", ".join(f"{axis.name} {n}" for axis, n in zip(output.axes, output.shape, strict=True))
+        return f"{lengths} voxels of {output.dtype} in {self.location.address}"
 
     def finish(self, output: OutputImage, lines: Iterable[str]) -> Result:
         """Write record, reference and crate of a store that is complete.
@@ -249,15 +307,16 @@ class StoreRun(LifeCycle):
             "output", made.kind, self.location, fingerprint=mark, size=manifest.size, description=described
         )
         self._write_overlay(output)
+        about = self._write_view(made)
         listed, name = manifest.to_bytes(), manifest_name(len(self._earlier) + 1)
         put_object(self._place.run_dir, FILE_NAME, listed)
         reference = self.close(
             made.kind,
-            self._grid.n_blocks * output.n_volumes,
+            self._blocks,
             {"manifest": name, "manifest_sha256": hashlib.sha256(listed).hexdigest()},
             {name: listed} if len(listed) <= ATTACHED else {},
         )
-        return Result(reference, tuple(lines), self.location)
+        return Result(reference, (*lines, *about), self.location)
 
 
 def _list_held(source: Location) -> AbstractContextManager[None]:
@@ -265,7 +324,8 @@ def _list_held(source: Location) -> AbstractContextManager[None]:
     if source.is_url:
         return nullcontext()
     busy = ResumableError(
-        f"Another run is adding its labels to {source.address} and does not end; end it and run the same command again."
+        f"Another run is adding its labels to {source.address} and does not finish; end it and run the same command "
+        "again."
     )
     return held(f"{source.address}.labels.lock", busy, LISTING)
 

@@ -35,21 +35,21 @@ _ROOT: Final = {
     "url": Key("text", "instead of a path: a prefix that begins with `https://`, `http://` or `s3://`"),
     "access": Key(
         "choice",
-        "what may be done; writing includes reading; only a path and s3 can be written. `job`: folders that a service "
-        "such as Galaxy or Pulsar runs its jobs in, which jobs may write and nobody may name",
+        "what may be done; writing includes reading; only a path and s3 can be written. `job`: folders in which a "
+        "service such as Galaxy or Pulsar runs its jobs, which jobs may write to and nobody may name",
         "read",
         ("read", "write", "job"),
     ),
     "users": Key("texts", "e-mail addresses of those who may use it; `*@example.org` means all of that domain", ()),
     "groups": Key("texts", "groups whose members may use it", ()),
-    "roles": Key("texts", "roles that may use it; with users, groups and roles all left out, everybody may", ()),
+    "roles": Key("texts", "roles that may use it; if users, groups and roles are all left out, everybody may", ()),
     "named_by_users": Key(
         "flag",
         "whether a place below it may be named by a person or in a file (`ROOT:path`, a path, a reference, metadata); "
-        "with false only Galaxy itself hands such places over, as for its own datasets",
+        "with false only Galaxy itself passes such places on, as it does for its own datasets",
         True,
     ),
-    "endpoint": Key("text", "s3: address of the server, where it is not Amazon's"),
+    "endpoint": Key("text", "s3: address of the server, if it is not Amazon's"),
     "region": Key("word", "s3: the region", "us-east-1"),
     "credentials": Key(
         "choice",
@@ -65,14 +65,16 @@ _CLUSTER: Final = {
     "kind": Key(
         "choice",
         "local: processes of the job itself; slurm: a Dask worker is a batch job; allocation: srun starts workers "
-        "inside the job's own allocation; array: job arrays without a scheduler of Dask; address: a scheduler that "
-        "runs already",
+        "inside the job's own allocation; array: job arrays without a Dask scheduler; address: a scheduler that is "
+        "already running",
         "local",
         ("local", "slurm", "allocation", "array", "address"),
     ),
-    "workers_min": Key("count", "workers at least, whatever the plan's size", 1),
-    "workers_max": Key("count", "workers at most", 16),
-    "voxels_per_worker": Key("number", "voxels of the image for which one more worker is asked for", 1e9),
+    "workers_min": Key("count", "the fewest workers, whatever the size of the plan", 1),
+    "workers_max": Key("count", "the most workers", 16),
+    "voxels_per_worker": Key(
+        "number", "voxels of the image per worker: for every so many, one more worker is requested", 1e9
+    ),
     "memory_per_worker": Key("bytes", "memory of a worker, unless a person asks for less with --memory", 2 * 2**30),
     "workers_per_job": Key("count", "worker processes in one batch job", 1),
     "partition": Key("word", "Slurm partition"),
@@ -80,16 +82,16 @@ _CLUSTER: Final = {
     "qos": Key("word", "Slurm quality of service"),
     "constraint": Key("word", "Slurm constraint on nodes"),
     "gres": Key("word", "Slurm generic resources of a worker, such as `gpu:1`"),
-    "walltime": Key("duration", "how long a worker's job may take; longer runs get new workers in time", "4h"),
+    "walltime": Key("duration", "how long a worker's job may take; longer runs get new workers before that", "4h"),
     "sbatch": Key("words", "further options of sbatch, such as `--exclusive`", ()),
     "setup": Key("texts", "lines of shell that a worker's job runs first, such as `module load chunkwise`", ()),
-    "python": Key("program", "Python of the workers, where it is not the driver's own"),
+    "python": Key("program", "Python of the workers, if it is not the driver's own"),
     "interface": Key("word", "network interface over which scheduler and workers meet, such as `ib0`"),
     "scheduler_port": Key("count", "port of the scheduler; 0 for any free one", 0),
     "folder": Key("path", "for logs and keys of workers; seen by all nodes; default: in the run directory"),
     "queue_patience": Key("duration", "how long the first worker may wait in the queue before the run gives up", "24h"),
-    "driver_lost_after": Key("duration", "how long workers live on when the driver is gone", "60s"),
-    "worker_lost_after": Key("duration", "how long a silent worker is waited for before it is replaced", "15s"),
+    "driver_lost_after": Key("duration", "how long workers keep running after the driver is gone", "60s"),
+    "worker_lost_after": Key("duration", "how long to wait for a silent worker before it is replaced", "15s"),
     "address": Key("text", "address: of the scheduler, such as `tls://head:8786`"),
     "tls_ca": Key("path", "address: certificate of the authority"),
     "tls_cert": Key("path", "address: certificate of the client"),
@@ -105,39 +107,39 @@ PLAIN: Final[dict[str, dict[str, Key]]] = {
         "root": Key("text", 'the root that `--to-workspace` writes into; with a path and `access = "write"`'),
         "layout": Key(
             "choice",
-            "folders below it: none, or one for every user and in it one for every job",
+            "folders below it: none, or one for every user, or within that one for every job",
             "flat",
             ("flat", "user", "user/job"),
         ),
         "owner": Key("word", "account that results belong to; chunkwise has to run as root to give files away"),
         "group": Key("word", "group that results belong to"),
-        "umask": Key("mask", "rights that results do not get, such as `0027`"),
-        "quota": Key("bytes", "bytes that the results of one user may take together"),
+        "umask": Key("mask", "permissions that results do not get, such as `0027`"),
+        "quota": Key("bytes", "bytes that all results of one user may take"),
         "keep": Key("duration", "age after which `chunkwise workspace clean` removes what no reference needs"),
     },
     "cluster": {
         "default": Key(
             "text",
-            "the profile of `[clusters]` that runs use, where the job's environment names none in `CHUNKWISE_CLUSTER`",
+            "the profile of `[clusters]` that runs use if the job's environment names none in `CHUNKWISE_CLUSTER`",
         ),
         "gpu": Key("text", "the profile for tools that run models"),
     },
     "limits": {
-        "workers": Key("count", "workers of one run at most, in every cluster and whatever --workers says"),
-        "memory_per_worker": Key("bytes", "memory of one worker at most, whatever --memory says"),
-        "output": Key("bytes", "voxels of one result at most, in bytes before compression"),
-        "document": Key("bytes", "one document that is read at most: metadata, a reference, a run record", DOCUMENT),
-        "model": Key("bytes", "the files of one model package together at most, unpacked", MODEL),
+        "workers": Key("count", "the most workers of one run, in every cluster and whatever --workers says"),
+        "memory_per_worker": Key("bytes", "the most memory of one worker, whatever --memory says"),
+        "output": Key("bytes", "the largest result, in bytes before compression"),
+        "document": Key("bytes", "the largest document that is read: metadata, a reference, a run record", DOCUMENT),
+        "model": Key("bytes", "the largest model package: all its files, unpacked", MODEL),
     },
     "models": {
         "library": Key("path", "folder of approved bioimage.io packages"),
-        "code": Key("flag", "whether packages that hold Python code may be used", False),
+        "code": Key("flag", "whether packages that contain Python code may be used", False),
     },
     "plugins": {
         "operations": Key(
             "texts",
             "operations of other packages that may be run, each as `NAME==VERSION sha256=DIGEST`: distribution, "
-            "version, and digest of the file of the module that declares it; a refusal prints all of it",
+            "version, and digest of the file of the module that declares it; a refusal prints the whole entry",
             (),
         )
     },

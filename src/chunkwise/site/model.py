@@ -188,8 +188,8 @@ class Site:
         if named and named not in self.clusters:
             known = ", ".join(sorted(self.clusters)) or "none"
             raise PolicyError(
-                f"The job's environment names the cluster '{named}', and the site file {self.file} has {known}; "
-                "ask your administrator to correct CHUNKWISE_CLUSTER."
+                f"The job's environment names the cluster '{named}', and the site file {self.file} has {known}; ask "
+                "your administrator to correct CHUNKWISE_CLUSTER."
             )
         name = named or (self.gpu_cluster if gpu else None) or self.default_cluster
         return self.clusters[name] if name else Cluster("local")

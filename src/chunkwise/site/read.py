@@ -57,7 +57,7 @@ def load_site() -> Site | None:
     """
     named = os.environ.get("CHUNKWISE_SITE")
     if named == "":
-        raise InputError("CHUNKWISE_SITE is set and names nothing; give it the path of the site file, or unset it.")
+        raise InputError("CHUNKWISE_SITE is set but empty; give it the path of the site file, or unset it.")
     file = DEFAULT_SITE_FILE if named is None else Path(named)
     if named is None and not _is_there(file):
         return None
@@ -70,7 +70,7 @@ def load_site() -> Site | None:
         raise InputError(f"The site file {file} has an unknown section '{min(unknown)}'.")
     for section, value in content.items():
         if not isinstance(value, dict):
-            raise InputError(f"The site file {file} has '{section}' as a value, which has to be a section.")
+            raise InputError(f"The site file {file} has '{section}' as a value, but it has to be a section.")
     plain = {
         section: _section(f"The site file {file}, section '{section}',", keys, content.get(section, {}))
         for section, keys in PLAIN.items()
@@ -89,7 +89,7 @@ def load_site() -> Site | None:
     clusters = {name: _cluster(file, name, entry) for name, entry in named_sections["clusters"].items()}
     for key, name in plain["cluster"].items():
         if name is not None and name not in clusters:
-            raise InputError(f"The site file {file} names '{name}' as the {key} cluster, and has no [clusters.{name}].")
+            raise InputError(f"The site file {file} names '{name}' as the {key} cluster, but has no [clusters.{name}].")
     return Site(
         file,
         roots,
@@ -132,7 +132,7 @@ def parse_duration(text: str) -> float:
 def _section(where: str, keys: dict[str, Key], entry: object) -> dict[str, Any]:
     """Check a section against its keys; every key has a value afterwards."""
     if not isinstance(entry, dict):
-        raise InputError(f"{where} is a value, and has to be a section.")
+        raise InputError(f"{where} is a value, but has to be a section.")
     unknown = set(entry) - set(keys)
     if unknown:
         raise InputError(f"{where} has the unknown key '{min(unknown)}'; it may have {', '.join(keys)}.")
@@ -269,13 +269,13 @@ def _root(file: Path, name: str, entry: dict[str, Any], given: dict[str, Any]) -
         closed = [key for key in ("users", "groups", "roles") if entry[key]]
         if closed:
             raise InputError(
-                f'{where} has access = "job" and {closed[0]}; jobs of everybody run there, and nobody may name it.'
+                f'{where} has access = "job" and {closed[0]}; everybody\'s jobs run there, and nobody may name it.'
             )
         if given.get("named_by_users"):
             raise InputError(f'{where} has access = "job" and named_by_users = true; nobody may name a job\'s folder.')
         entry["named_by_users"] = False
     if url is not None and not entry["named_by_users"]:
-        raise InputError(f"{where} has a url and named_by_users = false, so that nobody could ever open it.")
+        raise InputError(f"{where} has a url and named_by_users = false, so nobody could ever open it.")
     s3 = url is not None and url.startswith("s3://")
     if writable and url is not None and not s3:
         raise InputError(f"{where} is a web address, which can only be read.")
@@ -296,7 +296,7 @@ def _cluster(file: Path, name: str, entry: dict[str, Any]) -> Cluster:
         if missing or not entry["address"].startswith("tls://"):
             raise InputError(
                 f"{where} has to name an address that begins with tls://, and tls_ca, tls_cert and tls_key: "
-                "chunkwise speaks to no scheduler without TLS."
+                "chunkwise connects to no scheduler without TLS."
             )
     elif any(entry[key] for key in keys):
         raise InputError(

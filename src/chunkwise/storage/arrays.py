@@ -11,12 +11,14 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.storage.array_reader import ArrayReader, Box
 from chunkwise.storage.chunk_files import held_chunks, hold_chunk
+from chunkwise.storage.foreign import foreign_store, key_below
 from chunkwise.storage.kv import read_key
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec, words_of
@@ -24,35 +26,8 @@ from chunkwise.storage.zipped import forget, signature_of
 
 __all__ = ["ArrayReader", "Box", "forget_opened", "open_array", "unreadable_objects"]
 
-Box = tuple[slice, ...]
-
 #: Files of chunks that are open together, for each of a few threads: many systems allow a process 1024.
 AT_ONCE = 128
-
-
-class ArrayReader(Protocol):
-    """A readable array; ``read`` returns native byte order, absent chunks as the fill value."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    chunks: tuple[int, ...]
-    """What is read at once: the inner chunks of a sharded array."""
-    files: tuple[int, ...]
-    """Of what lies in one file or object: the shards of a sharded array."""
-
-    def key(self, index: tuple[int, ...]) -> str:
-        """Give the key of the file of an index, counted in :attr:`files`."""
-
-    def read(self, box: Box) -> np.ndarray[Any, Any]:
-        """Read a box given by slices with start and stop, one an axis.
-
-        Raises
-        ------
-        InputError
-            If a chunk is damaged or refused.
-        ResumableError
-            If the array's server does not answer.
-        """
 
 
 def open_array(location: Location) -> ArrayReader:
@@ -67,6 +42,8 @@ def open_array(location: Location) -> ArrayReader:
     ResumableError
         If its server does not answer.
     """
+    if location.foreign is not None:
+        return foreign_store(location).arrays[key_below(location)]
     if location.archive is not None:
         return _open_array(location, signature_of(location))
     return _open_array(location, None if location.is_url else _signature(location.address))
@@ -81,8 +58,11 @@ def forget_opened() -> None:
 def unreadable_objects(location: Location, box: Box) -> tuple[str, ...]:
     """Say which of the chunks, or shards, that a box lies in cannot be read, by their addresses.
 
-    A shard counts only where it cannot be opened: of one that is damaged, others may have read other parts.
+    A shard counts only where it cannot be opened: of one that is damaged, others may have read other parts. So does a
+    file of another format, which was opened.
     """
+    if location.foreign is not None:
+        return ()
     reader, found = open_array(location), []
     in_parts = reader.chunks != reader.files
     for index in _indices(box, reader.files):

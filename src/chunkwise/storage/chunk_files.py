@@ -99,7 +99,9 @@ def hold_chunk(location: Location, key: str, largest: int | None = None, sound: 
         check_absent(path, location.address, "chunk", sound)
         return None
     except NotADirectoryError:
-        raise InputError(f"The chunk {path} cannot be read: a file lies where one of its folders has to be.") from None
+        raise InputError(
+            f"The chunk {path} cannot be read: there is a file where one of its folders should be."
+        ) from None
     except OSError as error:
         raise unreadable(path, error, "chunk") from None
     if largest is not None:

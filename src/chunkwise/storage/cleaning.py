@@ -136,7 +136,7 @@ class Needed:
                             self._places |= set(_places(content, roots))
             except OSError as error:
                 raise InputError(
-                    f"{error.filename} cannot be read ({os.strerror(error.errno or 0)}), so that it is not known which "
+                    f"{error.filename} cannot be read ({os.strerror(error.errno or 0)}), so it is not known which "
                     "results are needed; nothing was removed."
                 ) from None
         self._around = {parent for place in self._places for parent in _parents(place)}

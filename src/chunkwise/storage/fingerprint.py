@@ -120,11 +120,11 @@ def fingerprint(
         return {"level": "metadata", "algorithm": ALGORITHM, "value": documents_digest(location, paths)}
     if location.archive is not None:
         if location.is_url and level == "stat":
-            raise InputError(f"{location.archive} has no time that could be asked for; use another --fingerprint.")
+            raise InputError(f"{location.archive} has no time of change that can be read; use another --fingerprint.")
     elif location.is_url and location.s3 is None:
         raise InputError(f"{location.address} is on a web server, which cannot list it; use --fingerprint none.")
     elif location.is_url and level == "sample":
-        raise InputError(f"{location.address} is on S3, where sizes are not asked for; use --fingerprint stat or full.")
+        raise InputError(f"{location.address} is on S3, where sizes are not requested; use --fingerprint stat or full.")
     keys = object_keys(location, until=until)
     value = manifest_digest(_counted(_values(location, level, keys, sample), len(keys), advance, until))
     found = {"level": level, "algorithm": ALGORITHM, "value": value}
@@ -152,7 +152,7 @@ def _values(location: Location, level: str, keys: Sequence[str], sample: int) ->
     if level == "stat" and location.is_url:
         for key, tag in zip(keys, tags_of(location, keys), strict=True):
             if tag is None:
-                raise InputError(f"{location.address}/{key} was removed while the store was looked at; try again.")
+                raise InputError(f"{location.address}/{key} was removed while the store was being read; try again.")
             yield key, tag
         return
     if level == "stat":

@@ -109,7 +109,7 @@ class _Folder:
 
     def check_empty(self) -> None:
         if os.path.lexists(self._folder):
-            raise InputError(f"{self._folder} is left over from another run; remove it to begin anew.")
+            raise InputError(f"{self._folder} is left over from another run; remove it to start over.")
 
     def take(self, folder: str, output: str) -> None:
         os.makedirs(self._folder, exist_ok=True)
@@ -124,11 +124,11 @@ class _Folder:
         if os.path.lexists(output):
             raise ResumableError(
                 f"The output {output} appeared during the run; the result is kept in {self._folder}: move the other "
-                "away and run the same command again."
+                "one away and run the same command again."
             )
         if remove_temporaries(self._folder) < objects:
             raise ResumableError(
-                f"Files that this run had written below {self._folder} were removed by somebody else; run the same "
+                f"Files that this run had written below {self._folder} were removed by something else; run the same "
                 "command again to write them again."
             )
         os.makedirs(os.path.dirname(output), exist_ok=True)
@@ -173,8 +173,8 @@ class _Prefix:
     def _check_claim(claim: bytes, ours: bytes | None, output: str) -> None:
         if claim != ours:
             raise InputError(
-                f"Another run has begun to write {output}: go on with it in its own run directory, or remove what "
-                "lies there to begin anew."
+                f"Another run has begun to write {output}: resume it in its own run directory, or remove what is "
+                "there to start over."
             )
 
     def lock_file(self, folder: str) -> str:

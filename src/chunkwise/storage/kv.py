@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from chunkwise.files import check_absent, check_size, read_file, unreadable
+from chunkwise.storage.foreign import foreign_store, key_below
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 from chunkwise.storage.zipped import archive_of, key_in
@@ -30,6 +31,8 @@ def read_key(location: Location, key: str) -> bytes | None:
         If the server does not answer.
     """
     place = location.child(key)
+    if location.foreign is not None:
+        return foreign_store(location).documents.get(key_below(place))
     if location.archive is not None:
         return archive_of(location).read(key_in(place), largest=location.largest)
     if location.is_url:

@@ -22,13 +22,27 @@ from chunkwise.errors import InputError, PolicyError
 from chunkwise.files import DOCUMENT, unreadable
 from chunkwise.site import Root, S3Access, Site
 
-__all__ = ["ZIP_NAMES", "Location", "in_archive", "resolve"]
+__all__ = ["ZIP_NAMES", "Foreign", "Location", "in_archive", "resolve"]
 
 URL_SCHEMES = ("http", "https", "s3")
 
 #: How the name of a store in a zip file ends, in small letters, and how such a file begins.
 ZIP_NAMES = (".ozx", ".zip")
 ZIP_BEGINS = (b"PK\3\4", b"PK\5\6")
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A file, or files, of another format, read as the OME-Zarr that they would be: see :mod:`chunkwise.formats`."""
+
+    reader: str
+    """Module of :mod:`chunkwise.formats` that reads it."""
+    path: str
+    folder: str
+    """Where it lies, and whatever belongs to it; the path itself where that is a folder."""
+    media_type: str
+    said: tuple[tuple[str, str], ...] = ()
+    """What a person said of it because the file does not, by the names of the options."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,8 @@ class Location:
     """Bytes of one document below it at most."""
     archive: str | None = None
     """Path or URL of the zip file that it is, or lies in; its address goes on with the names of entries."""
+    foreign: Foreign | None = None
+    """The file of another format that it is, or lies in."""
 
     @property
     def is_url(self) -> bool:
@@ -108,15 +124,15 @@ class Location:
                 raise unreadable(plain, error) from None
         if not self.allows(real):
             raise PolicyError(
-                f"'{path}' inside {self.address} is a symbolic link to a place outside "
-                f"{self.boundary}, or lies in a root of its own, which is not allowed."
+                f"'{path}' inside {self.address} is a symbolic link to a place outside {self.boundary}, or is in "
+                "another root, which is not allowed."
             )
         return replace(self, address=real)
 
     def _outside(self, path: str) -> PolicyError:
         return PolicyError(
-            f"{self.address} names '{path}', which is not inside it; a store may name only what it holds: correct its "
-            "metadata, or ask whoever wrote it."
+            f"{self.address} names '{path}', which is not inside it; a store may name only what it contains: correct "
+            "its metadata, or ask whoever wrote it."
         )
 
 
@@ -157,7 +173,7 @@ def _check_letters(address: str) -> None:
     try:
         os.fsencode(address).decode("utf-8")
     except UnicodeError:
-        raise InputError(f"The name {address!r} is not in UTF-8, so no record can name it; rename it.") from None
+        raise InputError(f"The name {address!r} is not in UTF-8, so no record can contain it; rename it.") from None
     if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8"):
         raise InputError(
             f"The name {address!r} has letters that this process cannot read, because its language settings (LC_ALL, "
@@ -214,11 +230,13 @@ def _resolve_path(text: str, site: Site | None, write: bool, typed: bool, plain:
         real = os.path.realpath(text)
         here = os.path.realpath(os.getcwd())
         if typed:
-            return Location(real)
+            # A link to a file, as Galaxy gives them, says nothing of what else may be read where that lies.
+            alone = os.path.islink(text) and os.path.isfile(real)
+            return Location(real, None, real if alone else None)
         if not _below(real, here):
             raise PolicyError(
-                f"{text} was named inside a file and lies outside the working directory {here}; without a site "
-                "file only what you type yourself is opened there: give the path on the command line."
+                f"{text} was named inside a file and is outside the working directory {here}; without a site file "
+                "only what you type yourself is opened there: give the path on the command line."
             )
         return Location(real, None, here)
     head, _, rest = text.partition(":")
@@ -260,7 +278,7 @@ def _grant(text: str, real: str, site: Site, write: bool, named: bool) -> Locati
     root = max(open_roots, key=lambda root: root.writable)
     if write and not root.writable:
         raise PolicyError(
-            f"{text} lies under the root '{root.name}', which may be read but not written; {_where_to_write(site)}."
+            f"{text} is under the root '{root.name}', which may be read but not written; {_where_to_write(site)}."
         )
     # What is found below, by metadata or by a symbolic link, is named by whoever wrote it there.
     inside = {_top(other) for other in site.roots.values() if _top(other) != inner and _below(_top(other), inner)}
@@ -278,7 +296,7 @@ def _refusal(text: str, site: Site, write: bool) -> PolicyError:
     """Say no in the same words whether a place is closed, is not there, or was never anybody's."""
     roots = ", ".join(sorted(name for name in site.roots if site.names_root(name))) or "none"
     advice = _where_to_write(site) if write else "ask your administrator"
-    return PolicyError(f"{text} lies under none of this site's roots that are open to you ({roots}); {advice}.")
+    return PolicyError(f"{text} is under none of this site's roots that are open to you ({roots}); {advice}.")
 
 
 def _where_to_write(site: Site) -> str:

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from chunkwise.errors import InputError
 from chunkwise.files import hold, open_file
+from chunkwise.storage.foreign import foreign_store
 from chunkwise.storage.kv import contents_of, list_keys
 from chunkwise.storage.location import Location
 from chunkwise.storage.zipped import archive_of, key_in
 
-__all__ = ["LateError", "Seen", "is_about", "object_keys", "object_status", "read_objects", "zipped_sizes"]
+__all__ = ["LateError", "Seen", "is_about", "object_keys", "object_status", "path_of", "read_objects", "zipped_sizes"]
 
 #: Bytes that are read and hashed at a time.
 PIECE = 2**20
@@ -57,13 +58,15 @@ def object_keys(location: Location, *, about: bool = False, until: float | None 
     LateError
         If the time is over.
     """
-    if location.archive is not None:
+    if location.foreign is not None:
+        keys = list(foreign_store(location).files)
+    elif location.archive is not None:
         keys = list(zipped_sizes(location))
     elif location.is_url:
         if location.s3 is None:
             raise InputError(
-                f"{location.address} is on a web server, which cannot list what it has; use --fingerprint none, by "
-                "which only its metadata are recognised."
+                f"{location.address} is on a web server, which cannot list what it has; use --fingerprint none, "
+                "which covers only its metadata."
             )
         keys = list_keys(location)
     else:
@@ -94,7 +97,7 @@ def object_status(location: Location, key: str) -> os.stat_result:
         If a symbolic link leads out of what the policy allows.
     """
     try:
-        held = hold(os.path.join(location.address, key), location.allows, "object")
+        held = hold(path_of(location, key), location.allows, "object")
     except OSError as error:
         raise _unreadable(error) from None
     held.close()
@@ -120,7 +123,7 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
         keys = list(keys)
         for key, content in zip(keys, contents_of(location, keys), strict=True):
             if content is None:
-                raise InputError(f"{location.address}/{key} was removed while the store was looked at; try again.")
+                raise InputError(f"{location.address}/{key} was removed while the store was being read; try again.")
             yield Seen(key, hashlib.sha256(content).hexdigest(), len(content), _md5(content) if md5 else None)
         return
     piece = memoryview(bytearray(PIECE))
@@ -129,7 +132,7 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
         other = hashlib.md5(usedforsecurity=False) if md5 else None
         size = 0
         try:
-            with open_file(os.path.join(location.address, key), location.allows, what="object") as file:
+            with open_file(path_of(location, key), location.allows, what="object") as file:
                 while count := file.readinto(piece):
                     sha256.update(piece[:count])
                     if other is not None:
@@ -138,6 +141,12 @@ def read_objects(location: Location, keys: Iterable[str], *, md5: bool = False) 
         except OSError as error:
             raise _unreadable(error) from None
         yield Seen(key, sha256.hexdigest(), size, None if other is None else other.hexdigest())
+
+
+def path_of(location: Location, key: str) -> str:
+    """Where an object of a store lies on the file system; those of files of another format lie in one folder."""
+    folder = location.address if location.foreign is None else location.foreign.folder
+    return os.path.join(folder, key)
 
 
 def zipped_sizes(location: Location) -> dict[str, int]:

@@ -125,7 +125,7 @@ def _credentials(access: S3Access) -> dict[str, str]:
         missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)]
         if missing:
             raise InputError(
-                f"The site takes the keys of this S3 root from the environment, and {' and '.join(missing)} "
+                f"The site takes the keys for this S3 root from the environment, and {' and '.join(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} not set in it; ask your administrator."
             )
         return {"type": "environment"}
@@ -194,21 +194,23 @@ def explain(location: Location, error: Exception, action: str = "read") -> Chunk
     later: type[ChunkwiseError] = InputError if action == "read" else ResumableError
     if 300 <= status < 400:
         return PolicyError(
-            f"{begin}: the server sends us to another address (HTTP {status}), and redirects are not followed; ask "
-            "your administrator to put the address itself into the site file."
+            f"{begin}: the server redirects to another address (HTTP {status}), and redirects are not followed; ask "
+            "your administrator to put that address into the site file."
         )
     if "retry attempts failed" in text:
         # The words for a status are the server's; some have none.
         what = f"it answers HTTP {status}" if status else answer
         return ResumableError(
-            f"{begin}: its server was asked {TRIES} times and did not deliver it ({what}); run the same command again "
-            "when it works."
+            f"{begin}: its server was asked {TRIES} times and did not deliver it ({what}); run the same command "
+            "again when the server works."
         )
     if status in (401, 403):
         return later(f"{begin}: the server refuses it (HTTP {status}{_code(answer)}); {_advice(location, action)}.")
     if status == 404:
         bucket = urlsplit(address).netloc
-        return later(f"{begin}: there is no bucket '{bucket}' at its server; correct the name, or have it made.")
+        return later(
+            f"{begin}: there is no bucket '{bucket}' at its server; correct the name, or have the bucket made."
+        )
     if status:
         return later(f"{begin}: the server answers HTTP {status}{_code(answer)}; ask whoever runs it.")
     return later(f"{begin}: {answer}.")
@@ -225,7 +227,7 @@ def _advice(location: Location, action: str) -> str:
         return "ask for the right to read it"
     if action == "read":
         return (
-            f"the keys of the root '{location.root}' have to be right, and to allow reading and listing: without "
-            "listing, an object that is not there is refused, too"
+            f"the keys of the root '{location.root}' have to be correct and allow reading and listing: without "
+            "listing, even an object that is not there is refused"
         )
-    return f"the keys of the root '{location.root}' have to be right, and to allow writing"
+    return f"the keys of the root '{location.root}' have to be correct and allow writing"

@@ -55,6 +55,8 @@ def chunk_share(location: Location) -> Share | None:
     Share or None
         None where the server does not say whether something is there.
     """
+    if location.foreign is not None:
+        return None  # its reader says what is missing
     try:
         reader = open_array(location)
     except ChunkwiseError:

@@ -3,6 +3,7 @@
 Of a file that is size, time of change, time of change of its status, and inode: the third cannot be set by anybody, so
 that also a file with its old size and time is seen to be another. Of an object on a server it is the server's tag; of
 one in a zip file, what is said of the zip file, or on a server, what its directory says, which is read anew every time.
+The objects of a file of another format are files: itself, and those that belong to it.
 
 A stamp holds sums of hashes over groups of objects, a few dozen however many objects there are. It takes some
 microseconds an object, and never more than :data:`SECONDS`: objects are taken in an order that is spread over the array
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import gcd, prod
@@ -22,8 +23,10 @@ from typing import Any, NamedTuple
 
 from chunkwise.errors import InputError
 from chunkwise.storage.arrays import Box, open_array
+from chunkwise.storage.foreign import foreign_store
 from chunkwise.storage.kv import tags_of
 from chunkwise.storage.location import Location
+from chunkwise.storage.objects import path_of
 from chunkwise.storage.zipped import forget
 
 __all__ = ["SECONDS", "Objects", "Stamp", "Swept", "kind_of", "sweep"]
@@ -62,7 +65,7 @@ _NO_TAGS = ("", "\x10")
 
 
 class Objects:
-    """The chunks, or shards, of an array that lie in boxes, in an order of their own.
+    """The chunks, or shards, of an array that lie in boxes, in an order of their own; or the files that are no Zarr.
 
     Parameters
     ----------
@@ -74,12 +77,17 @@ class Objects:
 
     def __init__(self, array: Location, boxes: Sequence[Box]) -> None:
         self.array = array
-        reader = open_array(array)
-        self._key = reader.key
-        self._axes = [
-            sorted({n for part in parts for n in range(part.start // size, -(-part.stop // size))})
-            for parts, size in zip(zip(*boxes, strict=True), reader.files, strict=True)
-        ]
+        self._key: Callable[[tuple[int, ...]], str]
+        if array.foreign is not None:
+            files = foreign_store(array).files
+            self._key, self._axes = lambda index: files[index[0]], [list(range(len(files)))]
+        else:
+            reader = open_array(array)
+            self._key = reader.key
+            self._axes = [
+                sorted({n for part in parts for n in range(part.start // size, -(-part.stop // size))})
+                for parts, size in zip(zip(*boxes, strict=True), reader.files, strict=True)
+            ]
         self.count = prod(len(axis) for axis in self._axes)
         blocks = self.count // TOGETHER
         self._blocks, self._step = (
@@ -248,7 +256,7 @@ def _ends(count: int) -> Iterator[int]:
 def _files(array: Location, keys: Sequence[str], kind: str, beside: frozenset[str]) -> _Sum:
     total, others, newest = 0, 0, 0
     for key in keys:
-        path = f"{array.address}/{key}"
+        path = path_of(array, key)
         try:
             status = _status(path)
         except OSError as error:

@@ -71,7 +71,7 @@ def check_name(option: str, name: str) -> None:
             "200 of them."
         )
     if name.endswith((".partial", ".run", ".lock")):
-        raise InputError(f"{option} '{name}' ends like the files of an unfinished run; choose another name.")
+        raise InputError(f"{option} '{name}' has the ending of an unfinished run's files; choose another name.")
 
 
 def user_folder(person: Person) -> str:
@@ -86,7 +86,7 @@ def user_folder(person: Person) -> str:
     """
     if person.user is None:
         raise PolicyError(
-            "This site keeps results by user, and the job's environment does not say for whom it runs; ask your "
+            "This site keeps results by user, and the job's environment does not say who it runs for; ask your "
             "administrator to set CHUNKWISE_USER."
         )
     digest = hashlib.sha256(person.user.encode("utf-8", "surrogateescape")).hexdigest()
@@ -207,7 +207,7 @@ class Rights:
                 owner = pwd.getpwnam(workspace.owner).pw_uid
             except KeyError:
                 raise _wrong(
-                    f"names the owner '{workspace.owner}', an account that this machine does not know"
+                    f"names the owner '{workspace.owner}', an account that does not exist on this machine"
                 ) from None
             if os.geteuid() not in (0, owner):
                 raise _wrong(f"gives results to the account '{workspace.owner}', which only root can do")
@@ -215,7 +215,7 @@ class Rights:
             try:
                 group = grp.getgrnam(workspace.group).gr_gid
             except KeyError:
-                raise _wrong(f"names the group '{workspace.group}', which this machine does not know") from None
+                raise _wrong(f"names the group '{workspace.group}', which does not exist on this machine") from None
             if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
                 raise _wrong(f"gives results to the group '{workspace.group}', which this account does not belong to")
         return cls(owner, group, workspace.umask)

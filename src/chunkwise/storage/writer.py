@@ -262,6 +262,6 @@ def clear_errors(path: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ResumableError(
-                f"There is no space left to write {path}; make room and run the same command again to go on."
+                f"There is no space left to write {path}; make room and run the same command again to resume."
             ) from None
         raise ResumableError(f"{path} cannot be written: {os.strerror(error.errno or 0)}.") from None

@@ -28,7 +28,7 @@ def check_yaml(content: bytes) -> None:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"it is not YAML{f' (line {mark.line + 1})' if mark else ''}") from None
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def parse_yaml(content: bytes) -> Any:

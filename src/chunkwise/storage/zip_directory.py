@@ -79,11 +79,11 @@ def read_directory(source: Source) -> tuple[dict[str, Entry], frozenset[str], in
     tail, size = source.tail(TAIL)
     count, length, start, end = _find(source.name, tail)
     if size is not None and end != size:
-        raise _damaged(source.name, "its directory does not lie where it says")
+        raise _damaged(source.name, "its directory is not where it says")
     if length > LARGEST:
         raise InputError(
-            f"The zip file {source.name} has a directory of {length} bytes, and {LARGEST} are read; write the image in "
-            "shards, which makes far fewer entries."
+            f"The zip file {source.name} has a directory of {length} bytes, and at most {LARGEST} are read; write "
+            "the image in shards, which gives far fewer entries."
         )
     before = end - len(tail)
     directory = tail[start - before :][:length] if start >= before else source.read(start, start + length)
@@ -119,14 +119,14 @@ def _find(name: str, tail: bytes) -> tuple[int, int, int, int]:
         if at + _END.size <= len(tail) and at + _END.size + _END.unpack_from(tail, at)[7] == len(tail):
             break
     if at < 0:
-        raise _damaged(name, "it has no directory at its end, as after a copy that broke off")
+        raise _damaged(name, "it has no directory at its end, as after a copy that was cut short")
     _, disk, first_disk, here, count, length, start, _ = _END.unpack_from(tail, at)
     large = 0xFFFF in (disk, first_disk, here, count) or 0xFFFFFFFF in (length, start)
     place, stop = at, start + length
     if large:
         place = at - _LOCATOR.size - _END64.size
         if place < 0 or tail[place : place + 4] != b"PK\6\6" or tail[at - _LOCATOR.size :][:4] != b"PK\6\7":
-            raise _damaged(name, "it lacks the records of a large one")
+            raise _damaged(name, "it lacks the records of a large zip file")
         _, other_disk, stop, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
         _, _, _, _, disk, first_disk, here, count, length, start = _END64.unpack_from(tail, place)
         if disks > 1 or other_disk:
@@ -134,7 +134,7 @@ def _find(name: str, tail: bytes) -> tuple[int, int, int, int]:
     if disk or first_disk or here != count:
         raise InputError(f"{name} is one part of a zip file in several parts, which are not read; join them.")
     if start + length > stop or count * _ENTRY.size > length:
-        raise _damaged(name, "its directory does not lie where it says")
+        raise _damaged(name, "its directory is not where it says")
     return count, length, start, stop + len(tail) - place
 
 
@@ -142,7 +142,7 @@ def _entries(name: str, directory: bytes, count: int) -> Iterator[tuple[str, Ent
     at = 0
     for _ in range(count):
         if at + _ENTRY.size > len(directory) or directory[at : at + 4] != b"PK\1\2":
-            raise _damaged(name, "its directory is broken off")
+            raise _damaged(name, "its directory is cut short")
         fields = _ENTRY.unpack_from(directory, at)
         made, flags, method, crc, packed, size = (fields[i] for i in (1, 3, 4, 7, 8, 9))
         lengths, disk, attributes, offset = fields[10:13], fields[13], fields[15], fields[16]
@@ -150,11 +150,13 @@ def _entries(name: str, directory: bytes, count: int) -> Iterator[tuple[str, Ent
         raw, extra = directory[at : at + lengths[0]], directory[at + lengths[0] : at + lengths[0] + lengths[1]]
         at += sum(lengths)
         if at > len(directory):
-            raise _damaged(name, "its directory is broken off")
+            raise _damaged(name, "its directory is cut short")
         size, packed, offset, disk = _large(name, extra, size, packed, offset, disk)
         key = _name(name, raw, bool(flags & 0x800))
         if flags & 0x2041:
-            raise InputError(f"The entry {key!r} of the zip file {name} is encrypted, which is not read.")
+            raise InputError(
+                f"The entry {key!r} of the zip file {name} is encrypted, and encrypted entries are not read."
+            )
         if disk:
             raise InputError(f"{name} is one part of a zip file in several parts, which are not read; join them.")
         if method == STORED and size != packed:

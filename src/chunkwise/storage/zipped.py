@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from chunkwise.errors import InputError
-from chunkwise.files import open_file
+from chunkwise.files import file_signature, open_file
 from chunkwise.storage.location import Location
 from chunkwise.storage.remote import SERVER_ERRORS, context, explain, kvstore_spec
 from chunkwise.storage.zip_directory import DEFLATED, LINK, STORED, Entry, local_header, read_directory
@@ -69,7 +69,7 @@ class Archive:
         """
         parts = key.split("/")
         if any("/".join(parts[:count]) in self._entries for count in range(1, len(parts))):
-            why = "a file lies where one of its folders has to be"
+            why = "there is a file where one of its folders should be"
         elif key in self._folders:
             why = "it is not a file but a folder"
         else:
@@ -114,8 +114,8 @@ class Archive:
             return None
         if largest is not None and entry.size > largest:
             raise InputError(
-                f"The entry '{key}' of the zip file {self._source.name} says that it has {entry.size} bytes, and "
-                f"{largest} are the most that it can need; it is damaged or made to do harm."
+                f"The entry '{key}' of the zip file {self._source.name} says that it has {entry.size} bytes, and it "
+                f"can need {largest} at most; it is damaged or made to do harm."
             )
         begin, end, _ = slice(start, stop).indices(entry.size)
         with self._lock:
@@ -132,7 +132,7 @@ class Archive:
             first = self._starts[key]
             content = self._source.read(first + begin, first + end)
             if len(content) != max(0, end - begin):
-                raise self._damaged(key, "it is broken off")
+                raise self._damaged(key, "it is cut short")
             return content
         return b"".join(_cut(self.pieces(key), begin, end))
 
@@ -157,10 +157,10 @@ class Archive:
             for piece in _inflated(packed) if entry.method == DEFLATED else packed:
                 crc, size = zlib.crc32(piece, crc), size + len(piece)
                 if size > entry.size:
-                    raise self._damaged(key, f"it holds more than the {entry.size} bytes that it says")
+                    raise self._damaged(key, f"it holds more than the {entry.size} bytes that it states")
                 yield piece
         except zlib.error:
-            raise self._damaged(key, "what was deflated cannot be unpacked") from None
+            raise self._damaged(key, "its compressed data cannot be unpacked") from None
         if size != entry.size or crc != entry.crc:
             raise self._damaged(key, "its checksum (CRC) differs")
         self._whole.add(key)
@@ -180,7 +180,7 @@ class Archive:
         while at < stop:
             content = self._source.read(at, min(at + self._source.piece, stop))
             if not content:
-                raise self._damaged(key, "it is broken off")
+                raise self._damaged(key, "it is cut short")
             yield content
             at += len(content)
 
@@ -305,12 +305,7 @@ def signature_of(location: Location) -> tuple[int, ...] | None:
     """What tells another zip file of the same name; on a server it is opened once, until :func:`forget`."""
     if location.is_url:
         return None
-    path = location.archive or ""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {os.strerror(error.errno or 0)}.") from None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return file_signature(location.archive or "")
 
 
 @lru_cache(maxsize=16)

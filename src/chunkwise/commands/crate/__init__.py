@@ -1,7 +1,7 @@
-"""Say what was done, in a form that people can read and programs can check.
+"""Document what was done, in a form that people can read and programs can check.
 
 Every chunkwise command keeps a record of its run: the image it read, every setting, the versions of
-the programs, the times, what it wrote. 'crate build' puts the records of your analysis together into one
+the programs, the times, what it wrote. 'crate build' combines the records of your analysis into one
 small file, an RO-Crate, to be kept beside the results, deposited with a publication or sent to a colleague.
 It holds a page to read (ro-crate-preview.html) and no image data. 'crate validate' checks such a file
 against the rules of the RO-Crate community, without a network.
@@ -24,9 +24,9 @@ from chunkwise.running.outputs import Output
 __all__ = ["add_arguments", "run"]
 
 BUILD = """\
-Put run records together into one RO-Crate (a small zip file).
+Combine run records into one RO-Crate (a small zip file).
 
-The data themselves are neither opened nor copied: the crate says where they lay, how large they were and
+The data themselves are neither opened nor copied: the crate says where they were, how large they were and
 how to recognise them."""
 
 VALIDATE = """\
@@ -56,21 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         required=True,
         help="references, run records or crates that chunkwise wrote, or the directory of a run that has ended, "
-        "however it did; a run that is in several of them counts once",
+        "however it ended; a run that is in several of them is counted once",
     )
     build.add_argument("--output", metavar="CRATE.zip", type=Output, required=True, help="the crate to write")
     build.add_argument(
         "--publish",
         action="store_true",
-        help="for everybody: leave out paths, machines, accounts, people and free text of the runs; data keep their "
-        "identity and digests",
+        help="make a crate for anyone: leave out paths, machines, accounts, people and free text from the runs; data "
+        "keep their identity and digests",
     )
     build.add_argument(
         "--profile",
         choices=("auto", "process", "provenance"),
         default="auto",
-        help="which Workflow Run profile the crate follows: process lists the runs, provenance tells them as a "
-        "workflow; auto takes the latter where one run read what another wrote (default: auto)",
+        help="which Workflow Run profile the crate follows: process lists the runs, provenance describes them as a "
+        "workflow; auto chooses provenance if one run read what another wrote (default: auto)",
     )
     about.add_about(build)
 
@@ -86,9 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--level",
         choices=("required", "recommended", "optional"),
         default="recommended",
-        help="how strict to be: what a crate must have, should have, may have (default: recommended)",
+        help="how strict to be: what a crate must, should or may have (default: recommended)",
     )
-    validate.add_argument("--profile", help="the profile to hold it to (default: the one that the crate names)")
+    validate.add_argument("--profile", help="the profile to check it against (default: the one that the crate names)")
     merge.add_arguments(actions)
     report.add_arguments(actions)
     rerun.add_arguments(actions)

@@ -16,33 +16,31 @@ __all__ = ["add_about", "details_of"]
 
 def add_about(build: argparse.ArgumentParser) -> None:
     """Add the options."""
-    about = build.add_argument_group(
-        "about the crate", "All of this may be left out; the crate then says that it was not stated."
-    )
+    about = build.add_argument_group("about the crate", "All of this is optional; the crate says what was not stated.")
     about.add_argument("--name", help="a title, such as 'Nuclei of plate 7'")
     about.add_argument("--description", help="a sentence or two on what was analysed and why")
     about.add_argument("--license", help="how others may use this description: CC-BY-4.0, a web address, or a sentence")
     about.add_argument("--author-name", metavar="NAME", help="who made the analysis")
     about.add_argument("--author-orcid", metavar="ORCID", help="their ORCID, such as 0000-0002-1825-0097")
     about.add_argument("--organization", metavar="NAME", help="where they work; also named as the publisher")
-    about.add_argument("--organization-url", metavar="URL", help="its web address, a ROR address at best")
+    about.add_argument("--organization-url", metavar="URL", help="its web address, preferably its ROR address")
     images = build.add_argument_group(
         "about the images",
-        "Said of the images that the runs began with. What is not said by an option is taken from --about, then from "
+        "About the images that the runs started from. What no option states is taken from --about, then from "
         "--source-crate.",
     )
     images.add_argument(
         "--organism",
         metavar="TEXT",
         action="append",
-        help="name, number in the NCBI taxonomy, or both: 'Homo sapiens (NCBI:txid9606)'; may be given again",
+        help="name, number in the NCBI taxonomy, or both: 'Homo sapiens (NCBI:txid9606)'; may be given several times",
     )
     images.add_argument(
         "--modality",
         metavar="TEXT",
         action="append",
-        help="how they were taken: name, number in the FBbi list, or both: 'confocal microscopy (FBbi:00000251)'; may "
-        "be given again",
+        help="how they were taken: name, number in the FBbi list, or both: 'confocal microscopy (FBbi:00000251)'; "
+        "may be given several times",
     )
     images.add_argument("--specimen", metavar="TEXT", help="what was imaged, and how it was prepared")
     images.add_argument("--biosample", metavar="TEXT", help="what the specimen was taken from: a cell line, a strain")
@@ -50,20 +48,23 @@ def add_about(build: argparse.ArgumentParser) -> None:
         "--channel",
         metavar="TEXT",
         action="append",
-        help="a channel and what it shows: 'DAPI: nuclei'; may be given again",
+        help="a channel and what it shows: 'DAPI: nuclei'; may be given several times",
     )
     images.add_argument(
-        "--image-license", metavar="TEXT", help="how others may use the images, in the form of --license"
+        "--image-license", metavar="TEXT", help="how others may use the images, in the same form as --license"
     )
     images.add_argument(
-        "--about", metavar="FILE.yml", type=Path, help="a file that says any of this, several authors too, in YAML"
+        "--about",
+        metavar="FILE.yml",
+        type=Path,
+        help="a YAML file with any of this, and with several authors if need be",
     )
     images.add_argument(
         "--source-crate",
         metavar="FILE",
         type=Path,
-        help="the ro-crate-metadata.json that lies in the image's store: its organism, modality, specimen, channels "
-        "and licence are taken over",
+        help="the ro-crate-metadata.json in the image's store: organism, modality, specimen, channels and licence "
+        "are taken from it",
     )
 
 

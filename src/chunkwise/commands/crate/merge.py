@@ -11,9 +11,9 @@ from chunkwise.running.outputs import Output
 __all__ = ["add_arguments"]
 
 MERGE = """\
-Put Galaxy's own export of a workflow's invocation and the run records together into one RO-Crate.
+Combine Galaxy's own export of a workflow invocation and the run records into one RO-Crate.
 
-In Galaxy, open the invocation, choose Export and RO-Crate there. Galaxy knows the workflow, its jobs and its
+In Galaxy, open the invocation, and choose Export and RO-Crate. Galaxy knows the workflow, its jobs and its
 datasets; the run records know what was done to which bytes, and when. Records and references that lie in the
 export are found by themselves."""
 
@@ -41,18 +41,18 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="+",
         action="extend",
         default=[],
-        help="references, run records or crates of the invocation's runs, beside those that are in the export",
+        help="references, run records or crates of the invocation's runs, besides those in the export",
     )
     merge.add_argument(
         "--outside",
         action="store_true",
-        help="list runs that belong to no job of the invocation as well, outside of the workflow, instead of refusing",
+        help="also list runs that belong to no job of the invocation, outside the workflow, instead of refusing them",
     )
     merge.add_argument(
         "--publish",
         action="store_true",
-        help="for everybody: records as 'crate build --publish' gives them; of Galaxy no names of datasets, no "
-        "settings that are free text, and of the workflow its steps and connections alone",
+        help="make a crate for anyone: records as 'crate build --publish' gives them; from Galaxy no names of "
+        "datasets and no settings that are free text; of the workflow only its steps and connections",
     )
     merge.add_argument("--output", metavar="CRATE.zip", type=Output, required=True, help="the crate to write")
     about.add_about(merge)
@@ -77,7 +77,7 @@ def _merge(args: argparse.Namespace) -> int:
         publish=args.publish,
     )
     steps = "1 step" if merged.steps == 1 else f"{merged.steps} steps"
-    others = f", {merged.outside} outside of the workflow" if merged.outside else ""
+    others = f", {merged.outside} outside the workflow" if merged.outside else ""
     form = ", published" if args.publish else ""
     print(f"{args.output}: {steps} of the workflow, {merged.joined} jobs with a run record{others}{form}")
     return 0

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments"]
 
 REPORT = """\
-Write what a crate says as one page to read: the chain as a picture, and of every step what it read and wrote, its
-parameters (those that were chosen first), times and resources.
+Write the contents of a crate as one page to read: the chain of runs as a picture, and for every step what it read and
+wrote, its parameters (those that were chosen first), times and resources.
 
-Pictures of the data are put in where the data still lie where the crate says, and the site's policy lets them be
-opened; without a site file that is below the working directory. The page is a single file that loads nothing."""
+Pictures of the data are included if the data are still where the crate says, and the site's policy allows them to be
+opened; without a site file that means below the working directory. The page is a single file that loads nothing."""
 
 #: Bytes of a picture that a run wrote, and that is taken into the page as it is.
 LARGEST_PICTURE = 8 * 2**20
@@ -107,7 +107,7 @@ def _pictures(records: Sequence[RunRecord], site: Site | None) -> dict[str, list
             if resource.identity in found or resource.kind not in ("image", "labels", "picture"):
                 continue
             if len(found) == MOST:
-                print(f"note: pictures are of the first {MOST} pieces of data only", file=sys.stderr)
+                print(f"note: there are pictures of the first {MOST} data only", file=sys.stderr)
                 return found
             try:
                 shown = _file(resource, site) if resource.kind == "picture" else _store(resource, site)
@@ -149,7 +149,7 @@ def _store(resource: Resource, site: Site | None) -> list[Shown]:
 
 def _place(resource: Resource) -> str:
     if resource.root is None and not resource.location.startswith("/") and "://" not in resource.location:
-        raise InputError("the crate does not say where it lies.")
+        raise InputError("the crate does not say where it is.")
     return resource.location
 
 

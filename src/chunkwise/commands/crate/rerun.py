@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments"]
 
 RERUN = """\
-Do again what a crate says was done, and say whether the same bytes come out.
+Run again what a crate says was run, and say whether the bytes are the same.
 
 Every input is compared with its recorded fingerprint first. Places that a crate names are not trusted: the site's
-policy decides, and without a site file only what lies below the working directory is opened; say with --map where
+policy decides, and without a site file only what is below the working directory is opened; say with --map where
 other things are. A published crate names no places at all. Runs that failed are left out.
 
-The exit code is 0 where every output has the recorded digest, 1 where one differs or none was recorded, 2 where
+The exit code is 0 if every output has the recorded digest, 1 if one differs or none was recorded, 2 if
 something is missing."""
 
 
@@ -39,18 +39,18 @@ def add_arguments(actions: Any) -> None:
     """Add the action to those of ``chunkwise crate``."""
     parser = actions.add_parser(
         "rerun",
-        help="do again what a crate says was done, and compare",
+        help="run again what a crate says was run, and compare",
         description=RERUN,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(act=_rerun)
     parser.add_argument("crate", metavar="CRATE", type=Path, help="a crate, a reference or a run record")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="only print the commands")
     parser.add_argument(
         "--output",
         type=Output,
         metavar="FOLDER",
-        help="where the new results go, a folder for each run; empty or not there yet",
+        help="where the new results go, with a folder for each run; empty or not there yet",
     )
     parser.add_argument(
         "--map",
@@ -58,7 +58,7 @@ def add_arguments(actions: Any) -> None:
         metavar="OLD=NEW",
         action="append",
         default=[],
-        help="where an input lies now: OLD is its identity, its recorded place, or the end of that; 'model=ID' names "
+        help="where an input is now: OLD is its identity, its recorded place, or the end of that; 'model=ID' names "
         "the model of a prediction. May be given several times",
     )
 
@@ -70,7 +70,7 @@ def _rerun(args: argparse.Namespace) -> int:
     from chunkwise.site import load_site
 
     if not args.dry_run and not args.output:
-        raise InputError("Say with --output where the new results go, or give --dry-run to see the commands only.")
+        raise InputError("Say with --output where the new results go, or give --dry-run to see only the commands.")
     if is_crate_folder(args.crate) or is_zip(args.crate):
         check_crate(args.crate)
     records = read_records(args.crate)
@@ -144,7 +144,7 @@ def _print_commands(steps: Sequence[Step], notes: Sequence[str], folder: str) ->
             inputs[name] = place or source.resource.location
             if place is None:
                 known = shlex.quote(inputs[name])
-                print(f"# {step.name}: the crate does not say where {known} lies; use --map {known}=PATH")
+                print(f"# {step.name}: the crate does not say where {known} is; use --map {known}=PATH")
         print(shlex.join(["chunkwise", *words_of(step, inputs, os.path.join(folder, step.name))]))
 
 
@@ -180,6 +180,7 @@ def _check_model(step: Step, site: Site | None) -> None:
 
 def _checked(step: Step, source: Source, site: Site | None, notes: list[str]) -> Any:
     """Open an input under the policy and compare it with its fingerprint; gives what was opened."""
+    from chunkwise.formats.in_place import open_in_place
     from chunkwise.ngff.read import open_image
     from chunkwise.reference import OpenedInput, open_image_input, resolve_named
 
@@ -193,7 +194,8 @@ def _checked(step: Step, source: Source, site: Site | None, notes: list[str]) ->
         if source.typed:
             opened = open_image_input(source.place, site)
         else:
-            image = open_image(resolve_named(resource.location, resource.root, site, "The crate"))
+            location = resolve_named(resource.location, resource.root, site, "The crate")
+            image = open_in_place(location) or open_image(location)
             opened = OpenedInput(image.location, image)
     except ChunkwiseError as error:
         hint = "" if source.typed else f" Say where it is now with --map {shlex.quote(resource.location)}=PATH."
@@ -212,14 +214,14 @@ def _compare_input(step: Step, source: Source, image: Any, site: Site | None, no
     if outcome.status == "unknown":
         notes.append(f"{where} may not be what it was: {outcome.note}.")
     elif outcome.differs and claim.level == "stat":
-        notes.append(f"{where} is known by sizes and dates only, and these differ: it may have been copied.")
+        notes.append(f"{where} is known only by sizes and dates, and these differ: it may have been copied.")
     elif outcome.differs:
         raise InputError(
             f"{where} is not what it was: its fingerprint (level {claim.level}) differs from the recorded one. Say "
             f"with --map {shlex.quote(source.resource.location)}=PATH where the recorded one is."
         )
     elif claim.level == "metadata":
-        notes.append(f"{where} is known by its metadata only, so its voxels may differ.")
+        notes.append(f"{where} is known only by its metadata, so its voxels may differ.")
 
 
 # --- the work ---

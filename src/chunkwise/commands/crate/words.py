@@ -23,7 +23,7 @@ __all__ = ["check_words", "file_name", "parser_of", "words_of"]
 #: Parameters that are noted of a run and are no options of its command.
 _NOTED = {("predict", "model_sha256"), ("predict", "into_source"), ("fetch", "into_source"), ("objects", "model")}
 #: What commands read.
-_INPUTS = ("image", "labels", "truth", "predicted")
+_INPUTS = ("image", "labels", "truth", "predicted", "parents")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -170,7 +170,7 @@ def _words(action: argparse.Action, option: str, value: Any) -> list[str]:
     if action.nargs == "+":
         items = [_text(option, item) for item in (value if isinstance(value, list) else [value])]
         if not items or any(item.startswith("-") for item in items):
-            raise InputError(f"The value {str(value)[:40]!r} does not suit {option}.")
+            raise InputError(f"The value {str(value)[:40]!r} is not valid for {option}.")
         return [option, *items]
     return _one(option, ",".join(_text(option, item) for item in value) if isinstance(value, list) else value)
 
@@ -183,5 +183,5 @@ def _one(option: str, value: Any) -> list[str]:
 
 def _text(option: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InputError(f"The value {str(value)[:40]!r} does not suit {option}.")
+        raise InputError(f"The value {str(value)[:40]!r} is not valid for {option}.")
     return value if isinstance(value, str) else repr(value)

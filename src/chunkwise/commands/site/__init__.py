@@ -1,7 +1,7 @@
-"""Test the site file: whether it keeps what it promises, on this machine, with the rights of this account.
+"""Test whether the site file keeps its promises, on this machine, with the rights of this account.
 
-For administrators. 'check' tries every root, the workspace, every cluster and the model library, and prints one
-line for each promise: ok, problem, or not tested and why. Call it as the account that runs jobs, on the machine
+For administrators. 'check' tests every root, the workspace, every cluster and the model library, and prints one
+line for each promise: ok, problem, or not tested and why. Run it as the account that runs jobs, on the machine
 where they run. 'schema' prints the JSON schema of the file for editors, 'keys' its keys as tables.
 
   chunkwise site check
@@ -18,7 +18,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="test every promise; the exit code is 1 where one is not kept")
+    check = actions.add_parser("check", help="test every promise; the exit code is 1 if one is not kept")
     check.add_argument("--json", action="store_true", help="print what was found as JSON")
     actions.add_parser("schema", help="print the JSON schema of the site file")
     actions.add_parser("keys", help="print every key, in Markdown")

@@ -61,7 +61,9 @@ def check_site(site: Site, environment: Mapping[str, str]) -> Iterator[Finding]:
 def _file(site: Site) -> Iterator[Finding]:
     mode = os.stat(site.file).st_mode
     if mode & stat.S_IWOTH:
-        yield Finding(PROBLEM, "file", f"{site.file} can be written by everybody, who then decide what may be read.")
+        yield Finding(
+            PROBLEM, "file", f"{site.file} can be written by everybody, so anybody can decide what may be read."
+        )
     else:
         yield Finding(OK, "file", f"{site.file} is understood")
 
@@ -147,7 +149,7 @@ def _private(what: str, path: str) -> Finding:
     except OSError as error:
         return Finding(PROBLEM, what, f"{path} cannot be read: {error.strerror}")
     if mode & 0o077:
-        return Finding(PROBLEM, what, f"{path} holds a secret and can be read by others; chmod 600 it")
+        return Finding(PROBLEM, what, f"{path} holds a secret and can be read by others; run chmod 600 on it")
     return Finding(OK, what, f"{path} can be read by this account only")
 
 
@@ -171,12 +173,12 @@ def _outputs(site: Site) -> Iterator[Finding]:
     if not writable and not jobs:
         yield Finding(UNTESTED, "outputs", "no root may be written to, so no command can write a file")
         return
-    yield Finding(OK, "outputs", f"what commands write lies below {' or '.join([*writable, *jobs])}, and nowhere else")
+    yield Finding(OK, "outputs", f"what commands write goes below {' or '.join([*writable, *jobs])}, and nowhere else")
     if not jobs:
         yield Finding(
             UNTESTED,
             "outputs",
-            'no root has access = "job": Galaxy and Pulsar can use the tools only where their jobs\' folders lie below '
+            'no root has access = "job": Galaxy and Pulsar can use the tools only if their jobs\' folders are below '
             f"{' or '.join(writable)}",
         )
 
@@ -211,7 +213,7 @@ def _workspace(site: Site, workspace: Workspace) -> Iterator[Finding]:
     except (OSError, ChunkwiseError) as error:
         yield Finding(PROBLEM, "workspace", f"results cannot be made in {root}: {getattr(error, 'strerror', error)}")
     else:
-        yield Finding(OK, "workspace", f"results in {root} get their name, owner, group and rights")
+        yield Finding(OK, "workspace", f"results in {root} get their name, owner, group and permissions")
     finally:
         for folder in (trial, final):
             shutil.rmtree(folder, ignore_errors=True)
@@ -220,7 +222,7 @@ def _workspace(site: Site, workspace: Workspace) -> Iterator[Finding]:
                 os.rmdir(runs)
     if workspace.keep is not None:
         yield Finding(
-            UNTESTED, "workspace", "'keep' does nothing by itself: run 'chunkwise workspace clean' by a timer"
+            UNTESTED, "workspace", "'keep' does nothing by itself: run 'chunkwise workspace clean' from cron or a timer"
         )
 
 
@@ -269,9 +271,9 @@ def _slurm(what: str, cluster: Cluster) -> Iterator[Finding]:
     memory = cluster.memory_per_worker * cluster.workers_per_job
     answer = _answer_of(["sbatch", "--test-only", "--chdir=/", "--output=/dev/null", *job_options(cluster, memory)])
     if answer.code:
-        yield Finding(PROBLEM, what, f"sbatch would not take a worker{answer.why}")
+        yield Finding(PROBLEM, what, f"sbatch would not accept a worker{answer.why}")
     else:
-        yield Finding(OK, what, "sbatch would take a worker")
+        yield Finding(OK, what, "sbatch would accept a worker")
 
 
 @dataclass(frozen=True)
@@ -317,7 +319,7 @@ def _address(what: str, cluster: Cluster) -> Iterator[Finding]:
         ):
             yield Finding(OK, what, f"{cluster.address} answers with a certificate of the authority")
     except (OSError, ValueError) as error:
-        yield Finding(PROBLEM, what, f"{cluster.address} cannot be reached by TLS: {error}")
+        yield Finding(PROBLEM, what, f"{cluster.address} cannot be reached over TLS: {error}")
 
 
 # ---- models
@@ -333,6 +335,6 @@ def _library(site: Site) -> Iterator[Finding]:
         yield Finding(PROBLEM, "models", f"{library} cannot be read: {error.strerror}")
         return
     if mode & stat.S_IWOTH:
-        yield Finding(PROBLEM, "models", f"{library} can be written by everybody, who then approve models")
+        yield Finding(PROBLEM, "models", f"{library} can be written by everybody, so anybody can approve models")
     else:
         yield Finding(OK, "models", f"{library} can be read; it holds {len(names)} entries")

@@ -7,10 +7,18 @@ from typing import Final
 from chunkwise.operations.model import Parameter
 
 SIZE: Final = Parameter(
-    int, 3, "Size", "edge of the neighbourhood, a box around the voxel", unit="voxel", least=1, most=255, odd=True
+    int,
+    3,
+    "Size",
+    "edge length of the box around each voxel that is looked at",
+    unit="voxel",
+    measures="window",
+    least=1,
+    most=255,
+    odd=True,
 )
 
 
-def reach(size: int) -> int:
-    """How far a box of that edge reaches from its middle."""
-    return size // 2
+def reach(size: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """How far a box of that edge, or of those edges, reaches from its middle."""
+    return size // 2 if isinstance(size, int) else tuple(edge // 2 for edge in size)

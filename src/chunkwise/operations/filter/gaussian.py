@@ -8,28 +8,46 @@ from chunkwise.operations._part import PART
 from chunkwise.operations.model import Example, Image, Operation, Parameter
 
 
-def gaussian(image: Any, *, sigma: float) -> Any:
+def gaussian(image: Any, *, sigma: float | tuple[float, ...]) -> Any:
     """Smooth with a Gaussian; see :mod:`chunkwise.ops.gaussian`."""
     from chunkwise.ops.gaussian import gaussian
 
     return gaussian(image, sigma)
 
 
+def reach(sigma: float | tuple[float, ...]) -> int | tuple[int, ...]:
+    """How far the kernel goes: four standard deviations along each axis."""
+    return tuple(int(4.0 * one + 0.5) for one in sigma) if isinstance(sigma, tuple) else int(4.0 * sigma + 0.5)
+
+
+SIGMA = Parameter(
+    float,
+    1.0,
+    "Smoothing (sigma)",
+    "standard deviation of the Gaussian",
+    unit="voxel",
+    measures="length",
+    least=0,
+    most=1000,
+)
+
+
+def some(sigma: float) -> str:
+    """Refuse to differentiate without smoothing."""
+    return "" if sigma > 0 else "--sigma has to be larger than 0 for this method."
+
+
 OPERATION = Operation(
     name="gaussian",
     family="filter",
     title="Gaussian filter",
-    does="smooths with a Gaussian, which takes noise away and keeps broad shapes",
+    does="smooths with a Gaussian, which removes noise and keeps broad shapes",
     part=PART,
-    parameters={
-        "sigma": Parameter(
-            float, 1.0, "Sigma", "standard deviation of the Gaussian, in voxels", unit="voxel", least=0, most=1000
-        )
-    },
+    parameters={"sigma": SIGMA},
     takes={"image": Image("iuf")},
     gives=Image(dtype="same", downsampling="mean"),
     kernel=gaussian,
-    reach=lambda sigma: int(4.0 * sigma + 0.5),
+    reach=reach,
     rate=0.023,
     working_set=1.0,
     equals="scipy.ndimage.gaussian_filter(image, sigma)",

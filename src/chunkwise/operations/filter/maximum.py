@@ -9,18 +9,18 @@ from chunkwise.operations.filter._size import SIZE, reach
 from chunkwise.operations.model import Example, Image, Operation
 
 
-def maximum(image: Any, *, size: int) -> Any:
-    """Take the maximum of a box around every voxel."""
-    from scipy.ndimage import maximum_filter
+def maximum(image: Any, *, size: int | tuple[int, ...]) -> Any:
+    """Take the maximum of a box around every voxel; see :mod:`chunkwise.ops.morphology`."""
+    from chunkwise.ops.morphology import dilation
 
-    return maximum_filter(image, size)
+    return dilation(image, reach(size), "box")
 
 
 OPERATION = Operation(
     name="maximum",
     family="filter",
     title="Maximum filter",
-    does="replaces every voxel by the largest of its neighbourhood, which widens what is bright",
+    does="replaces every voxel by the largest value in its neighbourhood, which widens what is bright",
     part=PART,
     parameters={"size": SIZE},
     takes={"image": Image("iuf")},
@@ -28,7 +28,7 @@ OPERATION = Operation(
     kernel=maximum,
     reach=reach,
     rate=0.038,
-    working_set=1.0,
+    working_set=2.0,
     equals="scipy.ndimage.maximum_filter(image, size)",
     exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),

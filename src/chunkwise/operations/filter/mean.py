@@ -9,7 +9,7 @@ from chunkwise.operations.filter._size import SIZE, reach
 from chunkwise.operations.model import Example, Image, Operation
 
 
-def mean(image: Any, *, size: int) -> Any:
+def mean(image: Any, *, size: int | tuple[int, ...]) -> Any:
     """Take the mean of a box around every voxel."""
     import numpy as np
     from scipy.ndimage import correlate1d, uniform_filter
@@ -17,9 +17,9 @@ def mean(image: Any, *, size: int) -> Any:
     if image.dtype.kind != "f" and image.dtype.itemsize < 8:
         return uniform_filter(image, size)  # its running sums are exact
     # Of other voxels they would be rounded differently in every block, and one that is no number would spoil its line.
-    for axis in range(image.ndim):
-        sums = correlate1d(image, np.ones(size), axis, output=np.float64)
-        image = (sums / size).astype(image.dtype)
+    for axis, edge in enumerate((size,) * image.ndim if isinstance(size, int) else size):
+        sums = correlate1d(image, np.ones(edge), axis, output=np.float64)
+        image = (sums / edge).astype(image.dtype)
     return image
 
 
@@ -27,7 +27,7 @@ OPERATION = Operation(
     name="mean",
     family="filter",
     title="Mean filter",
-    does="replaces every voxel by the mean of its neighbourhood, which takes noise away",
+    does="replaces every voxel by the mean of its neighbourhood, which removes noise",
     part=PART,
     parameters={"size": SIZE},
     takes={"image": Image("iuf")},

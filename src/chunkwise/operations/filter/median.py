@@ -9,11 +9,13 @@ from chunkwise.operations.filter._size import SIZE, reach
 from chunkwise.operations.model import Example, Image, Operation
 
 
-def median(image: Any, *, size: int) -> Any:
+def median(image: Any, *, size: int | tuple[int, ...]) -> Any:
     """Take the median of a box around every voxel; see :mod:`chunkwise.ops.median`."""
     from chunkwise.ops.median import median
 
-    return median(image, size)
+    found = median(image, size)
+    found += 0  # a zero with a minus is equal to one without, and has other bytes
+    return found
 
 
 OPERATION = Operation(

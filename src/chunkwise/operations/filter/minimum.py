@@ -9,25 +9,25 @@ from chunkwise.operations.filter._size import SIZE, reach
 from chunkwise.operations.model import Example, Image, Operation
 
 
-def minimum(image: Any, *, size: int) -> Any:
-    """Take the minimum of a box around every voxel."""
-    from scipy.ndimage import minimum_filter
+def minimum(image: Any, *, size: int | tuple[int, ...]) -> Any:
+    """Take the minimum of a box around every voxel; see :mod:`chunkwise.ops.morphology`."""
+    from chunkwise.ops.morphology import erosion
 
-    return minimum_filter(image, size)
+    return erosion(image, reach(size), "box")
 
 
 OPERATION = Operation(
     name="minimum",
     family="filter",
     title="Minimum filter",
-    does="replaces every voxel by the smallest of its neighbourhood, which widens what is dark",
+    does="replaces every voxel by the smallest value in its neighbourhood, which widens what is dark",
     part=PART,
     parameters={"size": SIZE},
     takes={"image": Image("iuf")},
     gives=Image(dtype="same", downsampling="mean"),
     kernel=minimum,
     reach=reach,
-    working_set=1.0,
+    working_set=2.0,
     equals="scipy.ndimage.minimum_filter(image, size)",
     exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),

@@ -7,20 +7,22 @@ from chunkwise.operations.model import Family
 FAMILY = Family(
     name="threshold",
     title="Threshold an image",
-    summary="make a mask: what is brighter than a threshold of the volume, of its neighbourhood, or a number",
+    line="by Otsu, Li and others, by the neighbourhood, or by a number",
+    summary="make a mask of what is brighter than a threshold: of the volume, of the neighbourhood, or a number",
     about="""\
-Make a mask of an image: true where a voxel is brighter than a threshold, else false.
+Make a mask of an image: true where a voxel is brighter than a threshold, otherwise false.
 
-The image is read where it lies, block by block, and the result is the same as on the whole image. Every
-channel and every time point is a volume of its own. The result is an image (OME-Zarr 0.5) of the type bool.
+The image is read in place, block by block, and the result is the same as on the whole image. Every
+channel and every time point is a separate volume. The result is an image (OME-Zarr 0.5) of type bool.
 
   chunkwise threshold page.ome.zarr --method local --size 35 --offset 10 --output mask.ome.zarr
 
-Give the mask to 'chunkwise segment' with --sigma 0 to number its objects, also for viewers that show no
+Give the mask to 'chunkwise segment' with --sigma 0 to number its objects, also for viewers that do not show
 bool, such as Neuroglancer.
 
-A run that was stopped goes on where it stopped when the same command is given again.
+A run that was stopped resumes where it stopped when the same command is given again.
 """,
     edam="operation_3443",
+    made="mask",
     usual="otsu",
 )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chunkwise.operations._part import PART
 from chunkwise.operations.model import Example, Image, Mask, Operation
-from chunkwise.operations.threshold._foreground import FOREGROUND
-from chunkwise.operations.threshold.value import value
+from chunkwise.operations.threshold._foreground import FOREGROUND, OFFSET, compare
+
+
+def automatic_threshold(image: Any, *, threshold: Any, offset: float, foreground: str) -> Any:
+    """Compare every voxel with the number that was found."""
+    return compare(image, threshold - offset, foreground)
 
 
 def automatic(name: str, title: str, does: str, floats: str = "bit") -> Operation:
@@ -16,14 +22,14 @@ def automatic(name: str, title: str, does: str, floats: str = "bit") -> Operatio
         title=title,
         does=does,
         part=PART,
-        parameters={"foreground": FOREGROUND},
+        parameters={"offset": OFFSET, "foreground": FOREGROUND},
         takes={"image": Image("iuf")},
         gives=Mask(),
-        kernel=value,
+        kernel=automatic_threshold,
         needs={"threshold": name},
         reach=lambda **_: 0,
         working_set=1.0,
-        equals=f"(image > skimage.filters.threshold_{name}(image)) == (foreground == 'bright')",
+        equals=f"(image > skimage.filters.threshold_{name}(image) - offset) == (foreground == 'bright')",
         exact={"iu": "bit", "f": floats},
         examples=(Example("coins_2d.ome.zarr"), Example("cells_zyx_v04.ome.zarr", {"foreground": "dark"})),
     )

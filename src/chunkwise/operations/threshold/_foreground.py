@@ -1,4 +1,4 @@
-"""What becomes true: shared by all thresholds."""
+"""What becomes true, and what several thresholds are told besides."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from chunkwise.operations.model import Parameter
 FOREGROUND: Final = Parameter(
     str,
     "bright",
-    "True is",
-    "what becomes true: voxels brighter than the threshold, or those not brighter",
+    "Mask shows",
+    "which voxels become true: those brighter than the threshold, or those that are not",
     choices=("bright", "dark"),
+)
+OFFSET: Final = Parameter(
+    float, 0.0, "Offset", "subtracted from the threshold; a number above 0 makes more voxels count as bright"
+)
+SIZE: Final = Parameter(
+    int,
+    35,
+    "Size",
+    "edge length of the box around each voxel that is looked at",
+    unit="voxel",
+    measures="window",
+    least=3,
+    most=255,
+    odd=True,
 )
 
 

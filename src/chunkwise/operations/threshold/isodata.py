@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from chunkwise.operations.threshold._automatic import automatic
 
-OPERATION = automatic("isodata", "Isodata threshold", "takes the middle between the means of both sides")
+OPERATION = automatic(
+    "isodata", "Isodata threshold", "uses the value midway between the means of the two classes that it separates"
+)

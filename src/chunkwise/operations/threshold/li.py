@@ -7,6 +7,6 @@ from chunkwise.operations.threshold._automatic import automatic
 OPERATION = automatic(
     "li",
     "Li threshold",
-    "takes the least cross entropy, which suits faint objects on a dark ground",
+    "minimises the cross entropy, which suits faint objects on a dark background",
     floats="rtol 1e-6",
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from chunkwise.operations._part import PART
 from chunkwise.operations.model import Example, Image, Mask, Operation, Parameter
-from chunkwise.operations.threshold._foreground import FOREGROUND, compare
+from chunkwise.operations.threshold._foreground import FOREGROUND, OFFSET, SIZE, compare
 
 
-def local(image: Any, *, weights: str, size: int, offset: float, foreground: str) -> Any:
+def local(image: Any, *, weights: str, size: int | tuple[int, ...], offset: float, foreground: str) -> Any:
     """Compare every voxel with what is around it, in the precision in which scikit-image does."""
     import numpy as np
     from scipy.ndimage import correlate1d
@@ -17,52 +18,50 @@ def local(image: Any, *, weights: str, size: int, offset: float, foreground: str
     from chunkwise.ops.gaussian import gaussian
     from chunkwise.ops.median import median
 
+    sizes = (size,) * image.ndim if isinstance(size, int) else size
     floats = image.dtype if image.dtype.kind == "f" else np.float64
     if weights == "gaussian":
-        around = gaussian(image.astype(floats), (size - 1) / 6)
+        around = gaussian(image.astype(floats), tuple((edge - 1) / 6 for edge in sizes))
     elif weights == "median":
-        around = median(image, size).astype(floats)  # the same as of floats, which take longer to order
+        around = median(image, sizes).astype(floats)  # the same as of floats, which take longer to order
     else:
         around = image.astype(np.float64)
-        for axis in range(image.ndim):
+        for axis, edge in enumerate(sizes):
             # Running sums, as in uniform_filter, would be rounded differently in every block.
-            around = correlate1d(around, np.ones(size), axis)
-        around /= size**image.ndim
+            around = correlate1d(around, np.ones(edge), axis)
+        around /= prod(sizes)
     around -= offset
     return compare(image, around, foreground)
 
 
-def reach(weights: str, size: int, **_: Any) -> int:
+def reach(weights: str, size: int | tuple[int, ...], **_: Any) -> int | tuple[int, ...]:
     """How far the neighbourhood counts: a Gaussian ends at four standard deviations, beyond the box."""
-    return int(4.0 * ((size - 1) / 6) + 0.5) if weights == "gaussian" else size // 2
+    if isinstance(size, tuple):
+        return tuple(_far(weights, edge) for edge in size)
+    return _far(weights, size)
+
+
+def _far(weights: str, edge: int) -> int:
+    return int(4.0 * ((edge - 1) / 6) + 0.5) if weights == "gaussian" else edge // 2
 
 
 OPERATION = Operation(
     name="local",
     family="threshold",
     title="Local threshold",
-    does="compares every voxel with the mean or median around it, for images with uneven light",
+    does="compares every voxel with the mean or median around it, for images with uneven illumination",
     part=PART,
     parameters={
         "weights": Parameter(
             str,
             "gaussian",
             "Threshold from",
-            "what the threshold is: the mean around a voxel, near ones weighing more (gaussian) or all the same "
-            "(mean), or the median",
+            "what each voxel is compared with: the mean around it, in which near voxels weigh more (gaussian) or "
+            "all weigh the same (mean), or the median",
             choices=("gaussian", "mean", "median"),
         ),
-        "size": Parameter(
-            int,
-            35,
-            "Size",
-            "edge of the neighbourhood, a box around the voxel",
-            unit="voxel",
-            least=3,
-            most=255,
-            odd=True,
-        ),
-        "offset": Parameter(float, 0.0, "Offset", "taken off the mean or median; more than 0 makes more voxels bright"),
+        "size": SIZE,
+        "offset": OFFSET,
         "foreground": FOREGROUND,
     },
     takes={"image": Image("iuf")},

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from chunkwise.operations.threshold._automatic import automatic
 
-OPERATION = automatic("mean", "Threshold by the mean", "takes the mean of the volume", floats="rtol 1e-6")
+OPERATION = automatic("mean", "Threshold by the mean", "uses the mean of the volume", floats="rtol 1e-6")

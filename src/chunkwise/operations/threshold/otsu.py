@@ -5,5 +5,7 @@ from __future__ import annotations
 from chunkwise.operations.threshold._automatic import automatic
 
 OPERATION = automatic(
-    "otsu", "Otsu threshold", "parts voxels into two classes that vary least, for images of two clear kinds of voxels"
+    "otsu",
+    "Otsu threshold",
+    "separates voxels into two classes with the least variance, for images with two distinct kinds of voxel",
 )

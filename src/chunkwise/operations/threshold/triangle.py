@@ -7,5 +7,5 @@ from chunkwise.operations.threshold._automatic import automatic
 OPERATION = automatic(
     "triangle",
     "Triangle threshold",
-    "takes the corner of the histogram beside its peak, for few objects on much ground",
+    "uses the corner of the histogram next to its peak, for few objects on a large background",
 )

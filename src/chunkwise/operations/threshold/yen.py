@@ -4,6 +4,4 @@ from __future__ import annotations
 
 from chunkwise.operations.threshold._automatic import automatic
 
-OPERATION = automatic(
-    "yen", "Yen threshold", "takes the largest entropic correlation, for bright objects that vary a lot"
-)
+OPERATION = automatic("yen", "Yen threshold", "maximises the entropic correlation, for bright objects that vary a lot")

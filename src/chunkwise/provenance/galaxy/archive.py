@@ -35,7 +35,7 @@ class Archive:
             parts = PurePosixPath(entry.filename.replace("\\", "/"))
             if parts.is_absolute() or ".." in parts.parts:
                 raise InputError(
-                    f"{path} holds a file whose path leads out of it ('{entry.filename[:60]}'): it is not read."
+                    f"{path} contains a file whose path leads out of it ('{entry.filename[:60]}'), so it is not read."
                 )
         self.entries = {entry.filename: entry for entry in entries if not entry.is_dir()}
 
@@ -75,7 +75,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
             f"There is no file {path}; give the RO-Crate that Galaxy exported for an invocation."
         ) from None
     except RecursionError:
-        raise InputError(f"{path} is nested too deeply to be an export of Galaxy.") from None
+        raise InputError(f"{path} is nested too deeply to be a Galaxy export.") from None
     except (PermissionError, IsADirectoryError) as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     except UNREADABLE:

@@ -9,17 +9,19 @@ sizes and types are checked, and no file of it is ever written to disk.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from chunkwise.errors import InputError
-from chunkwise.provenance.collect import records_in
+from chunkwise.provenance.collect import records_in, records_in_crate
 from chunkwise.provenance.fields import Json, json_list, json_object, json_text
 from chunkwise.provenance.galaxy.archive import LARGEST, Archive, open_archive
 from chunkwise.provenance.galaxy.invocation import GalaxyDataset, GalaxyJob, GalaxyStep, Invocation
+from chunkwise.provenance.galaxy.join import short_tool
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
 
@@ -92,7 +94,7 @@ class _Reader:
                 )
                 for link in found
             ),
-            records=self._records(),
+            records=self._records(jobs.values()),
         )
 
     def _files(self) -> dict[str, bytes]:
@@ -117,8 +119,8 @@ class _Reader:
         versions = [name.removeprefix(PROFILE) for name in named if name.startswith(PROFILE)]
         if not versions or not {"jobs_attrs.txt", "invocation_attrs.txt", "datasets_attrs.txt"} <= set(self.entries):
             raise InputError(
-                f"{self.path} is not Galaxy's export of an invocation; in Galaxy, open the invocation, choose Export, "
-                "and RO-Crate there."
+                f"{self.path} is not Galaxy's export of an invocation; in Galaxy, open the invocation, choose "
+                "Export, and RO-Crate there."
             )
         if versions != [PROFILE_VERSION]:
             raise InputError(
@@ -253,7 +255,7 @@ class _Reader:
         }
         outer = [entry for identifier, entry in found.items() if identifier not in inner]
         if len(outer) != 1:
-            raise InputError(f"{self.path} holds {len(outer)} invocations; export one alone.")
+            raise InputError(f"{self.path} contains {len(outer)} invocations; export one at a time.")
         return outer[0], found
 
     def _inputs(
@@ -273,21 +275,34 @@ class _Reader:
         for number, value in sorted(found, key=lambda item: item[0]):
             yield labels.get(number, f"Input {number + 1}"), value
 
-    def _records(self) -> dict[str, list[RunRecord]]:
-        """Return the run records that lie in JSON datasets: records, and references that carry them."""
+    def _records(self, jobs: Iterable[GalaxyJob]) -> dict[str, list[RunRecord]]:
+        """Return the run records that lie in datasets: in crates of runs, in references, and in records of their own.
+
+        A crate that a step built of others holds their records again, perhaps as they are published: it is left out.
+        """
+        builders = [job for job in jobs if short_tool(job.tool).startswith("chunkwise_crate")]
+        built = {one for job in builders for ids in job.outputs.values() for one in ids}
         found: dict[str, list[RunRecord]] = {}
         for entry in self.archive.objects("datasets_attrs.txt", "A dataset"):
             content = self.entries.get(str(entry.get("file_name")))
-            if entry.get("extension") != "json" or content is None or not 0 < content.file_size <= LARGEST:
+            if content is None or not 0 < content.file_size <= LARGEST:
                 continue
-            try:
-                parsed = parse_json(self.archive.content(content.filename), finite=True)
-            except (ValueError, RecursionError):
-                continue  # other tools may call anything JSON
-            records = records_in(parsed)
+            records: list[RunRecord] = []
+            if entry.get("extension") == "json":
+                records = self._in_json(content.filename)
+            elif entry.get("extension") == "zip" and entry.get("encoded_id") not in built:
+                file = io.BytesIO(self.archive.content(content.filename))
+                records = records_in_crate(file, f"{content.filename} in {self.path}")
             if records:
                 found[_identifier(entry, "A dataset")] = records
         return found
+
+    def _in_json(self, name: str) -> list[RunRecord]:
+        try:
+            parsed = parse_json(self.archive.content(name), finite=True)
+        except (ValueError, RecursionError):
+            return []  # other tools may call anything JSON
+        return records_in(parsed)
 
     def _link(self, entry: Mapping[str, Json], key: str) -> str:
         return _identifier(json_object(entry.get(key), "A link"), "A link")

@@ -105,8 +105,8 @@ def join_records(
                 "that its records and references are in it."
             )
         raise InputError(
-            f"{run} belongs to no job of the invocation; leave it out, or list it as a run outside of the workflow "
-            "with --outside."
+            f"{run} belongs to no job of the invocation; leave it out, or list it as a run outside the workflow with "
+            "--outside."
         )
     return joined, waiting
 

@@ -135,7 +135,7 @@ def merged_files(
     """Return the files of the crate of an invocation; parameters and errors as :func:`merge_crate`."""
     if not invocation.records and not runs:
         raise InputError(
-            "The export holds no run record of chunkwise; give the records and references of its runs with --runs, or "
+            "The export contains no chunkwise run record; give the records and references of its runs with --runs, or "
             "export the invocation with its files."
         )
     joined, others = join_records(invocation, runs, outside=outside)
@@ -287,8 +287,8 @@ class _Merger:
             "CreateAction",
             name=short_tool(job.tool),
             description=f"The job {job.id} of Galaxy, which left no run record. Its times are Galaxy's: from when "
-            "the job and all that it took were there, which is the earliest that it can have begun, to when Galaxy "
-            "last changed it.",
+            "the job and all its inputs were there, the earliest that it can have started, to when Galaxy last "
+            "changed it.",
             instrument=reference([tool]),
             object=reference([*(data for group in takes.values() for data in group), *parameters]),
             result=reference([data for group in makes.values() for data in group] or [self.workflow]),
@@ -374,8 +374,8 @@ class _Merger:
         left = [step.name for step in self.invocation.steps if step not in ran]
         sentence = (
             f"What Galaxy {self.invocation.galaxy} did in the steps {', '.join(step.name for step in ran)}, and what "
-            f"chunkwise recorded in {len(self.joined)} of them. The data are not in this crate; it says where they lay "
-            "and how to recognise them."
+            f"chunkwise recorded in {len(self.joined)} of them. The data are not in this crate; it says where they "
+            "were and how to recognise them."
         )
         return f"{sentence} Not run: {', '.join(left)}." if left else sentence
 

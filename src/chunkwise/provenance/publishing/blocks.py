@@ -31,8 +31,9 @@ class Neutral:
 
 #: Passes of the operations; those that are done again and again end in a number.
 _PASSES: Final = (
-    *("boxes", "compare", "copy", "count", "decide", "histogram", "holes", "join", "join-holes", "label", "level"),
-    *("measure", "objects", "predict", "radius", "rims", "split", "statistics", "values", "write"),
+    *("boxes", "check", "check-files", "check-labels", "compare", "copy", "copy-labels", "count", "decide", "files"),
+    *("histogram", "holes", "join", "join-holes", "label", "level", "measure", "objects", "parents", "predict"),
+    *("radius", "rims", "split", "spots", "statistics", "values", "write"),
 )
 #: Keys of chunks, and of the metadata of an image, its levels and its labels, which are numbered. A number ends where
 #: its digits do: without that there are as many ways to part them as there are sums, and a long key is never done.
@@ -79,7 +80,7 @@ def publish_blocks(content: bytes, neutral: Neutral) -> bytes:
                 row = [columns[name](cells[position]) for position, name in kept]
                 target.write(("\t".join("" if cell is OUT else cell for cell in row) + "\n").encode())
     except (OSError, EOFError, ValueError, IndexError, zlib.error):
-        raise InputError("A table of blocks in the crate is damaged, so that it cannot be published.") from None
+        raise InputError("A table of blocks in the crate is damaged, so it cannot be published.") from None
     return buffer.getvalue()
 
 

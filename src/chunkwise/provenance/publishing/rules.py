@@ -72,11 +72,19 @@ def _measured(value: Json) -> Json:
 
 #: Of free text, which leaves only where it stands here; a channel that is named is seen to by ``record.py``.
 _TEXTS: Final[dict[tuple[str, str], Rule]] = {
+    # Letters of images, names of functions and numbers: nothing of a person's own.
+    ("math", "expression"): matching(
+        r"(?:\b(?:[a-h]|pi|inf|nan|abs|sqrt|exp|log|clip|min|max|where|and|or|not|True|False)\b|[0-9.](?:e[+-]?(?=[0-9]))?"
+        r"|[ +*/%(),<>=!-])+"
+    ),
+    ("overlay", "color"): matching(r"[0-9A-Fa-f]{6}"),
     ("predict", "model"): word(*_SHIPPED),
     ("predict", "map"): each(word(*_MAPS)),
     ("objects", "channels"): matching(rf"(?:{'|'.join(_MAPS)})=\d{{1,4}}(?:,(?:{'|'.join(_MAPS)})=\d{{1,4}})*"),
     ("measure", "properties"): _measured,
     ("measure", "percentiles"): sizes,
+    ("convert", "axes"): matching(r"[tczyxs]{2,6}"),
+    ("convert", "voxel_size"): matching(r"[0-9.e+-]{1,24}(?:,[0-9.e+-]{1,24}){1,2}"),
 }
 #: Texts of digits and marks, wherever they are options.
 _PART: Final[dict[str, Rule]] = {"level": texts, "time": texts, "region": texts}
@@ -209,6 +217,7 @@ _MODEL: Final[dict[str, Rule]] = {
     "checked": table({"of": word("sha256 of every file"), "at": each(word("start", "each worker", "end"))}),
 }
 RESULTS: Final[dict[str, Rule]] = {
+    "contrast": each(sizes),
     "thresholds": sizes,
     "objects": first_of(sizes, table({"truth": number, "predicted": number})),
     **dict.fromkeys(("mean_average_precision", "splits", "merges", "rounds"), number),
@@ -216,12 +225,20 @@ RESULTS: Final[dict[str, Rule]] = {
     "not_measured": _NAMED,
     "left_out": each(table({"count": number, "largest_radius": number, "place": sizes, "time": number})),
     "model": table(_MODEL),
+    "carried": table(dict.fromkeys(("label_images", "files"), number)),
+    "compared": table(dict.fromkeys(("voxels", "blocks", "different", "images"), number)),
+    "images": number,
+    "stores": table(dict.fromkeys(("written", "already_there"), number)),
 }
 BLOCKS: Final = ("total", "done", "resumed", "retried", "failed")
-NAMES: Final = ("image", "labels", "truth", "predicted", "output", "overlay", "dictionary", "table", "html")
+NAMES: Final = (
+    *("image", "labels", "parents", "truth", "predicted", "output", "overlay", "dictionary", "table", "summary"),
+    *("children", "html", "view", *"bcdefgh"),
+)
 ENDINGS: Final = {
     "application/vnd.zarr": ".ome.zarr",
     "text/tab-separated-values": ".tsv",
+    "text/csv": ".csv",
     "application/vnd.apache.parquet": ".parquet",
     "image/png": ".png",
     "text/html": ".html",

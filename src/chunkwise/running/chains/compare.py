@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from math import fsum, prod
 from typing import Any
@@ -16,7 +16,8 @@ from chunkwise.ops.compare import COLUMNS, Compared, compare, memory_of
 from chunkwise.ops.scores import THRESHOLDS, scores, total
 from chunkwise.ops.table import open_table
 from chunkwise.report.comparison import comparison_page
-from chunkwise.report.page import write_page
+from chunkwise.report.page import Page, Section, write_page
+from chunkwise.report.view.make import Matches, view_of_comparison, write_view
 from chunkwise.running.inputs import Input, Inputs
 from chunkwise.running.labels import check_labels, reading_grid, report_remarks
 from chunkwise.running.life import LifeCycle, check_files
@@ -64,45 +65,65 @@ def run(request: Request) -> Result:
     # Thresholds and share do not change what blocks hand on: another choice goes on from the same journal.
     work = LifeCycle(request, read, recorded, layout, ("level", "time", "region"))
     names = [side.image.name for side in opened]
+
+    def show(matches: Matches) -> tuple[str, ...]:
+        shown = view_of_comparison(truth, predicted, judged, matches)
+        facts = [("Truth", names[0]), ("Prediction", names[1])]
+        page = Page("Truth and prediction", "Label images compared: view", [], [Section("What is shown", facts=facts)])
+        return write_view(shown, to.files["view"], page)
+
     with work.working(resources, compared.n_blocks) as job:
-        content = _compare(request, compared, thresholds, job, names, work.inputs)
+        content, left_out = _compare(request, compared, thresholds, job, names, work.inputs, show)
     pooled = content["pooled"]
     for name in ("objects", "mean_average_precision", "splits", "merges"):
         work.recorder.result(name, pooled[name])
     report_remarks(work.recorder, remarks)
     made = {"output": (to.output, "summary"), "table": (to.files.get("table"), "table")}
-    made["html"] = (to.files.get("html"), "page")
+    made |= {name: (to.files.get(name), "page") for name in ("html", "view")}
     for name, (path, kind) in made.items():
         if path:
             work.recorder.output(name, kind, path)
-    return Result(work.close("table"), tuple(_lines(content, [path for path, _ in made.values() if path])))
+    lines = _lines(content, [path for path, _ in made.values() if path])
+    return Result(work.close("table"), (*lines, *(f"    {sentence}" for sentence in left_out)))
 
 
 def _check(values: Mapping[str, Any], to: Destination) -> tuple[float, ...]:
     for threshold in values["threshold"] or ():
         if not 0.5 <= threshold < 1:
             raise InputError(
-                f"--threshold {threshold:g} has to be at least 0.5 and below 1; with less, an object could match "
+                f"--threshold {threshold:g} has to be at least 0.5 and below 1; below 0.5, an object could match "
                 "several."
             )
     if not 0 < values["share"] <= 1:
-        raise InputError(f"--share {values['share']:g} is not a share; give more than 0 and at most 1.")
+        raise InputError(f"--share {values['share']:g} is not a fraction; give more than 0 and at most 1.")
     if "pictures" in to.files and "html" not in to.files:
         raise InputError("--pictures is the folder for the page's picture, so it needs --html as well.")
     return tuple(sorted(set(values["threshold"]))) if values["threshold"] else THRESHOLDS
 
 
 def _compare(
-    request: Request, compared: Compared, thresholds: tuple[float, ...], job: Job, names: list[str], inputs: Inputs
-) -> dict[str, Any]:
-    """Do the work, and write what was asked for: all of it, or nothing."""
+    request: Request,
+    compared: Compared,
+    thresholds: tuple[float, ...],
+    job: Job,
+    names: list[str],
+    inputs: Inputs,
+    show: Callable[[Matches], tuple[str, ...]],
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Do the work, and write what was asked for: all of it, or nothing; gives also what of a view was left out."""
     files, share = request.to.files, request.values["share"]
+    matches = Matches(compared.truth.first_time, {}, {})
+    takers: list[Callable[[dict[str, Any]], None]] = [matches.take] if "view" in files else []
     with ExitStack() as stack:
-        write = None
         if "table" in files:
             form = "parquet" if files["table"].lower().endswith(".parquet") else "tsv"
-            write = stack.enter_context(open_table(os.path.abspath(files["table"]), form, COLUMNS)).write
-        tallies = compare(compared, job, thresholds, share, write)
+            takers.append(stack.enter_context(open_table(os.path.abspath(files["table"]), form, COLUMNS)).write)
+
+        def write(columns: dict[str, Any]) -> None:
+            for take in takers:
+                take(columns)
+
+        tallies = compare(compared, job, thresholds, share, write if takers else None)
         inputs.check()
     first = compared.truth.first_time
     times = [{"t": first + volume, **scores(tally, thresholds)} for volume, tally in enumerate(tallies)]
@@ -114,7 +135,11 @@ def _compare(
         "times": times,
     }
     made = [files["table"]] if "table" in files else []
+    left_out: tuple[str, ...] = ()
     try:
+        if "view" in files:
+            left_out = show(matches)
+            made.append(files["view"])
         if "html" in files:
             pictures = files.get("pictures")
             write_page(comparison_page(names[0], names[1], content), files["html"], pictures)
@@ -126,7 +151,7 @@ def _compare(
             with suppress(OSError):
                 os.unlink(path)
         raise
-    return content
+    return content, left_out
 
 
 def _lines(content: dict[str, Any], paths: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
-"""From a request to a piece of an image: an OME-Zarr, one in a zip file, or an OME-TIFF."""
+"""From a request to a piece of an image: an OME-Zarr, also one in a zip file, or a file of another format."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 
@@ -10,26 +10,22 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.memory import projected_memory
-from chunkwise.cluster.resources import find_resources
-from chunkwise.errors import InputError
 from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like
+from chunkwise.ngff.layout import output_like, shard_of
 from chunkwise.ngff.volumes import EVERY, Selection, select
-from chunkwise.ops.local import LocalVolumes, apply_locally
-from chunkwise.ops.tiff import TiffCut, tiff_type, write_ome_tiff
-from chunkwise.provenance.files import describe_file
-from chunkwise.provenance.record import Recorder
+from chunkwise.operations._part import FORMATS
+from chunkwise.ops.check_copy import check_copy
+from chunkwise.ops.local import apply_locally
 from chunkwise.reference import OpenedInput
-from chunkwise.running.inputs import Input, Inputs
-from chunkwise.running.life import check_files, earlier_records, write_reports
-from chunkwise.running.places import check_size
-from chunkwise.running.planned import Planned
+from chunkwise.running.beside import Carried, gather, left_of
+from chunkwise.running.copying import copied, together_of, wide_block
+from chunkwise.running.life import check_files
+from chunkwise.running.one_file import FILES, line_of, write_one_file
 from chunkwise.running.request import Destination, Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
 from chunkwise.storage.location import ZIP_NAMES
-from chunkwise.storage.outputs import check_output_file
 
-__all__ = ["run"]
+__all__ = ["bytes_of", "copy_to_store", "format_of", "run"]
 
 #: Bytes that a worker takes before it reads a voxel: Python, NumPy, tensorstore.
 BASE = 300 * 2**20
@@ -41,36 +37,70 @@ def run(request: Request) -> Result:
     opened = request.open("image")
     selection = select(opened.image, values["level"], values["channel"] or EVERY, values["time"], values["region"])
     check_files(request)
-    form = _format_of(request.to)
-    sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(opened.image.axes, selection.cut_shape, strict=True))
-    make = _to_tiff if form == "tiff" else _to_zarr
-    return make(request, opened, selection, form, f"{sizes} voxels of {selection.level.dtype} in ")
+    form = format_of(request.to)
+    make = write_one_file if form in FILES else copy_to_store
+    return make(request, opened, selection, form)
 
 
-def _format_of(to: Destination) -> str:
+def format_of(to: Destination) -> str:
+    """Say which format a result has, by what was asked for, else by its name; see ``operations/_part.py``."""
     name = (to.output or "").lower()
     if to.format or name.endswith(ZIP_NAMES):
         return to.format or "ozx"
-    return "tiff" if name.endswith((".tif", ".tiff")) else "zarr"
+    short = f"{name}f" if name.endswith(".tif") else name
+    return next((form for form in FILES if short.endswith(FORMATS[form])), "zarr")
 
 
-def _bytes_of(selection: Selection) -> int:
+def bytes_of(selection: Selection) -> int:
+    """Bytes of a selection's voxels."""
     return prod(selection.cut_shape) * np.dtype(selection.source.dtype).itemsize
 
 
-def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: str, line: str) -> Result:
+def copy_to_store(
+    request: Request,
+    opened: OpenedInput,
+    selection: Selection,
+    form: str,
+    attached: Mapping[str, bytes] | None = None,
+    check: bool | None = None,
+    whole: bool | None = None,
+) -> Result:
+    """Write a selection as an OME-Zarr of its own, voxels as they are.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    opened : OpenedInput
+        The image that is read.
+    selection : Selection
+        What of it.
+    form : str
+        ``zarr``, or ``ozx`` for one in a zip file.
+    attached : mapping, optional
+        Documents that go beside the image as they are, by their keys.
+    check : bool, optional
+        Whether all voxels are compared when they are written, where that is a question.
+    whole : bool, optional
+        Whether what hangs on the image goes along: labels, tables, other files and attributes; if not, it is said.
+    """
     image = opened.image
     labels = image.kind == "labels"
     if labels:  # which have to be integers
         selection = replace(selection, source=selection.source.as_numbers)
-    source = selection.source
-    dtype, size = source.dtype, np.dtype(source.dtype).itemsize
+    dtype = selection.source.dtype
 
-    def projected(grid: Grid) -> int:
-        return projected_memory(grid, block=2 * size, unit=3 * size, base=BASE)
+    together = together_of(selection)
 
-    grid, resources = fit_blocks(request, selection, projected)
-    recorded = request.recorded(channel=selection.channel_names, format=form)
+    def projected(dtype: str, together: int = 1) -> Callable[[Grid], int]:
+        size = np.dtype(dtype).itemsize
+        return lambda grid: projected_memory(grid, block=2 * together * size, unit=(together + 2) * size, base=BASE)
+
+    shard = shard_of(selection.source.shape, request.to.shard)[1]
+    usual = wide_block(selection, shard, together)
+    grid, resources = fit_blocks(request, selection, projected(dtype, together), usual=usual)
+    asked = {} if check is None else {"check": "yes" if check else "no"}
+    recorded = request.recorded(channel=selection.channel_names, format=form, **asked)
     output = output_like(
         selection,
         image.name or "image",
@@ -80,57 +110,24 @@ def _to_zarr(request: Request, opened: OpenedInput, selection: Selection, form: 
         pyramid=request.to.pyramid,
         omero=None if labels else omero_of(tuple(image.channels[c] for c in selection.channels), dtype),
         downsampling="nearest" if labels else "mean",
+        attached=attached or {},
     )
-    work = StoreRun(request, opened, selection, grid, recorded, output=output)
-    far = (0,) * len(source.shape)
-    volumes = LocalVolumes(source, grid, selection.channels, np.asarray, {}, far, False, dtype, {})
-    with work.working(resources, output.n_volumes * grid.n_units) as job:
+    beside = left_of(image) if whole is False else Carried()
+    if whole:
+        beside, resources = gather(request, image, output, resources, projected)
+        output = replace(output, carried=beside.attributes, attached={**output.attached, **beside.documents})
+    work = StoreRun(request, opened, selection, grid, recorded, output=output, also=beside.also, beside=beside.state)
+    volumes = copied(selection, grid, together)
+    with work.working(resources, volumes.n_groups * grid.n_units + beside.blocks) as job:
         apply_locally(volumes, output, job, name="copy")
+        beside.write(job)
+        lines = [f"{line_of(selection)}{work.location.address}"]
+        if check is False:
+            lines.append("  voxels were not compared with those of the source; --check yes does it")
+        if check:
+            compared = check_copy(volumes, output, job)
+            compared["voxels"] += beside.check(job)
+            work.recorder.result("compared", compared)
+            lines.append(f"  all {compared['voxels']} voxels were read again, and are equal to those of the source")
         work.complete(output)
-    return work.finish(output, [f"{line}{work.location.address}"])
-
-
-def _to_tiff(request: Request, opened: OpenedInput, selection: Selection, form: str, line: str) -> Result:
-    to, spread, image = request.to, request.spread, opened.image
-    if to.to_workspace or to.output is None:
-        raise InputError("--to-workspace takes OME-Zarr only; give the OME-TIFF a name with --output.")
-    dtype = tiff_type(selection.source.dtype)
-    check_size(request.site, _bytes_of(selection))
-    check_output_file(to.output)
-    output = os.path.abspath(to.output)
-    # An OME-TIFF is one file, which this process writes.
-    voxels = prod(selection.cut_shape)
-    resources = find_resources(spread.workers, spread.memory, voxels, request.site, here=True)
-    recorder = Recorder("fetch", request.recorded(channel=selection.channel_names, format=form))
-    inputs = Inputs(recorder, [Input("image", opened, selection.level.path, selection.sources)])
-    spatial = tuple(n for n, axis in zip(selection.level.chunks, image.axes, strict=True) if axis.type == "space")
-    cut = TiffCut(
-        name=image.name or "image",
-        channels=selection.sources,
-        channel_names=tuple(selection.channel_names),
-        axes=image.axes,
-        scale=selection.level.scale,
-        translation=selection.translation,
-        chunks=spatial,
-    )
-    if request.plan:
-        blocks = {"shape": list(cut.shape), "block": None, "blocks": 1}
-        written = {"bytes_written": _bytes_of(selection), "files": 1 + len(to.files)}
-        raise Planned(
-            request, selection.sources, replace(resources, needed=resources.memory_per_worker), 1, blocks | written
-        )
-    with inputs.held():
-        write_ome_tiff(output, cut, resources.memory_per_worker // 8, resources.workers, inputs.check)
-    description = {
-        "shape": list(cut.shape),
-        "dtype": dtype,
-        "axes": [{"name": axis.name, "type": axis.type, "unit": axis.unit} for axis in image.axes],
-        "scale": list(cut.scale),
-        "translation": list(cut.translation),
-        "channels": list(cut.channel_names),
-    }
-    recorder.output(
-        "output", image.kind, output, media_type="image/tiff", description=description, **describe_file(output)
-    )
-    reference = write_reports(to, recorder.finish(), earlier_records(opened.records), image.kind, {})
-    return Result(reference, (f"{line}{output}",))
+    return work.finish(output, [*lines, *beside.tell(work.recorder)])

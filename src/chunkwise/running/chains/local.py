@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,17 +14,26 @@ from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
 from chunkwise.ngff.channels import omero_of
 from chunkwise.ngff.layout import output_like
-from chunkwise.ngff.volumes import EVERY, select
-from chunkwise.operations.model import KINDS, Image
+from chunkwise.ngff.volumes import EVERY, Selection, select
+from chunkwise.operations.model import KINDS, Image, Labels, Voxels
+from chunkwise.ops.clahe import Tiles, stretched, tiles_of_volume, tiling_of
+from chunkwise.ops.equalize import Shares, shares_of_volume
 from chunkwise.ops.local import LocalVolumes, apply_locally
+from chunkwise.ops.object_table import ObjectTable
+from chunkwise.ops.percentiles import finite
+from chunkwise.ops.threshold import threshold_of_volume
+from chunkwise.running.coarse import Coarse
+from chunkwise.running.labels import check_labels, report_remarks
 from chunkwise.running.life import check_files
-from chunkwise.running.request import Request, Result
+from chunkwise.running.request import Around, Request, Result
+from chunkwise.running.sizes import in_voxels
 from chunkwise.running.stores import StoreRun, fit_blocks
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
+    from chunkwise.reference import OpenedInput
 
-__all__ = ["run"]
+__all__ = ["BASE", "Beside", "around", "check", "run", "run_with", "selected", "settle"]
 
 #: Bytes that a worker takes before it reads a voxel, with NumPy, SciPy and what reads arrays (measured: 280 MB).
 BASE = 290 * 10**6
@@ -30,41 +41,51 @@ BASE = 290 * 10**6
 
 def run(request: Request) -> Result:
     """Apply the kernel; see :func:`chunkwise.running.run.run`."""
+    return run_with(request, LocalVolumes)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a chain does beside applying a kernel."""
+
+    digest: str = ""
+    """Of what else is read: a run that was stopped goes on only where it is the same."""
+    begin: Callable[[StoreRun], None] = lambda _: None
+    end: Callable[[StoreRun], list[str]] = lambda _: []
+    """Gives lines for people; both may add to the record."""
+
+
+def run_with(request: Request, of: Callable[..., LocalVolumes], beside: Beside | None = None) -> Result:
+    """The same for volumes of another class, which say what is done to them."""
+    beside = beside or Beside()
     operation, values = request.operation, request.values
     made, kernel = operation.gives, operation.kernel
-    assert isinstance(made, Image)
-    assert kernel is not None
+    assert isinstance(made, Voxels)
     opened = request.open("image")
-    selection = select(opened.image, values["level"], values["channel"] or EVERY, values["time"], values["region"])
+    selection = selected(request, opened)
     source, image = selection.source, opened.image
-    if operation.needs and values["planes"]:
-        raise InputError(
-            f"The {operation.phrase} looks at a whole volume first and cannot treat each plane alone; leave out "
-            "--planes."
-        )
-    _check_kind(operation, source.dtype, image.location.address)
-    if opened.image.kind == "labels" and isinstance(operation.takes["image"], Image):
-        raise InputError(
-            f"{image.location.address} is a label image, whose numbers are names of objects, and the "
-            f"{operation.phrase} takes intensities."
-        )
-    own = operation.own(values)
-    far = operation.reach_of(own, len(source.shape))
-    reach = tuple(0 if values["planes"] and axis < len(far) - 2 else r for axis, r in enumerate(far))
-    dtype = source.dtype if made.dtype == "same" else made.dtype
+    check(request, selection)
+    sizes, reach = in_voxels(request, selection), _reach(request, selection)
+    own = operation.own(sizes.values)
+    if values["planes"]:  # the kernel sees two axes
+        own = {name: one[-2:] if isinstance(one, tuple) else one for name, one in own.items()}
+    dtype = made.dtype_of(source.dtype, own)
     item_in, item_out = (np.dtype(one).itemsize for one in (source.dtype, dtype))
 
     def projected(grid: Grid, threads: int = 1) -> int:
         # Voxels with their halo, the kernel's working set, and its result, which is as large; the unit.
-        outer = item_in * (2 + operation.working_set) + item_out
+        outer = item_in * (2 + operation.working_set_of(own)) + item_out
         return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE, threads=threads)
 
     check_files(request)
     grid, resources = fit_blocks(request, selection, projected, threads=operation.threads)
     _check_reach(operation, reach, grid, fixed=request.spread.block is not None)
-    recorded = request.recorded(method=operation.name, channel=selection.channel_names)
+    channel = {"channel": selection.channel_names} if "channel" in operation.part else {}
+    recorded = request.recorded(method=operation.name, **channel)
     channels = tuple(image.channels[c] for c in selection.channels)
-    if made.dtype != "same":  # the contrast was that of other voxels; names and colours stay
+    if (
+        dtype != source.dtype or made.contrast != "same"
+    ):  # the contrast was that of other voxels; names and colours stay
         channels = tuple(replace(channel, window=None) for channel in channels)
     output = output_like(
         selection,
@@ -72,27 +93,137 @@ def run(request: Request) -> Result:
         dtype,
         shard=request.to.shard,
         pyramid=request.to.pyramid,
-        downsampling=made.downsampling,
-        omero=omero_of(channels, dtype),
+        downsampling="nearest" if dtype == "bool" else made.downsampling,  # a mean of masks would be wider
+        labels=isinstance(made, Labels),
+        omero=None if isinstance(made, Labels) else omero_of(channels, dtype),
     )
     channels_read, planes = selection.channels, values["planes"]
-    volumes = LocalVolumes(source, grid, channels_read, kernel, own, reach, planes, dtype, operation.needs)
-    work = StoreRun(request, opened, selection, grid, recorded, output=output)
+    volumes = of(
+        *(source, grid, channels_read, kernel or _none, own, reach, planes, dtype, operation.needs),
+        places=operation.places,
+    )
+    work = StoreRun(request, opened, selection, grid, recorded, output=output, beside=beside.digest)
+    beside.begin(work)
+    if isinstance(operation.takes["image"], Labels) and image.kind != "labels":
+        remark = (
+            f"{image.name or 'The image'} does not say that it is a label image; its numbers were taken for objects."
+        )
+        report_remarks(work.recorder, (remark,))
     with work.working(resources, output.n_volumes * grid.n_units) as job:
         found = apply_locally(volumes, output, job)
         if found:
-            known = [{name: np.asarray(one).item() for name, one in each.items()} for each in found]
+            known = [{name: _in_record(one) for name, one in each.items()} for each in found]
             work.recorder.result("statistics", known)
         work.complete(output)
-    sizes = ", ".join(f"{axis.name} {n}" for axis, n in zip(output.axes, output.shape, strict=True))
-    return work.finish(output, [f"{sizes} voxels of {dtype} in {work.location.address}"])
+    more = beside.end(work)
+    if sizes.found:
+        work.recorder.result("sizes_in_voxels", sizes.found)
+    return work.finish(output, [work.written(output), *sizes.lines, *more])
 
 
-def _check_kind(operation: Operation, dtype: str, address: str) -> None:
-    """Refuse voxels that the operation does not take."""
-    takes, kind = operation.takes["image"].kinds, np.dtype(dtype).kind
-    if kind not in takes or dtype == "float16":
+def _none(*_: Any, **__: Any) -> Any:
+    """Stand in for a kernel where volumes of another class say what is done."""
+    raise AssertionError
+
+
+def selected(request: Request, opened: OpenedInput) -> Selection:
+    """What of the image is read."""
+    values = request.values
+    return select(opened.image, values["level"], values.get("channel") or EVERY, values["time"], values["region"])
+
+
+def around(request: Request, selection: Selection) -> Around:
+    """What a preview reads around the part that it shows; see :mod:`chunkwise.running.preview`."""
+    words = ("Voxels farther away have a small effect, too.",) if request.operation.reach_is == "bounded" else ()
+    return Around(_reach(request, selection), words=words)
+
+
+def settle(request: Request, selection: Selection, look: Callable[[], Coarse]) -> tuple[Request, list[str]]:
+    """Fix what the kernel needs to know of the whole volume; gives also where that comes from."""
+    operation = request.operation
+    check(request, selection)
+    if not operation.needs:
+        return request, []
+    coarse = look()
+    known: dict[str, Any] = {}
+    words = []
+    for argument, name in operation.needs.items():
+        if callable(name):
+            found = name(coarse.voxels, **operation.own(request.values))
+            known[argument] = found.reshape(len(found), -1).max(axis=1).tolist()
+            words.append(coarse.words(f"{argument.capitalize()} {', '.join(f'{one:g}' for one in known[argument])}"))
+            continue
+        if name in ("tiles", "shares"):
+            of_tiles = name == "tiles"
+            bins = request.values["bins"]
+            known[argument] = _tiles(request, selection, coarse) if of_tiles else shares_of_volume(coarse.voxels, bins)
+            words.append(coarse.words("Histograms of tiles" if of_tiles else "Histogram"))
+            continue
+        extent = {"minimum": np.min, "maximum": np.max}.get(name)
+        if name.startswith("percentile "):
+            percent = request.values[name.split()[1]]
+            with np.errstate(invalid="ignore"):
+                known[argument] = finite(percent, np.percentile(coarse.voxels, percent))
+        else:
+            known[argument] = extent(coarse.voxels) if extent else threshold_of_volume(name, coarse.voxels)
+        words.append(coarse.words(f"{argument.capitalize()} {known[argument]:g}"))
+    assert operation.kernel is not None
+    return replace(request, operation=replace(operation, kernel=partial(operation.kernel, **known), needs={})), words
+
+
+def _tiles(request: Request, selection: Selection, coarse: Coarse) -> Tiles:
+    """What tiles say, of a level at which they are smaller."""
+    values, source = in_voxels(request, selection).values, selection.source
+    words = (values["clip_limit"], values["bins"], values["planes"])
+    size = tiling_of(source.shape, values["kernel_size"], *words).size[-len(source.shape) :]
+    less = tuple(max(1, round(edge / factor)) for edge, factor in zip(size, coarse.factors, strict=True))
+    tiles = tiles_of_volume(coarse.voxels, tiling_of(coarse.voxels.shape, less, *words))
+    return stretched(tiles, tiling_of(source.shape, size, *words), source.origin)
+
+
+def _reach(request: Request, selection: Selection) -> tuple[int, ...]:
+    """How far the kernel looks along each axis."""
+    operation, values = request.operation, in_voxels(request, selection).values
+    far = operation.reach_of(operation.own(values), len(selection.source.shape))
+    return tuple(0 if values["planes"] and axis < len(far) - 2 else r for axis, r in enumerate(far))
+
+
+def _in_record(statistic: Any) -> Any:
+    """A statistic of a volume as JSON has it: of its objects, how many there are; of its tiles, how large they are."""
+    if isinstance(statistic, Tiles):
+        return list(statistic.tiling.size)
+    return statistic.count if isinstance(statistic, ObjectTable | Shares) else np.asarray(statistic).tolist()
+
+
+def check(request: Request, selection: Selection) -> None:
+    """Refuse what the operation does not take."""
+    operation, image, dtype = request.operation, selection.image, selection.source.dtype
+    address = image.location.address
+    if operation.needs and request.values.get("planes") and not operation.places:
+        raise InputError(
+            f"The {operation.phrase} looks at a whole volume first and cannot treat each plane on its own; leave out "
+            "--planes."
+        )
+    role = operation.takes["image"]
+    takes, kind = role.kinds, "e" if dtype == "float16" else np.dtype(dtype).kind
+    if isinstance(role, Labels):
+        made = "give a mask, such as 'chunkwise threshold' makes"
+        check_labels(image, made if takes == "b" else "give a label image, such as 'chunkwise segment' makes")
+    if kind == "e" and "f" in takes and kind not in takes:
+        raise InputError(
+            f"{address} holds float16 voxels, which the {operation.phrase} does not take; convert them first: "
+            "'chunkwise intensity --method cast --dtype float32'."
+        )
+    if image.kind == "labels" and isinstance(role, Image):
+        needs = "a mask, which 'chunkwise label --method mask' makes of it" if takes == "b" else "intensities"
+        raise InputError(
+            f"{address} is a label image, whose values only number the objects, and the {operation.phrase} needs "
+            f"{needs}."
+        )
+    if kind not in takes:
         known = ", ".join(words for letter, words in KINDS.items() if letter in takes)
+        if takes == "b":
+            known = "masks (bool); 'chunkwise threshold --method value' makes one of 0 and 255, 'label' one of labels"
         raise InputError(f"{address} holds {dtype} voxels, and the {operation.phrase} takes {known}.")
 
 
@@ -104,5 +235,5 @@ def _check_reach(operation: Operation, reach: tuple[int, ...], grid: Grid, fixed
             raise InputError(
                 f"The {operation.phrase} looks {'x'.join(map(str, reach))} voxels around each voxel, which is "
                 f"more than the blocks of {'x'.join(map(str, grid.block))} voxels hold; give {change}, or parameters "
-                "that reach less far."
+                "that reach a shorter distance."
             )

@@ -9,17 +9,18 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.errors import InputError
-from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.ngff.volumes import Selection, VolumeSource
 from chunkwise.ops import star_passes
 from chunkwise.ops.objects import ObjectParameters, find_objects, memory_of
 from chunkwise.ops.write_labels import LabelResult
-from chunkwise.running.labels import counted, report_unsplit
+from chunkwise.reference import OpenedInput
+from chunkwise.running.labels import by_time, followed, report_unsplit
 from chunkwise.running.life import check_files
 from chunkwise.running.object_options import channels_of, choose, rays_from, told_by_model
-from chunkwise.running.request import Request, Result
+from chunkwise.running.request import Around, Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
 
-__all__ = ["run"]
+__all__ = ["around", "run", "selected"]
 
 
 def run(request: Request) -> Result:
@@ -61,12 +62,22 @@ def run(request: Request) -> Result:
         _report_left_out(work, stars, source, parameters.values["max_radius"])
     else:
         report_unsplit(work, result, source.first_time, image.spatial)
-    lines = [f"{counted(sum(result.counts))} in {work.location.address}, by {method}"]
-    if source.volumes > 1:
-        lines += [
-            f"  time point {source.first_time + time}: {count} objects" for time, count in enumerate(result.counts)
-        ]
+    lines = by_time(result.counts, f"{work.location.address}, by {method}", source.first_time)
     return work.finish(result.output, lines)
+
+
+def selected(request: Request, opened: OpenedInput) -> Selection:
+    """What is read of the first map."""
+    image, told = opened.image, told_by_model(opened)
+    parameters, said = choose(request.values, told, image.location.address, len(image.spatial))
+    return channels_of(opened, parameters, said, request.values)[1]
+
+
+def around(request: Request, selection: Selection) -> Around:
+    """What a preview reads around the part that it shows."""
+    ndim, told = len(selection.source.shape), told_by_model(request.open("image"))
+    parameters, _ = choose(request.values, told, selection.image.location.address, ndim)
+    return followed((0,) * ndim, least=parameters.values.get("max_radius", 0))
 
 
 def _report_left_out(work: StoreRun, stars: Any, source: VolumeSource, max_radius: int) -> None:
@@ -83,9 +94,9 @@ def _report_left_out(work: StoreRun, stars: Any, source: VolumeSource, max_radiu
         one = max(named, key=lambda entry: entry["largest_radius"])
         total = sum(entry["count"] for entry in named)
         print(
-            f"warning: the polygons of {total} pixel{'s' if total != 1 else ''} reach further than --max-radius "
-            f"{max_radius}, and were left out: the largest reaches {one['largest_radius']} pixels, from pixel "
-            f"{one['place'][0]},{one['place'][1]} of time point {one['time']}. A larger --max-radius takes them in.",
+            f"warning: the polygons of {total} pixel{'s' if total != 1 else ''} reach farther than --max-radius "
+            f"{max_radius} and were left out: the largest reaches {one['largest_radius']} pixels, from pixel "
+            f"{one['place'][0]},{one['place'][1]} of time point {one['time']}. A larger --max-radius includes them.",
             file=sys.stderr,
         )
 
@@ -94,11 +105,11 @@ def _check_values(dtype: str, parameters: ObjectParameters, address: str) -> Non
     """Refuse maps that cannot mean what the method needs."""
     if dtype == "uint8" and parameters.method in ("flows", "stardist"):
         raise InputError(
-            f"{address} holds uint8 voxels, which stand for 0 to 1, and the method {parameters.method} needs other "
-            "numbers, too: write the maps as float16 or float32."
+            f"{address} holds uint8 voxels, which stand for 0 to 1, and the method {parameters.method} also needs "
+            "other numbers: write the maps as float16 or float32."
         )
     threshold = parameters.values["threshold"]
     if dtype == "uint8" and not 0 <= threshold <= 1:
         raise InputError(
-            f"{address} holds uint8 voxels, which stand for 0 to 1; --threshold {threshold:g} lies outside."
+            f"{address} holds uint8 voxels, which stand for 0 to 1; --threshold {threshold:g} is outside that range."
         )

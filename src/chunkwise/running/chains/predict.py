@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 from chunkwise.cluster.resources import find_resources
 from chunkwise.errors import InputError
 from chunkwise.models.library import Approved, find_model
 from chunkwise.models.package import Package, read_package
-from chunkwise.models.predict import Inference, memory_of, predict, tile_axes
+from chunkwise.models.predict import Inference, halo_of, memory_of, predict, tile_axes
 from chunkwise.models.rescale import Rescaled
 from chunkwise.models.session import choose_format
 from chunkwise.ngff.channels import omero_of
@@ -19,11 +19,12 @@ from chunkwise.ngff.layout import output_like, shard_of
 from chunkwise.ngff.model import Axis, Channel, Image
 from chunkwise.ngff.units import conversion, standard_unit
 from chunkwise.ngff.volumes import EVERY, Selection, select
+from chunkwise.reference import OpenedInput
 from chunkwise.running.life import check_files
-from chunkwise.running.request import Request, Result
+from chunkwise.running.request import Around, Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
 
-__all__ = ["run"]
+__all__ = ["around", "run", "selected"]
 
 #: Voxels of the middle of a tile, along each axis, unless --block says otherwise or memory is short.
 TILE = {2: 1024, 3: 96}
@@ -44,9 +45,7 @@ def run(request: Request) -> Result:
     model = find_model(values["model"], site)
     package = read_package(model.path)
     weights = choose_format(package, site is not None and site.models.code)
-    whole = select(opened.image, values["level"], EVERY, values["time"], values["region"])
-    channels = _channels(opened.image, package, values["channel"])
-    selection = replace(whole, channels=tuple(c for group in channels for c in group))
+    selection, channels = _cut(request, opened, package)
     source, dtype = selection.source, values["dtype"]
     _check_axes(selection, package)
     kept = _outputs(package, values["map"])
@@ -59,7 +58,7 @@ def run(request: Request) -> Result:
     shard = shard_of(source.shape, shard_asked)[1]
     flat = len(source.shape) - len(package.spatial)
     usual = (*shard[:flat], *(min(TILE[len(package.spatial)], s) for s in shard[flat:]))
-    slots = find_resources(None, None, None, site, gpu=True)
+    slots = find_resources(None, None, None, site, here=request.here, gpu=True)
     # One channel's worth of work: the network's is the same, however many it reads.
     grid, resources = fit_blocks(
         request,
@@ -126,6 +125,35 @@ def run(request: Request) -> Result:
     return store.finish(output, [f"{maps} of {model.id} in {store.location.address}"])
 
 
+def selected(request: Request, opened: OpenedInput) -> Selection:
+    """What of the image is read: the channels that the model takes, in its order."""
+    return _cut(request, opened, read_package(find_model(request.values["model"], request.site).path))[0]
+
+
+def _cut(request: Request, opened: OpenedInput, package: Package) -> tuple[Selection, list[tuple[int, ...]]]:
+    """What of the image is read, and which channels of it each input of the model takes."""
+    values = request.values
+    whole = select(opened.image, values["level"], EVERY, values["time"], values["region"])
+    groups = _channels(opened.image, package, values["channel"])
+    channels = tuple(channel for group in groups for channel in group)
+    return replace(whole, source=replace(whole.source, channel=channels[0]), channels=channels), groups
+
+
+def around(request: Request, selection: Selection) -> Around:
+    """What a preview reads around the part that it shows: as far as the network looks."""
+    model = find_model(request.values["model"], request.site)
+    package = read_package(model.path)
+    _check_axes(selection, package)
+    words = ["If the model normalises by statistics of the image, the preview uses those of the part that was read."]
+    far = halo_of(model.reach, package.outputs)
+    flat = (0,) * (len(selection.source.shape) - len(far))
+    factors = _factors(selection, package) if request.values["rescale"] else None
+    if factors is not None:
+        far = tuple(ceil(voxels / factor) + 2 for voxels, factor in zip(far, factors[len(flat) :], strict=True))
+        words.append("Voxels are interpolated at other positions than in the full run.")
+    return Around((*flat, *far), (*(1 for _ in flat), *model.reach.stride), (*words, *_bounds(model)))
+
+
 def _channels(image: Image, package: Package, asked: list[str] | None) -> list[tuple[int, ...]]:
     """Which channels of the image each input of the model takes."""
     needed = [len(tensor.channels) for tensor in package.inputs]
@@ -140,7 +168,8 @@ def _channels(image: Image, package: Package, asked: list[str] | None) -> list[t
         if len(image.channels) != total:
             raise InputError(
                 f"{package.name} takes {total} channel{'s' if total > 1 else ''} ({wanted}), and "
-                f"{image.location.address} has {len(image.channels)}: {has}; choose with --channel, once for each."
+                f"{image.location.address} has {len(image.channels)}: {has}; choose with --channel, given once for "
+                "each."
             )
         found = tuple(range(total))
     else:
@@ -234,7 +263,7 @@ def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None
     if missing:
         raise InputError(
             f"{package.name} does not say which voxel size it was made for (along {', '.join(missing)}), so nothing "
-            "can be rescaled; leave --rescale out, or choose a resolution with --level."
+            "can be rescaled; leave out --rescale, or choose a resolution with --level."
         )
     found = []
     for axis, here in zip(selection.spatial_axes, selection.spatial_scale, strict=True):
@@ -246,8 +275,8 @@ def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None
         if factor is None or not here > 0 < edge:
             raise InputError(
                 f"{package.name} was made for voxels of {edge:g} {unit} along {axis.name}, and those of "
-                f"{selection.image.location.address} are {here:g} {axis.unit or 'of no stated unit'}, which cannot be "
-                "compared; leave --rescale out."
+                f"{selection.image.location.address} are {here:g} {axis.unit or 'of no stated unit'}, which cannot "
+                "be compared; leave out --rescale."
             )
         found.append(here / (edge * factor))
     if min(found) < 1 / MOST_RESCALED or max(found) > MOST_RESCALED:
@@ -257,8 +286,8 @@ def _factors(selection: Selection, package: Package) -> tuple[float, ...] | None
         )
     if min(found) < 0.5:
         print(
-            "note: the model's voxels are more than twice as large as the image's: detail between them is left out, "
-            "and a coarser --level is the better source.",
+            "note: the model's voxels are more than twice as large as the image's: detail between them is lost, and "
+            "a coarser --level is the better source.",
             file=sys.stderr,
         )
     return tuple(found) if any(factor != 1 for factor in found) else None
@@ -274,8 +303,8 @@ def _bounds(model: Approved) -> list[str]:
     if not model.reach.unbounded:
         return []
     return [
-        f"{model.id} looks at the whole image at once ({', '.join(model.reach.unbounded)}), so that its result on "
-        "tiles is close to that on the whole image, but not the same."
+        f"{model.id} looks at the whole image at once ({', '.join(model.reach.unbounded)}), so its result on tiles "
+        "is close to that on the whole image, but not the same."
     ]
 
 

@@ -1,0 +1,45 @@
+"""Stains of a slide, by the colours that they absorb."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chunkwise.operations.channels._colours import conversion
+from chunkwise.operations.model import Parameter
+
+
+def deconvolve(image: Any, *, stains: str, dtype: str) -> Any:
+    """Separate three stains; see :mod:`chunkwise.ops.colour`."""
+    from chunkwise.ops.colour import deconvolved
+
+    return deconvolved(image, stains=stains, dtype=dtype)
+
+
+def _channels(stains: str, **_: Any) -> dict[str, None]:
+    from chunkwise.ops.colour import STAINS
+
+    return dict.fromkeys(STAINS[stains])
+
+
+OPERATION = conversion(
+    "deconvolve",
+    "Colour deconvolution",
+    "separates the stains of a slide by the colours that they absorb; each becomes a channel",
+    parameters={
+        "stains": Parameter(
+            str,
+            "hed",
+            "Stains",
+            "stains of the slide, as scikit-image names its matrices: hed haematoxylin, eosin, DAB; hdx haematoxylin, "
+            "DAB; fgx Feulgen, light green; bex Giemsa (methyl blue, eosin); rbd fast red, fast blue, DAB; gdx methyl "
+            "green, DAB; hax haematoxylin, AEC; bro aniline blue, azocarmine, orange G; bpx methyl blue, ponceau "
+            "fuchsin; ahx alcian blue, haematoxylin; hpx haematoxylin, PAS; of two stains, the third channel is what "
+            "is left",
+            choices=("hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"),
+        )
+    },
+    kernel=deconvolve,
+    channels=_channels,
+    equals="skimage.color.separate_stains(image, getattr(skimage.color, stains + '_from_rgb'), channel_axis=0)",
+    exact={"uf": "rtol 1e-6"},
+)

@@ -1,0 +1,71 @@
+"""What operations on labels have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from chunkwise.operations._part import LEVEL, PLANES, REGION, TIME
+from chunkwise.operations.model import Labels, Parameter, Table
+
+#: A label image has one channel.
+PART: Final = {"level": LEVEL, "time": TIME, "region": REGION, "planes": PLANES}
+
+#: Of what cannot be done plane by plane.
+WHOLE: Final = {"level": LEVEL, "time": TIME, "region": REGION}
+
+_HELP: Final = "the label image, or for some methods the mask: path or URL of an OME-Zarr, or a reference"
+TAKES: Final = {"image": Labels("iu", label="Labels", metavar="LABELS", help=_HELP)}
+MASK: Final = {"image": Labels("b", label="Labels", metavar="LABELS", help=_HELP)}
+
+MEASURED: Final = TAKES | {
+    "table": Table(
+        option=True,
+        label="Table of measurements",
+        metavar="TABLE.tsv",
+        help="the table with a row for each object, by the columns label and, of several time points, t, as 'chunkwise "
+        "measure' writes it: TSV, CSV or Parquet",
+    )
+}
+
+DISTANCE: Final = Parameter(
+    float,
+    3.0,
+    "Distance",
+    "how far objects grow, in every direction",
+    unit="voxel",
+    least=0,
+    most=255,
+)
+
+
+def reach(distance: float) -> int:
+    """Voxels at that distance, or nearer, count."""
+    return int(distance)
+
+
+def in_32_bits(image: Any) -> Any:
+    """Number the objects of a block by their order where SciPy, which computes in float64, would mix them up."""
+    import numpy as np
+
+    if image.dtype.itemsize < 8:
+        return image
+    zero = image.dtype.type(0)  # stays 0, and what is below it stays below
+    ids = np.union1d(image, zero)
+    return (np.searchsorted(ids, image) - np.searchsorted(ids, zero)).astype(np.int32)
+
+
+def numbered(image: Any, objects: Any, number: Callable[[Any, Any], Any]) -> Any:
+    """Give the objects of a block other numbers: ``number(ids, rows)``, by the rows of the table of objects."""
+    import numpy as np
+
+    ids, where = np.unique(image, return_inverse=True)
+    known = np.flatnonzero(ids)
+    others = np.zeros_like(ids)
+    others[known] = number(ids[known], np.searchsorted(objects["ids"], ids[known]))
+    return others[where.reshape(image.shape)]
+
+
+def keep(image: Any, objects: Any, kept: Callable[[Any], Any]) -> Any:
+    """Leave the objects of a block for which ``kept(rows)`` is true."""
+    return numbered(image, objects, lambda ids, rows: ids * kept(rows))

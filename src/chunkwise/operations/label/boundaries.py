@@ -1,0 +1,41 @@
+"""Outlines of objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chunkwise.operations.label._labels import PART, TAKES, in_32_bits
+from chunkwise.operations.model import Example, Mask, Operation, Parameter
+
+
+def boundaries(image: Any, *, mode: str) -> Any:
+    """Mark the voxels where an object ends."""
+    from skimage.segmentation import find_boundaries
+
+    return find_boundaries(in_32_bits(image), mode=mode)  # type: ignore[no-untyped-call]
+
+
+OPERATION = Operation(
+    name="boundaries",
+    family="label",
+    title="Outline of objects",
+    does="marks the voxels where an object ends, as a mask",
+    part=PART,
+    parameters={
+        "mode": Parameter(
+            str,
+            "thick",
+            "Where the outline lies",
+            "which voxels are the outline: those inside the object (inner), around it (outer), or both (thick)",
+            choices=("thick", "inner", "outer"),
+        ),
+    },
+    takes=TAKES,
+    gives=Mask(),
+    kernel=boundaries,
+    reach=lambda **_: 1,
+    working_set=8.0,
+    equals="skimage.segmentation.find_boundaries(image, mode=mode)",
+    exact={"iu": "bit"},
+    examples=(Example("coins_2d_labels.ome.zarr", {"mode": "inner"}),),
+)

@@ -1,0 +1,45 @@
+"""From a mask to its objects: connected components."""
+
+from __future__ import annotations
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.memory import projected_memory
+from chunkwise.ops.labelling import Labelling
+from chunkwise.ops.masks import MaskVolumes
+from chunkwise.ops.write_labels import write_labels
+from chunkwise.running.chains.local import check, selected
+from chunkwise.running.labels import by_time, check_connectivity
+from chunkwise.running.life import check_files
+from chunkwise.running.request import Request, Result
+from chunkwise.running.sizes import in_voxels
+from chunkwise.running.stores import StoreRun, fit_blocks
+
+__all__ = ["run"]
+
+
+def run(request: Request) -> Result:
+    """Number the objects of a mask; see :func:`chunkwise.running.run.run`."""
+    opened = request.open("image")
+    selection = selected(request, opened)
+    check(request, selection)
+    sizes = in_voxels(request, selection)
+    source, values = selection.source, sizes.values
+    connectivity = check_connectivity(values["connectivity"], len(source.shape))
+    check_files(request)
+
+    def projected(grid: Grid, threads: int = 1) -> int:
+        # As read, the mask, its labels twice; when a unit is written also the unit.
+        return projected_memory(grid, block=2 + 1 + 4 + 4, unit=2 * 4, threads=threads)
+
+    grid, resources = fit_blocks(request, selection, projected, threads=True)
+    recorded = request.recorded(method=request.operation.name, connectivity=connectivity)
+    work = StoreRun(request, opened, selection, grid, recorded, sources=(source,))
+    volumes = MaskVolumes(source, grid)
+    with work.working(resources, volumes.n_blocks) as job:
+        labelling = Labelling(volumes, [0] * volumes.n_volumes, False, connectivity, job)
+        result = write_labels(labelling, 0, None, work.label_image)
+        work.complete(result.output)
+    if sizes.found:
+        work.recorder.result("sizes_in_voxels", sizes.found)
+    work.recorder.result("objects", result.counts)
+    return work.finish(result.output, [*by_time(result.counts, work.location.address, source.first_time), *sizes.lines])

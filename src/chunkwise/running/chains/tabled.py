@@ -1,0 +1,158 @@
+"""From labels and a table of their objects to what the table says of every voxel."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, Self
+
+import numpy as np
+
+from chunkwise.blocks.job import Job
+from chunkwise.errors import InputError
+from chunkwise.operations.label._rules import parse_rules
+from chunkwise.ops.local import LocalVolumes
+from chunkwise.ops.object_table import ObjectTable
+from chunkwise.ops.row_files import rows_bytes
+from chunkwise.ops.value_table import ObjectRows, read_rows
+from chunkwise.provenance.files import describe_file
+from chunkwise.running.chains.local import Beside, run_with, selected
+from chunkwise.running.labels import by_time, counted
+from chunkwise.running.request import Request, Result
+from chunkwise.running.stores import StoreRun
+from chunkwise.storage.location import resolve
+from chunkwise.storage.writer import put_object
+
+__all__ = ["run", "selected"]
+
+Array = np.ndarray[Any, Any]
+
+SIGNS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+#: Objects without a row are named up to this many.
+NAMED: Final = 20
+
+
+def run(request: Request) -> Result:
+    """Read the table, and do it; see :func:`chunkwise.running.run.run`."""
+    values = request.values
+    rules = parse_rules(values["rule"]) if "rule" in values else []
+    columns = list(dict.fromkeys(one.column for one in rules)) or [values["column"]]
+    given = request.inputs["table"]
+    assert isinstance(given, str)
+    place = resolve(given, request.site)
+    if place.is_url:
+        raise InputError(f"The table {given} has to be a file; fetch it first.")
+    rows = read_rows(place.address, place.allows, given, columns)
+    opened = request.open("image")
+    source = selected(request, opened).source
+    if source.volumes > 1 and rows.times is None:
+        raise InputError(f"The labels have several time points, and {given} has no column 't' to tell them apart.")
+    if np.dtype(source.dtype).kind in "iu":  # others are refused in a moment
+        for volume in range(source.volumes):  # now, and not when the run has begun
+            rows.of_time(source.first_time + volume, source.dtype)
+    known = describe_file(place.address)
+    told: list[Told] = []
+
+    def begin(work: StoreRun) -> None:
+        work.recorder.input("table", "table", place, **known)
+
+    def end(work: StoreRun) -> list[str]:
+        return _report(work, given, told)
+
+    by = partial(_kept, rules) if rules else partial(_column, values["column"])
+    of = partial(TabledVolumes, rows=rows, by=by, told=told)
+    beside = Beside(str(known.get("fingerprint", {}).get("value", "")), begin, end)
+    return run_with(replace(request, inputs={**request.inputs, "image": opened}), of, beside)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What there is to say of the objects of a time point."""
+
+    time: int
+    missing: Array
+    """Those without a row."""
+    kept: int
+    """How many are left, where there are rules."""
+
+
+def _column(name: str, rows: ObjectRows, found: Array, _: Array, _values: Any) -> Array:
+    """What is painted: the numbers of a column."""
+    values = np.full(len(found), np.nan, np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        values[found >= 0] = rows.columns[name][found[found >= 0]]
+    return values
+
+
+def _kept(rules: Any, rows: ObjectRows, found: Array, ids: Array, values: Any) -> Array:
+    """The numbers of the objects that meet all rules, and 0 for others."""
+    there = found >= 0
+    for rule in rules:
+        # What is not a number meets no rule.
+        column = rows.columns[rule.column]
+        meets = SIGNS[rule.sign](column, rule.number) & (column == column)
+        there[there] = meets[found[there]]
+    return np.where(there, np.cumsum(there) if values["renumber"] else ids, 0).astype(ids.dtype)
+
+
+@dataclass(frozen=True)
+class TabledVolumes(LocalVolumes):
+    """Labels whose objects have a value each, which the kernel finds as ``objects["values"]``."""
+
+    rows: ObjectRows | None = None
+    by: Callable[..., Array] | None = None
+    """``by(rows, found, ids, values)`` gives a value for each object; ``found`` is its row, or below 0."""
+    told: list[Told] = field(default_factory=list)
+    """Where it is noted what became of the objects, a time point after the other."""
+
+    def prepared(self, job: Job) -> Self:
+        """The same, with the values of all objects; the table stays with the driver."""
+        rows, by = self.rows, self.by
+        assert rows is not None
+        assert by is not None
+        known = replace(self, rows=None, by=None, told=[])
+        known = super(TabledVolumes, known).prepared(job)
+        for volume, statistics in enumerate(known.found):
+            objects: ObjectTable = statistics["objects"]
+            ids, time = np.asarray(objects["ids"]), self.source.first_time + volume
+            given, places = rows.of_time(time, self.source.dtype)
+            at = np.searchsorted(given, ids)
+            hit = at < len(given)
+            hit[hit] = given[at[hit]] == ids[hit]
+            found = np.full(len(ids), -1)
+            found[hit] = places[at[hit]]
+            values = by(rows, found, ids, self.values)
+            self.told.append(Told(time, ids[~hit], int(np.count_nonzero(values))))
+            folder = f"scratch/objects/table-{volume}"
+            put_object(job.run.folder, f"{folder}/values.npy", rows_bytes(values))
+        return known
+
+
+def _report(work: StoreRun, table: str, told: list[Told]) -> list[str]:
+    """Name objects without a row, in the record and on standard error; gives what there is to say of the others."""
+    count = sum(len(one.missing) for one in told)
+    named = [{"time": one.time, "object": int(label)} for one in told for label in one.missing[:NAMED]][:NAMED]
+    work.recorder.result("without_a_row", {"count": count, "first": named})
+    paints = work.request.operation.name == "map"
+    if count:
+        where = f"{named[0]['object']} at the time point {named[0]['time']}"
+        more = ", and others that the run record names" if count > 1 else ""
+        print(
+            f"warning: {counted(count)} without a row in {table}, and so {'not a number' if paints else 'removed'}: "
+            f"{where}{more}.",
+            file=sys.stderr,
+        )
+    if paints:
+        return []
+    work.recorder.result("objects", [one.kept for one in told])
+    return by_time([one.kept for one in told], "the result", told[0].time)

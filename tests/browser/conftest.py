@@ -1,0 +1,33 @@
+"""A browser for the tests: Debian's Chromium, driven by Playwright; every test has a page of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from tests.browser.pages import Galaxy
+
+# Viewers draw by WebGL: here without a graphics card.
+GRAPHICS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser. For a module only: while it is open, nothing else in this process may run an event loop."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is missing; as root, 'bash deploy/browser.sh' installs it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *GRAPHICS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def galaxy(chromium: Browser, galaxy_url: str) -> Iterator[Galaxy]:
+    """Galaxy's page in a new window, before anybody has logged in."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    yield Galaxy(context.new_page(), galaxy_url)
+    context.close()
