@@ -36,6 +36,9 @@ from whole_content import whole_content  # noqa: E402
 
 __all__ = ["ROOT", "expected", "faces"]
 
+#: What the tools bring for Galaxy's tables, which the example for administrators has as well.
+SAMPLES = ("tool_data_table_conf.xml", "tool-data/chunkwise_models.loc", "tool-data/chunkwise_stores.loc")
+
 
 def result(operation: Operation, example: Example) -> tuple[Any, str]:
     """The result of an example by the reference, and how equal to it the blocks are."""
@@ -153,7 +156,11 @@ def faces() -> dict[Path, str]:
         between("deploy/galaxy/example/tool_conf.xml", tools=panel()),
         *(between(f"docs/commands/{name}.md", **parts_of(name)) for name in families()),
     ]
-    return tools | dict(pages)
+    samples = {
+        ROOT / "deploy/galaxy/example" / name: (ROOT / f"tools/chunkwise/{name}.sample").read_text()
+        for name in SAMPLES
+    }
+    return tools | dict(pages) | samples
 
 
 def tile(made: Any, of_labels: bool) -> Any:

@@ -54,9 +54,10 @@ rm -rf "$RUN/config.new"
 . "$ROOT/deploy/pulsar/places.sh"
 (
     umask 077
-    cp -rL --no-preserve=mode "$HERE/example" "$RUN/config.new"
+    cp -r --no-preserve=mode "$HERE/example" "$RUN/config.new"
     cd "$HERE/only_for_tests"
     find . -mindepth 1 -not -type d | while read -r file; do cat "$file" >> "$RUN/config.new/$file"; done
+    cat "$ROOT/tools/chunkwise/test-data/chunkwise_models.loc.test" >> "$RUN/config.new/tool-data/chunkwise_models.loc"
     export GALAXY=$RUN CHUNKWISE=$ROOT IMAGES=$RUN/images RESULTS=$RUN/workspace URL ADMIN=admin@example.org
     export PULSAR_URL=http://127.0.0.1:$PULSAR_PORT PULSAR_REST=$CLUSTER/pulsar-rest PULSAR_MQ=$CLUSTER/pulsar-mq
     SECRET=$(cat "$RUN/secret") PULSAR_TOKEN=$(secret "$CLUSTER/pulsar/secret") \
