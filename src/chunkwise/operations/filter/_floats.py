@@ -26,7 +26,7 @@ def floats(
     name: str, title: str, does: str, kernel: Callable[..., Any], equals: str, values: dict[str, Any], **more: Any
 ) -> Operation:
     """Declare a filter whose result is in floats; ``values`` are of the first example."""
-    given: dict[str, Any] = {"reach": lambda **_: 1, "working_set": 14.0, **more}
+    given: dict[str, Any] = {"reach": lambda **_: 1, "working_set": 14.0, "exact": {"iuf": "bit"}, **more}
     parameters: dict[str, Parameter] = given.pop("parameters", {})
     return Operation(
         name=name,
@@ -39,7 +39,6 @@ def floats(
         gives=Image(dtype=dtype, contrast="new"),
         kernel=kernel,
         equals=equals,
-        exact={"iuf": "bit"},
         examples=(Example("coins_2d.ome.zarr", values), Example("cells_zyx_v04.ome.zarr", values)),
         **given,
     )
