@@ -157,8 +157,7 @@ def faces() -> dict[Path, str]:
         *(between(f"docs/commands/{name}.md", **parts_of(name)) for name in families()),
     ]
     samples = {
-        ROOT / "deploy/galaxy/example" / name: (ROOT / f"tools/chunkwise/{name}.sample").read_text()
-        for name in SAMPLES
+        ROOT / "deploy/galaxy/example" / name: (ROOT / f"tools/chunkwise/{name}.sample").read_text() for name in SAMPLES
     }
     return tools | dict(pages) | samples
 
