@@ -187,7 +187,10 @@ def picture(name: str) -> Any:
         example = next((one for one in operation.examples if one.image == coins and not one.part), None)
         if example is not None:
             words = " ".join(str(*one) if isinstance(one, list) else str(one) for one in example.values.values())
-            shown.append((", ".join(filter(None, (operation.name, words))), result(operation, example)[0]))
+            made, _ = result(operation, example)
+            if isinstance(operation.gives, Labels) and not of_labels:  # a few classes
+                made = (made * (255 // made.max())).astype("uint8")
+            shown.append((", ".join(filter(None, (operation.name, words))), made))
     if len(shown) == 1:  # it is for stacks
         return None
     return side_by_side("RGB" if of_labels else "L", [(words, tile(made, of_labels)) for words, made in shown])

@@ -27,6 +27,7 @@ from chunkwise.operations.model import Image, Labels, Operation
 from chunkwise.ops.clahe import tiles_of_volume, tiling_of
 from chunkwise.ops.equalize import shares_of_volume
 from chunkwise.ops.local import apply_kernel
+from chunkwise.ops.multi_otsu import classes_of_volume
 from chunkwise.ops.threshold import EXACT_SPAN, METHODS
 from chunkwise.running.request import Destination, Result, Spread
 from chunkwise.running.run import run
@@ -140,6 +141,8 @@ def statistics(operation: Operation, volume: Array, values: Mapping[str, Any]) -
     ways |= {name: getattr(skimage.filters, f"threshold_{name}") for name in METHODS}
     if "shares" in operation.needs.values():
         ways["shares"] = partial(shares_of_volume, bins=values["bins"])
+    if "classes" in operation.needs.values():
+        ways["classes"] = partial(classes_of_volume, classes=values["classes"])
     if "tiles" in operation.needs.values():
         words = (values["kernel_size"], values["clip_limit"], values["bins"], False)
         ways["tiles"] = lambda volume: tiles_of_volume(volume, tiling_of(volume.shape, *words))
@@ -164,6 +167,9 @@ def countable(operation: Operation, volume: Array) -> bool:
     """Whether there is a reference: for a threshold, scikit-image makes a bin for every whole number in between."""
     if "tiles" in operation.needs.values():  # of floats, from -1 to 1
         return volume.dtype.kind != "f" or bool(np.abs(volume).max() <= 1)
+    if "classes" in operation.needs.values():  # for up to five; scikit-image tries all of their thresholds
+        bins = 256 if volume.dtype.kind == "f" else int(volume.max()) - int(volume.min()) + 1
+        return bins <= 300 and np.count_nonzero(np.histogram(volume, bins)[0]) >= 5
     if {*METHODS, "shares"}.isdisjoint(operation.needs.values()):
         return True
     if volume.dtype.kind != "f" and int(volume.max()) - int(volume.min()) >= EXACT_SPAN:

@@ -281,10 +281,10 @@ class Operation:
     needs: Mapping[str, str | Callable[..., Any]] = field(default_factory=dict)
     """Arguments of the kernel that are statistics of the whole volume: ``minimum``, ``maximum``, ``percentile NAME``
     (as many percent as that parameter says), a method of :mod:`chunkwise.ops.threshold`, ``objects``, which is a
-    :class:`chunkwise.ops.object_table.ObjectTable`, ``tiles`` (:class:`chunkwise.ops.clahe.Tiles`), or
-    ``shares`` (:class:`chunkwise.ops.equalize.Shares`); or a function like the kernel, which gives arrays of the
-    block's shape along one more axis in front: the argument is then the list of each one's largest value in the
-    volume."""
+    :class:`chunkwise.ops.object_table.ObjectTable`, ``tiles`` (:class:`chunkwise.ops.clahe.Tiles`), ``shares``
+    (:class:`chunkwise.ops.equalize.Shares`), or ``classes`` (:mod:`chunkwise.ops.multi_otsu`); or a function like the
+    kernel, which gives arrays of the block's shape along one more axis in front: the argument is then the list of each
+    one's largest value in the volume."""
     places: bool = False
     """Whether the kernel is told where its voxels lie: ``corner``, the first of them along each axis of the image. It
     then is given whole blocks also with ``--planes``, and what it ``needs`` treats planes alone."""

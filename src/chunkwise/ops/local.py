@@ -19,6 +19,7 @@ from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ops.clahe_passes import find_tiles
 from chunkwise.ops.equalize import find_shares
 from chunkwise.ops.find_threshold import find_thresholds, widen
+from chunkwise.ops.multi_otsu import find_classes
 from chunkwise.ops.object_table import find_objects_of
 from chunkwise.ops.percentiles import find_percentiles
 from chunkwise.ops.threshold import METHODS
@@ -243,6 +244,8 @@ def _statistics(volumes: LocalVolumes, job: Job) -> tuple[Mapping[str, Any], ...
         found["objects"] = find_objects_of(volumes, job)
     if "shares" in names:
         found["shares"] = find_shares(volumes.values["bins"], volumes, job)
+    if "classes" in names:
+        found["classes"] = find_classes(volumes.values["classes"], volumes, job)
     if "tiles" in names:
         found["tiles"] = find_tiles(volumes, job)
     if set(names) - found.keys():

@@ -13,7 +13,8 @@ FAMILY = Family(
 Make a mask of an image: true where a voxel is brighter than a threshold, otherwise false.
 
 The image is read in place, block by block, and the result is the same as on the whole image. Every
-channel and every time point is a separate volume. The result is an image (OME-Zarr 0.5) of type bool.
+channel and every time point is a separate volume. The result is an image (OME-Zarr 0.5) of type bool;
+with multi-otsu, it is a label image with the number of each voxel's class.
 
   chunkwise threshold page.ome.zarr --method local --size 35 --offset 10 --output mask.ome.zarr
 

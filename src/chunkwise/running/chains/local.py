@@ -19,6 +19,7 @@ from chunkwise.operations.model import KINDS, Image, Labels, Voxels
 from chunkwise.ops.clahe import Tiles, stretched, tiles_of_volume, tiling_of
 from chunkwise.ops.equalize import Shares, shares_of_volume
 from chunkwise.ops.local import LocalVolumes, apply_locally
+from chunkwise.ops.multi_otsu import classes_of_volume
 from chunkwise.ops.object_table import ObjectTable
 from chunkwise.ops.percentiles import finite
 from chunkwise.ops.threshold import threshold_of_volume
@@ -158,6 +159,10 @@ def settle(request: Request, selection: Selection, look: Callable[[], Coarse]) -
             bins = request.values["bins"]
             known[argument] = _tiles(request, selection, coarse) if of_tiles else shares_of_volume(coarse.voxels, bins)
             words.append(coarse.words("Histograms of tiles" if of_tiles else "Histogram"))
+            continue
+        if name == "classes":
+            known[argument] = classes_of_volume(coarse.voxels, request.values["classes"])
+            words.append(coarse.words(f"{argument.capitalize()} {', '.join(f'{one:g}' for one in known[argument])}"))
             continue
         extent = {"minimum": np.min, "maximum": np.max}.get(name)
         if name.startswith("percentile "):
