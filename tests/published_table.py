@@ -29,7 +29,6 @@ class Ours:
         return self.words.split(" | ")
 
 
-NO_ORDER = "no operation gives a derivative along one axis"
 EDGE = "an even square has no middle: SciPy moves it by half a voxel, and ours is odd (2r + 1)"
 SCALE = "no operation changes the size of an image; its lower resolutions are made with every result"
 JOIN = "no operation puts images side by side"
@@ -51,24 +50,33 @@ TABLE: dict[str, Ours] = {
     "2d_simple_filter-2": Ours(
         "convert {input} --voxel-size 1,0.5 | filter gaussian --sigma 2.121320343559643 --sizes-in micrometres"
     ),
-    "2d_simple_filter-4": Ours(why=NO_ORDER),
-    "2d_simple_filter-6": Ours(why=NO_ORDER),
+    "2d_simple_filter-4": Ours("filter gradient {input} --sigma 3 --axis x"),
+    "2d_simple_filter-6": Ours("filter log {input} --sigma 3 --axis x"),
     "2d_simple_filter-8": Ours("filter mean {input} --size 5"),
     "2d_simple_filter-10": Ours("filter mean {input} --size 3"),
     "2d_simple_filter-12": Ours("filter median {input} --size 5"),
     "2d_simple_filter-14": Ours("filter median {input} --size 3"),
-    "2d_simple_filter-16": Ours(why=NO_ORDER),
-    "2d_simple_filter-18": Ours(why=NO_ORDER),
+    "2d_simple_filter-16": Ours("filter prewitt {input} --axis y | math --expression a*3 --dtype float64"),
+    "2d_simple_filter-18": Ours("filter sobel {input} --axis y | math --expression a*4 --dtype float64"),
     "2d_simple_filter-20": Ours("intensity cast {input} --dtype float32 | filter gaussian --sigma 3"),
-    "2d_simple_filter-22": Ours(why=NO_ORDER),
-    "2d_simple_filter-24": Ours(why=NO_ORDER),
+    "2d_simple_filter-22": Ours(why="no operation smooths along two of three axes"),
+    "2d_simple_filter-24": Ours(
+        "convert {input} --voxel-size 2,1,0.5 | intensity cast --dtype float32 | "
+        "filter gradient --sigma 3 --axis y --sizes-in micrometres"
+    ),
     "2d_simple_filter-26": Ours(
         "intensity cast {input} --dtype float32 | filter mean --size 3",
         why="by the size of the voxels their window is 2 x 3 x 6 voxels, and even windows have no middle",
     ),
-    "2d_simple_filter-28": Ours(why=NO_ORDER),
-    "2d_simple_filter-30": Ours(why=NO_ORDER),
-    "2d_simple_filter-32": Ours(why=NO_ORDER),
+    "2d_simple_filter-28": Ours(
+        "intensity cast {input} --dtype float32 | filter prewitt --axis x --planes | "
+        "math --expression a*3 --dtype float32"
+    ),
+    "2d_simple_filter-30": Ours("filter gradient {input} --sigma 3 --axis x"),
+    "2d_simple_filter-32": Ours(
+        "intensity cast {input} --dtype float32 | filter sobel --axis x --planes | "
+        "math --expression a*4 --dtype float32"
+    ),
     "2d_simple_filter-34": Ours(why="the image is not among the published files at hand"),
     "2d_simple_filter-36": Ours(
         "intensity cast {input} --dtype float32 | filter gaussian --sigma 3 --planes",

@@ -73,6 +73,8 @@ def _varied(operation: Operation, first: dict[str, Any]) -> list[dict[str, Any]]
     for name, parameter in operation.parameters.items():
         if operation.reduces and name == "axis":
             others: list[Any] = []  # to the kernel all stacks are alike
+        elif name == "axis":
+            others = [one for one in parameter.choices if one != "z"]  # of images of two axes, too
         elif parameter.choices:
             others = list(parameter.choices)
         elif parameter.type is bool:

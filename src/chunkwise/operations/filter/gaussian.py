@@ -15,7 +15,7 @@ def gaussian(image: Any, *, sigma: float | tuple[float, ...]) -> Any:
     return gaussian(image, sigma)
 
 
-def reach(sigma: float | tuple[float, ...]) -> int | tuple[int, ...]:
+def reach(sigma: float | tuple[float, ...], **_: Any) -> int | tuple[int, ...]:
     """How far the kernel goes: four standard deviations along each axis."""
     return tuple(int(4.0 * one + 0.5) for one in sigma) if isinstance(sigma, tuple) else int(4.0 * sigma + 0.5)
 
@@ -32,7 +32,7 @@ SIGMA = Parameter(
 )
 
 
-def some(sigma: float) -> str:
+def some(sigma: float, **_: Any) -> str:
     """Refuse to differentiate without smoothing."""
     return "" if sigma > 0 else "--sigma has to be larger than 0 for this method."
 

@@ -1,28 +1,30 @@
-"""Gradient magnitude."""
+"""Gradient magnitude, and the first derivative along one axis."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from chunkwise.operations.filter._along import AXIS, DERIVATIVE, derivative
 from chunkwise.operations.filter._floats import FLOATS, floats, in_floats
 from chunkwise.operations.filter.gaussian import SIGMA, reach, some
 
 
-def gradient(image: Any, *, sigma: float | tuple[float, ...]) -> Any:
+def gradient(image: Any, *, sigma: float | tuple[float, ...], axis: str) -> Any:
     """Differentiate and smooth in one."""
     from scipy.ndimage import gaussian_gradient_magnitude
 
-    return gaussian_gradient_magnitude(in_floats(image), sigma)
+    return gaussian_gradient_magnitude(in_floats(image), sigma) if axis == "all" else derivative(image, sigma, 1, axis)
 
 
 OPERATION = floats(
     "gradient",
     "Gradient magnitude",
-    "shows edges at a given scale: the gradient magnitude after Gaussian smoothing; gives floats",
+    "shows edges at a given scale: the gradient magnitude after Gaussian smoothing, or the slope along one axis; "
+    "gives floats",
     gradient,
-    f"scipy.ndimage.gaussian_gradient_magnitude({FLOATS}, sigma)",
+    f"scipy.ndimage.gaussian_gradient_magnitude({FLOATS}, sigma) if axis == 'all' else {DERIVATIVE.format(order=1)}",
     {"sigma": 1.0},
-    parameters={"sigma": SIGMA},
+    parameters={"sigma": SIGMA, "axis": AXIS},
     refuses=some,
     reach=reach,
 )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.filter._floats import FLOATS, floats, in_floats
+from chunkwise.operations.filter._along import AXIS, EQUALS, place_of
+from chunkwise.operations.filter._floats import floats, in_floats
 
 
-def prewitt(image: Any) -> Any:
-    """The root mean square of the differences along each axis."""
-    from skimage.filters import prewitt
+def prewitt(image: Any, *, axis: str) -> Any:
+    """The differences along an axis, or the root mean square of those along each."""
+    from skimage import filters
 
-    return prewitt(in_floats(image))  # type: ignore[no-untyped-call]
+    called: Any = filters
+    return called.prewitt(in_floats(image), axis=None if axis == "all" else place_of(axis, image))
 
 
 OPERATION = floats(
@@ -19,6 +21,7 @@ OPERATION = floats(
     "Prewitt filter",
     "shows edges by the Prewitt operator, which weighs neighbours equally; gives floats",
     prewitt,
-    f"skimage.filters.prewitt({FLOATS})",
+    EQUALS.format(name="prewitt"),
     {},
+    parameters={"axis": AXIS},
 )

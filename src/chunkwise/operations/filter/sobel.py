@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.filter._floats import FLOATS, floats, in_floats
+from chunkwise.operations.filter._along import AXIS, EQUALS, place_of
+from chunkwise.operations.filter._floats import floats, in_floats
 
 
-def sobel(image: Any) -> Any:
-    """The root mean square of the differences along each axis."""
-    from skimage.filters import sobel
+def sobel(image: Any, *, axis: str) -> Any:
+    """The differences along an axis, or the root mean square of those along each."""
+    from skimage import filters
 
-    return sobel(in_floats(image))  # type: ignore[no-untyped-call]
+    called: Any = filters
+    return called.sobel(in_floats(image), axis=None if axis == "all" else place_of(axis, image))
 
 
 OPERATION = floats(
@@ -19,6 +21,7 @@ OPERATION = floats(
     "Sobel filter",
     "shows edges by the Sobel operator, with the weights 1, 2, 1; gives floats",
     sobel,
-    f"skimage.filters.sobel({FLOATS})",
+    EQUALS.format(name="sobel"),
     {},
+    parameters={"axis": AXIS},
 )
