@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from skimage import color, data, filters, measure, morphology, segmentation
+from scipy import ndimage
+from skimage import color, data, feature, filters, measure, morphology, segmentation
 from tests.browser.pages import Galaxy, Item
 from tests.browser.results import a_stack, reader_of, voxels_of
 
@@ -27,7 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.galaxy]
 
 
 def test_from_a_stack_to_grown_objects(galaxy: Galaxy, tmp_path: Path) -> None:
-    """Project, background, intensity, threshold, morphology, label."""
+    """Project, background, intensity, threshold, morphology, label; math, spots and overlay."""
     file = a_stack(tmp_path)
     galaxy.log_in("analyst")
     galaxy.new_history()
@@ -65,6 +67,27 @@ def test_from_a_stack_to_grown_objects(galaxy: Galaxy, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.squeeze(step("label", "components")), objects)
     objects = segmentation.expand_labels(objects, 2)
     np.testing.assert_array_equal(np.squeeze(step("label", "expand", distance="2")), objects)
+
+    projection = tifffile.imread(file).max(axis=0)
+    form = galaxy.tool("chunkwise_math")
+    form.pick("image", made[0])
+    form.type("expression", "sqrt(a) / 2")
+    galaxy.shot("family-math")
+    found = voxels_of(form.run()["output"].wait(), "analyst", tmp_path / "math")
+    np.testing.assert_allclose(np.squeeze(found), np.sqrt(projection) / 2, rtol=1e-6)
+
+    form = galaxy.tool("chunkwise_spots")
+    form.pick("image", made[0])
+    form.choose("method", "peaks")
+    form.type("distance", "3")
+    galaxy.shot("family-spots")
+    table = form.run()["spots"].wait()
+    reader = reader_of(table.told, galaxy.url, "analyst")
+    rows = np.genfromtxt(BytesIO(reader.content(reader.wait(table.told["id"]))), names=True, delimiter="\t")
+    smooth, box = ndimage.gaussian_filter(projection.astype(float), 1), np.ones((7, 7))
+    peaks = feature.peak_local_max(smooth, footprint=box, threshold_rel=0.1, exclude_border=False)
+    assert len(peaks) > 3
+    assert {*zip(rows["y"], rows["x"], strict=True)} == {(y, x) for y, x in peaks}
 
     form = galaxy.tool("chunkwise_overlay")
     form.pick("image", made[0])

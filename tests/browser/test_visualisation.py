@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 pytestmark = [pytest.mark.galaxy, pytest.mark.browser]
+WEBGL = True
 
 COINS = "gxfiles://chunkwise_images/coins_2d.ome.zarr"
 CELLS = "gxfiles://chunkwise_images/cells_tczyx.ome.zarr"
