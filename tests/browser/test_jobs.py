@@ -61,7 +61,7 @@ def test_a_job_says_how_far_it_is_and_the_dustbins_stop_it(galaxy: Galaxy, noise
     form = galaxy.tool("chunkwise_filter")
     form.pick("image", image)
     form.choose("method", "median")
-    form.type("size", "21")
+    form.type("size", "15")
     form.choose("where", "workspace")
     form.type("to_workspace", NAME)
     # There shall be many blocks, and none that takes long: a job that is stopped ends those that it has begun.
