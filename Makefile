@@ -41,7 +41,7 @@ test: lint ## every test, including those in a real Galaxy
 	@bash deploy/browser.sh
 	@bash deploy/node.sh
 	$(BIN)/python -m pytest -q -m "alone and not slow" $$(grep -rl --include='*.py' 'mark\.alone' tests)
-	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $(WORKERS) --durations=15
+	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $(WORKERS) --maxfail=10 --durations=15
 
 test-published: setup ## run the published cases of galaxy-image-analysis, and say how many come out as expected (part of 'make test')
 	$(BIN)/python -m pytest -q tests/published

@@ -17,7 +17,7 @@ def clahe(image: Any, *, tiles: Any, corner: tuple[int, ...], dtype: str, **_: A
 def working_set(kernel_size: int | tuple[int, ...] | None, bins: int, **_: Any) -> float:
     """Levels and bins; and of tiles that are small the counts, which take more than the voxels."""
     smallest = min(kernel_size[-2:]) if isinstance(kernel_size, tuple) else kernel_size or 64
-    return 6.0 + 11.0 * bins / smallest**2
+    return 6.0 + 8.0 * bins / smallest**2
 
 
 OPERATION = Operation(
