@@ -15,7 +15,6 @@ from groups import Groups, group_of
 from s3_server import S3, running_s3
 from slurm_server import Slurm, running_slurm
 
-
 #: Marks of tests on real servers and pages, which wait for other programs of the machine, and may do so for too long.
 OF_SERVERS = ("galaxy", "cluster", "s3", "browser")
 
