@@ -166,7 +166,7 @@ TABLE: dict[str, Ours] = {
     **{f"split_image-{number}": Ours(why=SPLIT) for number in (0, 2, 4, 6)},
     "split_labelmap-0": Ours(why="no operation takes a border of one voxel from objects that touch, and no others"),
     **{f"spot_detection_2d-{number}": Ours(why=SPOTS) for number in (1, 3, 5)},
-    "voronoi_tessellation-0": Ours(why="no operation: the nearest object has no bound; *label expand* has a distance"),
+    "voronoi_tessellation-0": Ours("label expand {input} --distance 14"),  # the diagonal of their image
     **{f"concat_channels-{number}": Ours(why=JOIN) for number in (0, 2, 4, 6, 8)},
     **{f"scale_image-{number}": Ours(why=SCALE) for number in (1, 3, 5, 7, 9)},
 }
