@@ -96,7 +96,7 @@ def image_of(path: Path) -> Array:
     if path.suffix.startswith(".tif"):
         with tifffile.TiffFile(path) as file:
             whole, axes = file.series[0].asarray(), file.series[0].axes
-        last = axes[-1] in "SC"
+        last = axes[-1] in "SCQ"  # Q: an axis that the file has no name for
     else:
         whole = np.asarray(Picture.open(path))
         last = whole.ndim == 3

@@ -34,7 +34,6 @@ SCALE = "no operation changes the size of an image; its lower resolutions are ma
 JOIN = "no operation puts images side by side"
 RULES = "--rule area>=5 --rule area<=50 --rule solidity>=0.5 --rule solidity<=0.9"
 POINTS = "no operation makes labels of points"
-RIDGES = "ten sizes up to 20 voxels: not asked, because the halo is larger than the image"
 SPOTS = "*spots* finds others: their tool smooths, thresholds and drops the border in its own way"
 SPLIT = "no operation makes an image of each channel or plane: tools take a channel, a region or a time point in place"
 NOT = "the mask is given with true and false exchanged: its file says that 0 is white, and they follow that"
@@ -119,12 +118,9 @@ TABLE: dict[str, Ours] = {
     ),
     "2d_filter_segmentation_by_features-0": Ours(f"label rules {{labels}} --table {{features}} {RULES}"),
     "2d_filter_segmentation_by_features-2": Ours(
-        f"label rules {{labels}} --table {{features}} {RULES}",
-        why="objects without a row are removed here, and named in a warning",
+        f"label rules {{labels}} --table {{features}} {RULES} --missing fail", refused="without a row in the table"
     ),
-    "2d_filter_segmentation_by_features-4": Ours(
-        why="objects without a row are always removed here, and named; there they may be kept"
-    ),
+    "2d_filter_segmentation_by_features-4": Ours(f"label rules {{labels}} --table {{features}} {RULES} --missing keep"),
     "2d_filter_segmentation_by_features-6": Ours(
         why="a table of a mask, whose one object is called True there: masks have no rows of a table here"
     ),
@@ -160,8 +156,10 @@ TABLE: dict[str, Ours] = {
     "overlay_images-10": Ours(f"{FLOAT_OVERLAY} --black=-2 --white 2", why=NOT),
     **{f"points2labelimage-{number}": Ours(why=POINTS) for number in (0, 2, 4, 6, 8, 10)},
     "ridge_filter-1": Ours(why="no operation gives their Hessian filter (scikit-image's *hessian*)"),
-    "ridge_filter-3": Ours(why=RIDGES),
-    "ridge_filter-5": Ours(why=RIDGES),
+    "ridge_filter-3": Ours(
+        "convert {input} --axes YXC | filter sato --sigma-min 0.5 --sigma-max 20 --sigmas 10 --ridges dark"
+    ),
+    "ridge_filter-5": Ours("filter frangi {input} --sigma-min 0.5 --sigma-max 20 --sigmas 10"),
     "segmetrics-1": Ours(why="*compare* matches objects by overlap; their measures (Rand index, NSD ...) are others"),
     **{f"split_image-{number}": Ours(why=SPLIT) for number in (0, 2, 4, 6)},
     "split_labelmap-0": Ours(why="no operation takes a border of one voxel from objects that touch, and no others"),

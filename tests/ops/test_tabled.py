@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,27 @@ def test_rules(labels: Array) -> None:
             (f"label == {LARGE}", f"label == {LARGE}"),
         ]
     ):
-        for renumber in ([], ["--renumber"]):
-            found = made("rules", "--rule", rule, *renumber, output=f"{number}{len(renumber)}.ome.zarr")
-            values = {"rule": [same], "renumber": bool(renumber)}
+        for renumber, missing in product(([], ["--renumber"]), ("remove", "keep")):
+            words, output = ["--rule", rule, "--missing", missing, *renumber], f"{number}{len(renumber)}{missing}"
+            found = made("rules", *words, output=f"{output}.ome.zarr")
+            values = {"rule": [same], "renumber": bool(renumber), "missing": missing}
             assert np.array_equal(found, reference(find("label", "rules"), labels, values, {"table": table})), rule
             assert found.dtype == labels.dtype
     assert not made("rules", "--rule", "num_pixels > 9", "--rule", "num_pixels < 20").any(where=labels != 3)
+
+
+def test_objects_without_a_row(labels: Array, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--rule", "num_pixels > 0"]
+    assert not made("rules", *words)[labels == 5].any()
+    assert "1 object without a row in t.tsv, and so removed: 5 at the time point 0." in capsys.readouterr().err
+    assert (made("rules", *words, "--missing", "keep", output="kept.ome.zarr") == labels).all()
+    assert "1 object without a row in t.tsv, and so kept: 5 at the time point 0." in capsys.readouterr().err
+    made("rules", *words, "--missing", "fail", output="failed.ome.zarr", code=2)
+    assert "1 object at the time point 0 without a row in the table, such as 5: measure all" in capsys.readouterr().err
+    assert not Path("failed.ome.zarr").exists()
+    with Path("t.tsv").open("a") as table:
+        table.write("5\t0\t4\t1\n")
+    assert (made("rules", *words, "--missing", "fail", output="all.ome.zarr") == labels).all()
 
 
 def test_a_mutant_that_forgets_a_rule(labels: Array, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,14 @@ OPERATION = Operation(
             several=True,
             required=True,
         ),
+        "missing": Parameter(
+            str,
+            "remove",
+            "Objects without a row",
+            "what becomes of objects that the table does not have: removed, kept as if they met all rules, or the run "
+            "fails; they are named in any case",
+            choices=("remove", "keep", "fail"),
+        ),
         "renumber": Parameter(bool, False, "Number anew", "number the objects that are kept 1, 2, 3, ... without gaps"),
     },
     refuses=refuses,
@@ -52,7 +60,8 @@ OPERATION = Operation(
     working_set=20.0,
     equals=(
         "(lambda kept: numpy.where(numpy.isin(image, kept), numpy.searchsorted(kept, image) + 1 if renumber else image,"
-        " 0))(numpy.intersect1d(table.query(' and '.join(rule))['label'], image[image != 0])).astype(image.dtype)"
+        " 0))(numpy.intersect1d(numpy.append(table.query(' and '.join(rule))['label'], numpy.setdiff1d(image, "
+        "table['label'])[: None if missing == 'keep' else 0]), image[image != 0])).astype(image.dtype)"
     ),
     exact={"iu": "bit"},
     examples=(

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from chunkwise.blocks.job import Job
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, VoxelsError
 from chunkwise.operations.label._rules import parse_rules
 from chunkwise.ops.local import LocalVolumes
 from chunkwise.ops.object_table import ObjectTable
@@ -102,6 +102,8 @@ def _kept(rules: Any, rows: ObjectRows, found: Array, ids: Array, values: Any) -
         column = rows.columns[rule.column]
         meets = SIGNS[rule.sign](column, rule.number) & (column == column)
         there[there] = meets[found[there]]
+    if values["missing"] == "keep":
+        there |= found < 0
     return np.where(there, np.cumsum(there) if values["renumber"] else ids, 0).astype(ids.dtype)
 
 
@@ -131,6 +133,12 @@ class TabledVolumes(LocalVolumes):
             hit[hit] = given[at[hit]] == ids[hit]
             found = np.full(len(ids), -1)
             found[hit] = places[at[hit]]
+            if self.values.get("missing") == "fail" and not hit.all():
+                count = counted(int(np.count_nonzero(~hit)))
+                raise VoxelsError(
+                    f"{count} at the time point {time} without a row in the table, such as {ids[~hit][0]}: measure all "
+                    "of them, or say that they are to be removed or kept (--missing)."
+                )
             values = by(rows, found, ids, self.values)
             self.told.append(Told(time, ids[~hit], int(np.count_nonzero(values))))
             folder = f"scratch/objects/table-{volume}"
@@ -144,12 +152,12 @@ def _report(work: StoreRun, table: str, told: list[Told]) -> list[str]:
     named = [{"time": one.time, "object": int(label)} for one in told for label in one.missing[:NAMED]][:NAMED]
     work.recorder.result("without_a_row", {"count": count, "first": named})
     paints = work.request.operation.name == "map"
+    became = "not a number" if paints else {"keep": "kept"}.get(work.request.values["missing"], "removed")
     if count:
         where = f"{named[0]['object']} at the time point {named[0]['time']}"
         more = ", and others that the run record names" if count > 1 else ""
         print(
-            f"warning: {counted(count)} without a row in {table}, and so {'not a number' if paints else 'removed'}: "
-            f"{where}{more}.",
+            f"warning: {counted(count)} without a row in {table}, and so {became}: {where}{more}.",
             file=sys.stderr,
         )
     if paints:
