@@ -185,7 +185,12 @@ def tool_xml(
     tests = [_test(n, one, example, expected(one, example)) for n, (one, example) in enumerate(examples, start=1)]
     first = operations[0]
     shown = next(
-        ((one, example) for one, example in examples if one.previews and example.image.startswith("coins")), None
+        (
+            (one, example)
+            for one, example in examples
+            if one.previews and one.kernel and example.image.startswith("coins")
+        ),
+        None,
     )
     if shown:
         tests.append(_preview(len(tests) + 1, *shown, *brightness(*shown, PREVIEWED)))
