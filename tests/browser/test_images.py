@@ -24,13 +24,16 @@ def described(reference: Item) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("user", ["site", "analyst"])
-def test_every_image_of_the_list_opens(galaxy: Galaxy, user: str) -> None:
-    """With a site file and without one; the first is chosen already."""
+@pytest.mark.parametrize(
+    ("user", "images"), [("site", [*IMAGES]), ("analyst", [*IMAGES][-1:])], ids=["site", "analyst"]
+)
+def test_every_image_of_the_list_opens(galaxy: Galaxy, user: str, images: list[str]) -> None:
+    """With a site file and, for one of them, without; the first is chosen already."""
     galaxy.log_in(user)
     galaxy.new_history()
     form = galaxy.tool("chunkwise_open")
-    for name, shape in IMAGES.items():
+    for name in images:
+        shape = IMAGES[name]
         assert form.options("store") == list(IMAGES)
         form.choose_text("store", name)
         reference = form.run()["reference"].wait()
