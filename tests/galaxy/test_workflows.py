@@ -24,11 +24,14 @@ pytestmark = pytest.mark.galaxy
 RUN = ROOT / ".galaxy"
 FILES = sorted((ROOT / "workflows").glob("*/*.gxwf.yml"))
 COINS = "gxfiles://chunkwise_images/coins_2d.ome.zarr"
+LABELS = "gxfiles://chunkwise_images/coins_2d_labels.ome.zarr"
 #: Of each workflow: the image, what its form is given beside it, its table, and the rows of that.
 RUNS: dict[str, tuple[str, dict[str, Any], str, int]] = {
     # 24 coins, of which two lie so near to others that they are joined
     "nuclei-segmentation": (COINS, {}, "Table of nuclei", 22),
     "nuclei-counting": (COINS, {}, "Table of nuclei", 22),
+    # the seeds are the coins themselves, so that a cell is the table around a coin
+    "voronoi-cells": (COINS, {"Seeds": LABELS, "Threshold": 80.0}, "Table of cells", 22),
     "model-segmentation": (CELLS, {"Channels for the model": "DAPI"}, "Table of objects", 11),
 }
 
@@ -97,6 +100,8 @@ def test_it_runs_as_it_is(analyst: User, file: Path, tiff: bool) -> None:
         shutil.copyfile(ROOT / "test-data" / name, RUN / "images" / name)
         uri = f"gxfiles://chunkwise_images/{name}"
     image = {"src": "hda", "id": analyst.deferred(uri, kind)}
+    stores = {name: value for name, value in given.items() if str(value).startswith("gxfiles://")}
+    given = given | {name: {"src": "hda", "id": analyst.deferred(value, "ome_zarr")} for name, value in stores.items()}
     workflow = import_file(analyst, file.name, file.read_bytes())
     invocation = wait_for(analyst, run_plainly(analyst, workflow, {"Image": image} | given))
     found = analyst.call("GET", f"/api/invocations/{invocation}?view=element")
