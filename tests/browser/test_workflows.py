@@ -1,4 +1,4 @@
-"""Workflows as a person runs them: the first ten clicks, counting nuclei, a model, and the tour."""
+"""Workflows as a person runs them: the first ten clicks, each file imported and run, and the tour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 import zarr
 from playwright.sync_api import Locator, expect
 from scipy import ndimage
-from skimage import filters, measure
+from skimage import filters, measure, segmentation
 from tests.browser.pages import JOB, REPORT, Galaxy, Invocation
 from tests.browser.results import results_of, voxels
 
@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.galaxy]
 
 NUCLEI = ROOT / "workflows/nuclei-segmentation/nuclei-segmentation.gxwf.yml"
 COUNTING = ROOT / "workflows/nuclei-counting/nuclei-counting.gxwf.yml"
+CELLS = ROOT / "workflows/voronoi-cells/voronoi-cells.gxwf.yml"
 MODEL = ROOT / "workflows/model-segmentation/model-segmentation.gxwf.yml"
 TOUR = ROOT / "deploy/galaxy/example/tours/chunkwise.yml"
 
@@ -96,7 +97,7 @@ def test_the_published_way_to_count_nuclei(galaxy: Galaxy, tmp_path: Path) -> No
     upload.choose(ROOT / "test-data" / "coins_2d.tif")
     (uploaded,) = upload.start()
     uploaded.wait()
-    form = galaxy.public_workflow(name_of(COUNTING))
+    form = galaxy.own_workflow(COUNTING, name_of(COUNTING))
     form.pick("Image", uploaded)
     galaxy.shot("counting-1-form")
     invocation = form.run()
@@ -137,6 +138,38 @@ def test_a_model_by_a_workflow_imported_from_its_file(galaxy: Galaxy, tmp_path: 
     assert [int(row.split("\t")[2]) for row in rows] == sizes
     assert sizes
     wait_in_report(galaxy, f"document.body.innerText.includes('{len(sizes)} objects in ')")
+
+
+def test_cells_around_seeds_and_nuclei_by_workflows_imported_from_their_files(galaxy: Galaxy, tmp_path: Path) -> None:
+    """Seeds and image are TIFFs of the person's own machine; by scikit-image's call on the whole image."""
+    coins = tifffile.imread(ROOT / "test-data" / "coins_2d.tif")
+    seeds = np.asarray(zarr.open_array(ROOT / "test-data" / "coins_2d_labels.ome.zarr" / "0", mode="r")[:]) > 0
+    tifffile.imwrite(tmp_path / "seeds.tif", np.where(seeds, 255, 0).astype("uint8"))
+    galaxy.log_in("analyst")
+    galaxy.new_history()
+    upload = galaxy.upload()
+    upload.choose(tmp_path / "seeds.tif")
+    upload.choose(ROOT / "test-data" / "coins_2d.tif")
+    spots, image = (one.wait() for one in upload.start())
+    form = galaxy.own_workflow(CELLS, name_of(CELLS))
+    form.pick("Seeds", spots)
+    form.pick("Image", image)
+    form.type("Threshold", "80")
+    galaxy.shot("cells-1-form")
+    invocation = form.run()
+    reported(galaxy, invocation, picture(384, 303), "cells-2-report")
+    reader, results = results_of(invocation, "analyst")
+    nearest = segmentation.expand_labels(measure.label(seeds), 1000)
+    expected = nearest * (ndimage.gaussian_filter(coins, 3) > 80) * ~seeds
+    np.testing.assert_array_equal(voxels(reader, results["Cells"], tmp_path / "cells"), expected)
+
+    form = galaxy.own_workflow(NUCLEI, name_of(NUCLEI))
+    form.pick("Image", image)
+    invocation = form.run()
+    reported(galaxy, invocation, picture(384, 303), "nuclei-report")
+    reader, results = results_of(invocation, "analyst")
+    labels = voxels(reader, results["Labels"], tmp_path / "labels")
+    np.testing.assert_array_equal(labels, coins_of_the_whole_image(1, 50))
 
 
 def test_the_tour_leads_to_a_report(galaxy: Galaxy) -> None:
