@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from pylibCZIrw import czi
 
 from chunkwise.formats import as_store
 from chunkwise.ngff.model import Image
@@ -14,7 +15,7 @@ from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import EVERY, select
 from chunkwise.storage.location import resolve
 
-__all__ = ["damage_tile", "full", "noise", "ome_set", "opened", "voxels"]
+__all__ = ["damage_tile", "full", "made_czi", "noise", "ome_set", "opened", "voxels"]
 
 
 def opened(path: Path, **said: str) -> Image:
@@ -113,3 +114,27 @@ def ome_set(
                 )
         found.append(folder / name)
     return found
+
+
+def made_czi(
+    path: Path,
+    array: np.ndarray[Any, Any],
+    *,
+    names: tuple[str, ...] = ("DAPI", "GFP", "RFP"),
+    corner: tuple[int, int] = (30, -7),
+    edge: int = 32,
+    compression: str = "uncompressed:",
+) -> Path:
+    """Write a CZI of many tiles, axes ``tczyx`` and perhaps samples; the plane's corner lies somewhere."""
+    with czi.create_czi(str(path), exist_ok=True, compression_options=compression) as file:
+        for t, c, z in np.ndindex(array.shape[:3]):
+            plane = array[t, c, z].reshape(*array.shape[3:5], -1)[..., ::-1]  # blue first
+            for y in range(0, plane.shape[0], edge):
+                for x in range(0, plane.shape[1], edge):
+                    place = {"T": t, "C": c, "Z": z}
+                    tile = np.ascontiguousarray(plane[y : y + edge, x : x + edge])
+                    file.write(tile, location=(corner[0] + x, corner[1] + y), plane=place)
+        file.write_metadata(
+            "made", channel_names=dict(enumerate(names)), scale_x=0.25e-6, scale_y=0.25e-6, scale_z=1e-6
+        )
+    return path

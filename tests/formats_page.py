@@ -21,7 +21,7 @@ from PIL import Image as Picture
 from chunkwise.errors import InputError
 from chunkwise.ngff.model import Image
 from chunkwise.storage.foreign import FORMATS, foreign_store
-from foreign_files import full, noise, ome_set, opened, voxels
+from foreign_files import full, made_czi, noise, ome_set, opened, voxels
 
 __all__ = ["PAGE", "SHARED", "File", "Row", "fresh", "made_files", "page", "real_files", "rows"]
 
@@ -30,7 +30,13 @@ PAGE = ROOT / "docs" / "formats.md"
 BEGIN, END = "<!-- formats: written by tests/formats_page.py -->", "<!-- end of formats -->"
 SHARED = ROOT.parent / "shared" / "data"
 REAL = ROOT / "tests" / "formats" / "real"
-READERS = {"tiff": "tifffile", "picture": "Pillow", "ome_set": "tifffile, each file", "folder": "tifffile, each file"}
+READERS = {
+    "tiff": "tifffile",
+    "picture": "Pillow",
+    "ome_set": "tifffile, each file",
+    "folder": "tifffile, each file",
+    "czi": "pylibCZIrw (an extra)",
+}
 
 
 @dataclass
@@ -123,6 +129,7 @@ def made_files(folder: Path) -> Iterator[File]:
     yield File("OME-TIFF in several files", "made by tifffile", files[1], array, "tczyx")
     files = ome_set(folder / "companion", array, companion=True)
     yield File("OME-TIFF with a companion file", "made by tifffile", files[0], array, "tczyx")
+    yield File("Zeiss CZI", "made by pylibCZIrw", made_czi(folder / "mosaic.czi", array), array, "tczyx")
     (folder / "planes").mkdir()
     for place in np.ndindex(2, 3, 4):
         name = "t{}_c{}_z{}.tif".format(*place)
@@ -151,7 +158,7 @@ def _carried(image: Image) -> Iterator[str]:
     if any(one.color for one in image.channels):
         yield "colours"
     if foreign_store(image.location).attached:
-        yield "OME-XML, word for word"
+        yield "the original metadata, word for word"
 
 
 def rows(files: Iterator[File]) -> dict[str, Row]:

@@ -273,9 +273,9 @@ def test_not_a_tiff_at_all(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"II*\0" + b"\xff" * 50)
     with pytest.raises(InputError, match=r"The TIFF .*a\.tif (cannot be read|holds no image)"):
         opened(tmp_path / "a.tif")
-    (tmp_path / "a.czi").write_bytes(b"ZISRAWFILE" + b"\0" * 50)
-    with pytest.raises(InputError, match=r"is a Zeiss CZI file, a format .* does not read; .*bioformats2raw"):
-        opened(tmp_path / "a.czi")
+    (tmp_path / "a.nd2").write_bytes(b"\xda\xce\xbe\x0a" + b"\0" * 50)
+    with pytest.raises(InputError, match=r"is a Nikon ND2 file, a format .* does not read; .*bioformats2raw"):
+        opened(tmp_path / "a.nd2")
 
 
 def test_the_comparison_catches_axes_that_were_swapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ FORMATS: Final = {
     b"<OME": COMPANION,
     b"\x89PNG": Format("PNG", "image/png", "picture"),
     b"\xff\xd8\xff": Format("JPEG", "image/jpeg", "picture"),
-    b"ZISRAWFILE": Format("Zeiss CZI file"),
+    b"ZISRAWFILE": Format("Zeiss CZI file", "image/x-zeiss-czi", "czi"),
     b"\xda\xce\xbe\x0a": Format("Nikon ND2 file"),
     b"\x70\0\0\0": Format("Leica LIF file"),
     b"\x89HDF": Format("HDF5 file"),
