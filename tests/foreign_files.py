@@ -134,7 +134,11 @@ def made_czi(
                     place = {"T": t, "C": c, "Z": z}
                     tile = np.ascontiguousarray(plane[y : y + edge, x : x + edge])
                     file.write(tile, location=(corner[0] + x, corner[1] + y), plane=place)
-        file.write_metadata(
-            "made", channel_names=dict(enumerate(names)), scale_x=0.25e-6, scale_y=0.25e-6, scale_z=1e-6
-        )
+        tints = [czi.Rgb8Color(*(np.uint8(255 * (part == n % 3)) for part in range(3))) for n in range(len(names))]
+        shown = {
+            n: czi.ChannelDisplaySettingsDataClass(True, czi.TintingMode.Color, tint, 0.0, 1.0)
+            for n, tint in enumerate(tints)
+        }
+        sizes = {"scale_x": 0.25e-6, "scale_y": 0.25e-6, "scale_z": 1e-6}
+        file.write_metadata("made", channel_names=dict(enumerate(names)), display_settings=shown, **sizes)
     return path

@@ -24,7 +24,8 @@ def test_a_mosaic(dtype: str, compression: str, tmp_path: Path) -> None:
     array = noise((2, 3, 2, 70, 90), dtype)
     image = opened(made_czi(tmp_path / "a.czi", array, compression=compression))
     np.testing.assert_array_equal(voxels(image, parts=3), array)
-    assert [one.name for one in image.channels] == ["DAPI", "GFP", "RFP"]
+    colours = {"DAPI": "FF0000", "GFP": "00FF00", "RFP": "0000FF"}
+    assert {one.name: one.color for one in image.channels} == colours
     assert image.levels[0].scale[2:] == (1.0, 0.25, 0.25)
     assert foreign_store(image.location).attached["OME/METADATA.czi.xml"].startswith(b"<?xml")
     assert not any("tiles" in remark for remark in foreign_store(image.location).remarks)

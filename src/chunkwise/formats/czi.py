@@ -36,6 +36,7 @@ KINDS: Final = {
 COLORS: Final = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
 #: Where the original metadata go beside the image.
 ORIGINAL: Final = "OME/METADATA.czi.xml"
+_IMAGE: Final = "Information/Image/Dimensions"
 #: Edge of what is read at once: tiles that it cuts are decoded again for the next one.
 EDGE: Final = 2048
 
@@ -48,9 +49,7 @@ def open_file_as_store(location: Location) -> DescribedFile:
         raise InputError(f"--axes is for TIFFs; {path} is a CZI, whose axes are known.")
     array = _Scene(location, path, said.get("series"))
     root, text = array.metadata()
-    names, colors = _channels(root)
-    channels = _named(array, names, colors)
-    sizes, channels, remarks = amend(said, array.axes, _sizes(root), channels, path)
+    sizes, channels, remarks = amend(said, array.axes, _sizes(root), _channels(root, array), path)
     known = {axis: value for axis, value in sizes.items() if axis in array.axes}
     told = (f"{path}: what is not of channels, colours and sizes is only in {ORIGINAL}", *array.gaps())
     return DescribedFile(
@@ -192,23 +191,21 @@ def _voxels(kinds: list[str], lengths: dict[str, int], path: str) -> tuple[np.dt
     return np.dtype(dtype), samples
 
 
-def _channels(root: ElementTree.Element) -> tuple[list[str], dict[str, str]]:
-    """Names in their order, and colours by name."""
-    names = [one.get("Name") or "" for one in root.iterfind(".//Information/Image/Dimensions/Channels/Channel")]
+def _channels(root: ElementTree.Element, array: _Scene) -> tuple[Channel, ...]:
+    """Names and colours; samples of a colour picture are red, green and blue."""
+    if array.samples > 1:
+        return tuple(Channel(n, name, color) for n, (name, color) in enumerate(COLORS.items()))
     colors = {}
     for one in root.iterfind(".//DisplaySetting/Channels/Channel"):
         color = (one.findtext("Color") or "").strip().lstrip("#")
         if len(color) == 8:  # the first two are how opaque it is
-            colors[one.get("Name") or ""] = color[2:].upper()
-    return names, colors
-
-
-def _named(array: _Scene, names: list[str], colors: dict[str, str]) -> tuple[Channel, ...]:
-    if array.samples > 1:
-        return tuple(Channel(n, name, color) for n, (name, color) in enumerate(COLORS.items()))
+            colors[one.get("Id")] = color[2:].upper()
+    said = [(one.get("Name"), colors.get(one.get("Id"))) for one in root.iterfind(f".//{_IMAGE}/Channels/Channel")]
     count = array.shape[array.axes.index("c")] if "c" in array.axes else 1
-    named = names if len(names) == count and all(names) and len(set(names)) == count else list(map(str, range(count)))
-    return tuple(Channel(n, name, colors.get(name)) for n, name in enumerate(named))
+    names = {name for name, _ in said if name}
+    if len(said) != count or len(names) != count:  # channels are chosen by their names
+        said = [(str(n), said[n][1] if len(said) == count else None) for n in range(count)]
+    return tuple(Channel(n, str(name), color) for n, (name, color) in enumerate(said))
 
 
 def _sizes(root: ElementTree.Element) -> dict[str, tuple[float, str | None]]:
@@ -218,7 +215,7 @@ def _sizes(root: ElementTree.Element) -> dict[str, tuple[float, str | None]]:
         size = _number(one.findtext("Value"))
         if one.get("Id") in ("X", "Y", "Z") and size:
             found[str(one.get("Id")).lower()] = (float(f"{size * 1e6:.12g}"), "micrometer")
-    step = _number(root.findtext(".//Information/Image/Dimensions/T/Positions/Interval/Increment"))
+    step = _number(root.findtext(f".//{_IMAGE}/T/Positions/Interval/Increment"))
     if step:
         found["t"] = (step, "second")
     return found
