@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import sleep
-
 import pytest
 
 from chunkwise.provenance.record import Recorder, RunRecord
@@ -45,7 +43,6 @@ def chain() -> list[RunRecord]:
             "total": {"submitted": 1, "states": {"COMPLETED": 1}, "elapsed_seconds": 9.0, "max_rss_bytes": 400_000_000},
         },
     )
-    sleep(0.002)  # records count milliseconds, and of two that began in the same one neither is the first
     measure = Recorder("measure", {"properties": ["area"]})
     measure.input("labels", "labels", "/moved/by/galaxy.ome.zarr", fingerprint=FULL)
     measure.input("image", "image", "https://images.example.org/cells.ome.zarr")

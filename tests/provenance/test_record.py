@@ -165,3 +165,8 @@ def test_nesting_has_a_limit(chain: list[RunRecord]) -> None:
         deep = [deep]
     with pytest.raises(InputError, match="nested too deep"):
         RunRecord.from_dict(chain[0].to_dict() | {"results": {"x": deep}})
+
+
+def test_runs_of_a_process_begin_one_after_the_other() -> None:
+    starts = [Recorder("segment", {}).start for _ in range(20)]
+    assert starts == sorted(set(starts))

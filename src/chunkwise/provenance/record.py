@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from chunkwise.errors import InputError
 from chunkwise.provenance.build import build_facts
@@ -187,8 +188,8 @@ class RunRecord:
             raise InputError(f"{what} has the command '{record.command[:40]}', which is not a command of chunkwise.")
         if record.status not in STATUSES:
             raise InputError(f"{what} has the status '{record.status}', which has to be completed or failed.")
-        for time in (record.start, record.end):
-            check_time(time, what)
+        for moment in (record.start, record.end):
+            check_time(moment, what)
         return record
 
 
@@ -211,11 +212,18 @@ class Recorder:
     'completed'
     """
 
+    _last: ClassVar[str] = ""
+
     def __init__(self, command: str, parameters: Mapping[str, Json]) -> None:
         self.id = f"urn:uuid:{uuid.uuid4()}"
         self.command = command
         self.parameters: dict[str, Json] = plain(dict(parameters), "parameters")
         self.start = utc_now()
+        # Runs are told in the order in which they began: of a process, no two do so in the same millisecond.
+        while self.start == Recorder._last:
+            time.sleep(0.0005)
+            self.start = utc_now()
+        Recorder._last = self.start
         self._inputs: list[Resource] = []
         self._outputs: list[Resource] = []
         self._results: dict[str, Json] = {}
