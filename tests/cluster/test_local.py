@@ -211,3 +211,23 @@ def test_workers_that_a_busy_machine_did_not_start_are_started_again(fails: list
 def test_workers_that_never_start_are_told_in_one_sentence() -> None:
     with ExitStack() as stack, pytest.raises(ResumableError, match="did not start, as happens on a very busy machine"):
         started_twice(stack, lambda: Begun([True], [], ""), lambda _: None)
+
+
+class Slow:
+    """A future whose result is asked for in vain a few times."""
+
+    def __init__(self, status: str, *errors: Exception) -> None:
+        self.status, self._errors = status, [*errors]
+
+    def result(self, timeout: float) -> str:
+        if self._errors:
+            raise self._errors.pop(0)
+        return "there"
+
+
+def test_a_result_that_does_not_come_in_time_is_asked_for_again() -> None:
+    executor = DaskExecutor(None, 1)
+    assert executor._result(Slow("finished", TimeoutError(), UnboundLocalError("result"), TimeoutError())) == "there"
+    for error in (TimeoutError("own"), UnboundLocalError("own")):
+        with pytest.raises(type(error), match="own"):
+            executor._result(Slow("error", error))

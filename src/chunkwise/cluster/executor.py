@@ -119,9 +119,10 @@ class DaskExecutor:
         while True:
             try:
                 return future.result(timeout=LOOK)
-            except TimeoutError:
+            except (TimeoutError, UnboundLocalError):
+                # On a very busy machine distributed's sync answers with the second when the time is over.
                 if future.status == "error":
-                    raise
+                    raise  # of the call itself
                 self._look()
             except (OSError, CancelledError) as error:
                 if future.status == "error":
