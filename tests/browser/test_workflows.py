@@ -12,7 +12,7 @@ import zarr
 from playwright.sync_api import Locator, expect
 from scipy import ndimage
 from skimage import filters, measure, segmentation
-from tests.browser.pages import JOB, REPORT, Galaxy, Invocation
+from tests.browser.pages import JOB, REPORT, Galaxy, Invocation, Item
 from tests.browser.results import results_of, voxels
 
 from galaxy_server import ROOT, RUN
@@ -30,6 +30,14 @@ TOUR = ROOT / "deploy/galaxy/example/tours/chunkwise.yml"
 
 def name_of(file: Path) -> str:
     return str(yaml.safe_load(file.read_text())["label"])
+
+
+def uploaded(galaxy: Galaxy, file: Path) -> Item:
+    """Upload a file of the person's own machine."""
+    upload = galaxy.upload()
+    upload.choose(file)
+    (item,) = upload.start()
+    return item.wait()
 
 
 def wait_in_report(galaxy: Galaxy, what: str) -> None:
@@ -93,12 +101,9 @@ def test_the_published_way_to_count_nuclei(galaxy: Galaxy, tmp_path: Path) -> No
     """From a TIFF of the person's own machine to a count, a table and a picture; by SciPy's call on the whole image."""
     galaxy.log_in("analyst")
     galaxy.new_history()
-    upload = galaxy.upload()
-    upload.choose(ROOT / "test-data" / "coins_2d.tif")
-    (uploaded,) = upload.start()
-    uploaded.wait()
+    image = uploaded(galaxy, ROOT / "test-data" / "coins_2d.tif")
     form = galaxy.own_workflow(COUNTING, name_of(COUNTING))
-    form.pick("Image", uploaded)
+    form.pick("Image", image)
     galaxy.shot("counting-1-form")
     invocation = form.run()
     reported(galaxy, invocation, picture(768, 606), "counting-2-report")
@@ -147,10 +152,7 @@ def test_cells_around_seeds_and_nuclei_by_workflows_imported_from_their_files(ga
     tifffile.imwrite(tmp_path / "seeds.tif", np.where(seeds, 255, 0).astype("uint8"))
     galaxy.log_in("analyst")
     galaxy.new_history()
-    upload = galaxy.upload()
-    upload.choose(tmp_path / "seeds.tif")
-    upload.choose(ROOT / "test-data" / "coins_2d.tif")
-    spots, image = (one.wait() for one in upload.start())
+    spots, image = uploaded(galaxy, tmp_path / "seeds.tif"), uploaded(galaxy, ROOT / "test-data" / "coins_2d.tif")
     form = galaxy.own_workflow(CELLS, name_of(CELLS))
     form.pick("Seeds", spots)
     form.pick("Image", image)

@@ -69,7 +69,7 @@ def format_of(path: str) -> Format | None:
 
 def say_unread(path: str, found: Format) -> str:
     """Say of a file that it is no OME-Zarr, and what makes one of it."""
-    article = "an" if found.name[0] in "HNO" else "a"
+    article = "an" if found.name[0] in "HO" else "a"
     if found.reader:
         return (
             f"{path} is {article} {found.name}, not an OME-Zarr; bring it in first, with 'chunkwise convert' or, in "
