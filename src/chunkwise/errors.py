@@ -25,7 +25,7 @@ class InputError(ChunkwiseError):
 
 
 class VoxelsError(InputError):
-    """Some voxels have values that the operation cannot take; there is nothing to resume."""
+    """The operation cannot take this image, as only its voxels or blocks show; there is nothing to resume."""
 
 
 class PolicyError(ChunkwiseError):

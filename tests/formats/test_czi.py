@@ -13,7 +13,7 @@ from pylibCZIrw import czi
 
 from chunkwise.cli import main
 from chunkwise.errors import InputError
-from chunkwise.formats import czi as reader
+from chunkwise.formats.described import COLORS
 from chunkwise.storage.foreign import foreign_store, forget_files
 from foreign_files import full, made_czi, noise, opened, voxels
 
@@ -37,7 +37,7 @@ def test_colours_are_red_green_and_blue(dtype: str, tmp_path: Path) -> None:
     image = opened(made_czi(tmp_path / "a.czi", array, names=()))
     expected = full(array[0, 0, 0], "yxs")
     np.testing.assert_array_equal(voxels(image, parts=3), expected)
-    assert [(one.name, one.color) for one in image.channels] == list(reader.COLORS.items())
+    assert [(one.name, one.color) for one in image.channels] == list(COLORS.items())
 
 
 def test_mutant_colours_in_the_order_of_the_file_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.galaxy
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / ".galaxy"
 TOOLS = sorted((ROOT / "tools").glob("*/chunkwise_*.xml"))
-#: Of planemo at once: with three, two cores are idle half of the time.
+#: Of planemo at once. More gain little: they wait for Galaxy's one web process.
 CALLS = 6
 WORKFLOWS = sorted((ROOT / "workflows").glob("*/*.gxwf.yml"))
 

@@ -65,3 +65,25 @@ def test_a_preview_is_the_result_in_its_region(tmp_path: Path) -> None:
     part = {"preview": True, "preview_region": "20:90,30:100"}
     found: Any = cw.intensity(image, method="equalize", dtype="float64", **part)
     np.testing.assert_array_equal(found.result, skimage.exposure.equalize_hist(voxels)[20:90, 30:100])
+
+
+FINITE, SPAN = ("float32", np.nan, "has values that are not finite"), ("uint32", 2**32 - 1, "range of 4294967295, ")
+
+
+@pytest.mark.parametrize(
+    ("method", "dtype", "value", "said"),
+    [
+        *((method, *FINITE) for method in ("intensity equalize", "threshold multi-otsu", "threshold li")),
+        *((method, *SPAN) for method in ("intensity equalize", "threshold multi-otsu")),
+    ],
+)
+def test_a_preview_refuses_what_the_run_does(
+    method: str, dtype: str, value: float, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voxels = np.arange(81, dtype=dtype).reshape(9, 9)
+    voxels[4, 4] = value
+    image, (command, name) = harness.write_image(tmp_path / "i.ome.zarr", voxels, "yx"), method.split()
+    words = ["--method", name, "--preview", str(tmp_path / "p.png"), "--preview-region", "0:5,0:5"]
+    assert main([command, str(image), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "p.png").exists()

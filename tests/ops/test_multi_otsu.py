@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import zarr
 
 import chunkwise as cw
 from chunkwise.cli import main
+from chunkwise.ops.multi_otsu import LONGEST, STEPS
 from operations import harness
 
 
@@ -39,6 +41,7 @@ def test_each_channel_is_that_of_scikit_image(dtype: str, count: int, tmp_path: 
 @pytest.mark.parametrize(
     ("values", "count", "said"),
     [
+        ([7, 7], 2, "of a volume that has only 1 different intensity; ask"),
         ([7, 9], 3, "'multi-otsu' cannot make 3 classes of a volume that has only 2 different intensities"),
         ([0, 5, 20000], 3, ": too many for 3 classes of 20001 intensities"),
         ([0, 5, 9, 30, 999], 5, ": too many for 5 classes of 1000 intensities"),
@@ -62,3 +65,9 @@ def test_a_preview_is_the_result_in_its_region(tmp_path: Path) -> None:
     image = harness.write_image(tmp_path / "i.ome.zarr", voxels, "yx")
     found: Any = cw.threshold(image, method="multi-otsu", preview=True, preview_region="20:90,30:100")
     np.testing.assert_array_equal(found.result, classes(voxels, 3)[20:90, 30:100])
+
+
+def test_the_page_says_how_many_intensities_there_may_be() -> None:
+    page = (Path(__file__).parents[2] / "docs/commands/threshold.md").read_text()
+    assert "16 384 with three classes, about 3100 with four, 590 with five" in page
+    assert (LONGEST, comb(3100, 3) < STEPS < comb(3150, 3), comb(590, 4) < STEPS < comb(591, 4)) == (16384, True, True)

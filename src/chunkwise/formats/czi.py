@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 import threading
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from itertools import product
 from typing import Any, Final
 
 import numpy as np
 
-from chunkwise.errors import ChunkwiseError, InputError
+from chunkwise.errors import InputError
 from chunkwise.files import open_file
-from chunkwise.formats.described import DescribedFile, amend
+from chunkwise.formats.described import COLORS, DescribedFile, amend
 from chunkwise.formats.tiff_metadata import parse_xml
+from chunkwise.formats.tiff_planes import explained
 from chunkwise.ngff.model import Channel, bare_name
 from chunkwise.storage.array_reader import Box
 from chunkwise.storage.location import Location
@@ -33,12 +33,13 @@ KINDS: Final = {
     "Bgr24": ("uint8", 3),
     "Bgr48": ("uint16", 3),
 }
-COLORS: Final = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
 #: Where the original metadata go beside the image.
 ORIGINAL: Final = "OME/METADATA.czi.xml"
 _IMAGE: Final = "Information/Image/Dimensions"
 #: Edge of what is read at once: tiles that it cuts are decoded again for the next one.
 EDGE: Final = 2048
+
+_explained = partial(explained, what="CZI")
 
 
 def open_file_as_store(location: Location) -> DescribedFile:
@@ -62,20 +63,6 @@ def open_file_as_store(location: Location) -> DescribedFile:
         remarks=(*remarks, *told),
         attached={ORIGINAL: text},
     )
-
-
-@contextmanager
-def _explained(path: str, where: str = "") -> Iterator[None]:
-    """Tell in one sentence what libCZI says of a file that it cannot read."""
-    try:
-        yield
-    except ChunkwiseError:
-        raise
-    except Exception as error:  # libCZI's become many kinds
-        words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise InputError(
-            f"The CZI {path} cannot be read{where} ({words}); it may be damaged or broken off: copy the file again."
-        ) from None
 
 
 class _Scene:
@@ -143,6 +130,10 @@ class _Scene:
     def gaps(self) -> tuple[str, ...]:
         """Say that there are voxels without a tile, where the tiles of the first plane show it."""
         covered = 0
+        # Every process opens the file, and there may be millions of tiles in all.
+        first = {axis.upper(): 0 for axis, n in zip(self.axes, self.shape, strict=True) if axis in "tcz" and n > 1}
+        if self.samples > 1:
+            first.pop("C")
 
         def add(_: int, tile: Any) -> bool:
             nonlocal covered
@@ -150,9 +141,8 @@ class _Scene:
             return True
 
         with _explained(self._path):
-            self._czi.enumerate_subblocks_subset(add, plane={"C": 0}, roi=self._box, only_layer0=True)
-        planes = int(np.prod([n for axis, n in zip(self.axes, self.shape, strict=True) if axis in "tz"]))
-        if covered >= planes * self._box[2] * self._box[3]:
+            self._czi.enumerate_subblocks_subset(add, plane=first, roi=self._box, only_layer0=True)
+        if covered >= self._box[2] * self._box[3]:
             return ()
         return (f"{self._path}: the tiles do not cover the whole image; where there is none, voxels are 0",)
 

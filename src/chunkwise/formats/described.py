@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from chunkwise.ngff.model import AXIS_TYPES, Channel
 from chunkwise.storage.array_reader import ArrayReader
 from chunkwise.storage.writer import json_bytes
 
-__all__ = ["DescribedFile", "amend", "numbers"]
+__all__ = ["COLORS", "DescribedFile", "amend", "numbers"]
+
+#: Of the samples of a pixel, by their names.
+COLORS: Final = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from chunkwise.errors import InputError
 from chunkwise.files import open_file
-from chunkwise.formats.described import DescribedFile, amend
+from chunkwise.formats.described import COLORS, DescribedFile, amend
 from chunkwise.ngff.model import Channel, bare_name
 from chunkwise.storage.array_reader import Box
 from chunkwise.storage.location import Location
@@ -24,9 +24,8 @@ MOST_PIXELS = 2**27
 #: EXIF's tag for how a picture is to be turned.
 ORIENTATION = 0x0112
 
-#: Names and colours of what pixels hold, by Pillow's modes.
+#: Names of what pixels hold, by Pillow's modes.
 PARTS = {"RGB": ("red", "green", "blue"), "RGBA": ("red", "green", "blue", "alpha"), "LA": ("grey", "alpha")}
-COLORS = {"red": "FF0000", "green": "00FF00", "blue": "0000FF"}
 
 
 def open_file_as_store(location: Location) -> DescribedFile:

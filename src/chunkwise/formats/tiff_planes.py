@@ -58,16 +58,16 @@ class OpenFile:
 
 
 @contextmanager
-def explained(path: str, where: str = "") -> Iterator[None]:
-    """Tell in one sentence what tifffile says of a file that it cannot read."""
+def explained(path: str, where: str = "", what: str = "TIFF") -> Iterator[None]:
+    """Tell in one sentence what a library, such as tifffile, says of a file that it cannot read."""
     try:
         yield
     except ChunkwiseError:
         raise
-    except Exception as error:  # tifffile and codecs raise many kinds
+    except Exception as error:  # libraries and codecs raise many kinds
         words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise InputError(
-            f"The TIFF {path} cannot be read{where} ({words}); it may be damaged or broken off: copy the file again."
+            f"The {what} {path} cannot be read{where} ({words}); it may be damaged or broken off: copy the file again."
         ) from None
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "FORMATS_ARE",
     "LEVEL",
     "PART",
+    "PIECE",
     "PLANES",
     "REGION",
     "SAME_VOXELS",
@@ -49,6 +50,15 @@ REGION: Final = Parameter(
     "y0:y1,x0:x1)",
     metavar="z0:z1,y0:y1,x0:x1",
 )
+#: Of what copies, where the cut is all that there is.
+PIECE: Final = {
+    "level": LEVEL,
+    "channel": CHANNELS,
+    "time": TIME,
+    "region": replace(
+        REGION, help="in voxels of the level, ends not included (for 2-D images: y0:y1,x0:x1)", default_words="all"
+    ),
+}
 PLANES: Final = Parameter(
     bool, False, "Plane by plane", "treat each plane (y, x) of a volume on its own, as if it were an image"
 )

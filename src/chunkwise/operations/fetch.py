@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from chunkwise.operations._part import CHANNELS, FORMATS, FORMATS_ARE, LEVEL, REGION, TIME
+from chunkwise.operations._part import FORMATS, FORMATS_ARE, PIECE
 from chunkwise.operations.model import Family, Image, Operation
 
 __all__ = ["FAMILY", "OPERATION"]
@@ -41,14 +39,7 @@ OPERATION = Operation(
         formats=FORMATS,
         help=FORMATS_ARE,
     ),
-    part={
-        "level": LEVEL,
-        "channel": CHANNELS,
-        "time": TIME,
-        "region": replace(
-            REGION, help="in voxels of the level, ends not included (for 2-D images: y0:y1,x0:x1)", default_words="all"
-        ),
-    },
+    part=PIECE,
     chain="chunkwise.running.chains.fetch:run",
     rate=0.011,
 )

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.job import Job
-from chunkwise.ops.find_threshold import find_in_histograms
+from chunkwise.ops.find_threshold import find_in_histograms, histogram_of_volume
 from chunkwise.ops.labelling import load_small
 from chunkwise.ops.row_files import rows_bytes
-from chunkwise.ops.threshold import count_values
 from chunkwise.ops.volumes import HaloedVolumes
 from chunkwise.storage.writer import put_object
 
@@ -56,11 +55,8 @@ def shares_of(counts: Array, centers: Array) -> Array:
 
 def shares_of_volume(volume: Array, bins: int) -> Shares:
     """The same of a volume in memory."""
-    if volume.dtype.kind == "f":
-        counts, edges = np.histogram(volume, bins)
-        return Shares(shares_of(counts, (edges[:-1] + edges[1:]) / 2.0), 0, len(counts))
-    found = count_values(volume)
-    return Shares(shares_of(found.counts, np.arange(len(found.counts))), found.low, len(found.counts))
+    counts, centers = histogram_of_volume("equalize", bins, volume)
+    return Shares(shares_of(counts, centers), 0 if volume.dtype.kind == "f" else int(centers[0]), len(counts))
 
 
 def find_shares(bins: int, volumes: HaloedVolumes, job: Job) -> list[Shares]:

@@ -25,7 +25,7 @@ from chunkwise.ops.threshold import (
 )
 from chunkwise.ops.volumes import HaloedVolumes
 
-__all__ = ["find_in_histograms", "find_thresholds", "widen"]
+__all__ = ["find_in_histograms", "find_thresholds", "histogram_of_volume", "widen"]
 
 Array = np.ndarray[Any, Any]
 
@@ -105,18 +105,13 @@ def find_in_histograms(
     chain, dtype = _Chain(name, volumes, job), np.dtype(volumes.source.dtype)
 
     def whole(volume: int, counted: Histogram) -> Any:
-        return finish(volume, counted.counts, np.arange(counted.low, counted.low + len(counted.counts)))
+        return finish(volume, *_of_whole_numbers(counted))
 
     if dtype.kind in "iu" and dtype.itemsize <= 2:
         return chain.reduce("histogram", _count, _add, whole)
     extents = chain.extents()
     if dtype.kind in "iu":
-        widest = max(int(high) - int(low) for low, high in extents)
-        if widest >= EXACT_SPAN:
-            raise InputError(
-                f"'{name}' counts every whole number, and this image has a range of {widest}, which is too much; bring "
-                "it to 16 bits with 'chunkwise intensity --method rescale' first."
-            )
+        _check_span(name, max(int(high) - int(low) for low, high in extents))
         return chain.reduce("histogram", _count, _add, whole)
 
     def binned(volume: int, counts: Array) -> Any:
@@ -124,6 +119,35 @@ def find_in_histograms(
         return finish(volume, counts, (edges[:-1] + edges[1:]) / 2.0)
 
     return chain.reduce("bins", _bin, _add, binned, {n: (*extent, bins) for n, extent in enumerate(extents)})
+
+
+def histogram_of_volume(name: str, bins: int, volume: Array) -> tuple[Array, Array]:
+    """Count the intensities of a volume in memory, as :func:`find_in_histograms` does; counts, and centers of bins.
+
+    Raises
+    ------
+    InputError
+        As of :func:`find_in_histograms`.
+    """
+    if volume.dtype.kind == "f":
+        if not np.isfinite(volume).all():
+            raise InputError(f"Nothing was found by '{name}': the image has values that are not finite.")
+        counts, edges = np.histogram(volume, bins)
+        return counts, (edges[:-1] + edges[1:]) / 2.0
+    _check_span(name, int(volume.max()) - int(volume.min()))
+    return _of_whole_numbers(count_values(volume))
+
+
+def _of_whole_numbers(counted: Histogram) -> tuple[Array, Array]:
+    return counted.counts, np.arange(counted.low, counted.low + len(counted.counts))
+
+
+def _check_span(name: str, widest: int) -> None:
+    if widest >= EXACT_SPAN:
+        raise InputError(
+            f"'{name}' counts every whole number, and this image has a range of {widest}, which is too much; bring "
+            "it to 16 bits with 'chunkwise intensity --method rescale' first."
+        )
 
 
 @dataclass(frozen=True)

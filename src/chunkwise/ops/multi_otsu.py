@@ -13,8 +13,7 @@ import numpy as np
 
 from chunkwise.blocks.job import Job
 from chunkwise.errors import InputError
-from chunkwise.ops.find_threshold import BINS, find_in_histograms
-from chunkwise.ops.threshold import count_values
+from chunkwise.ops.find_threshold import BINS, find_in_histograms, histogram_of_volume
 from chunkwise.ops.volumes import HaloedVolumes
 
 __all__ = ["LONGEST", "STEPS", "classes_of", "classes_of_volume", "find_classes"]
@@ -46,10 +45,11 @@ def classes_of(counts: Array, centers: Array, classes: int) -> list[Any]:
 
     threshold_multiotsu: Any = filters.threshold_multiotsu
 
-    if np.count_nonzero(counts) < classes:
+    different = np.count_nonzero(counts)
+    if different < classes:
         raise InputError(
-            f"'multi-otsu' cannot make {classes} classes of a volume that has only {np.count_nonzero(counts)} "
-            "different intensities; ask for fewer."
+            f"'multi-otsu' cannot make {classes} classes of a volume that has only {different} different "
+            f"{'intensity' if different == 1 else 'intensities'}; ask for fewer."
         )
     if len(counts) > LONGEST or comb(len(counts), classes - 1) > STEPS:
         raise InputError(
@@ -62,11 +62,7 @@ def classes_of(counts: Array, centers: Array, classes: int) -> list[Any]:
 
 def classes_of_volume(volume: Array, classes: int) -> list[Any]:
     """The same of a volume in memory."""
-    if volume.dtype.kind == "f":
-        counts, edges = np.histogram(volume, BINS)
-        return classes_of(counts, (edges[:-1] + edges[1:]) / 2.0, classes)
-    found = count_values(volume)
-    return classes_of(found.counts, np.arange(found.low, found.low + len(found.counts)), classes)
+    return classes_of(*histogram_of_volume("multi-otsu", BINS, volume), classes)
 
 
 def find_classes(classes: int, volumes: HaloedVolumes, job: Job) -> list[list[Any]]:

@@ -132,6 +132,11 @@ def threshold_of_volume(method: str, volume: Array) -> Any:
     """
     if volume.dtype.kind in "iu" and int(volume.max()) - int(volume.min()) < EXACT_SPAN:
         return threshold_of_values(method, count_values(volume), volume.dtype.name)
+    if not np.isfinite(volume).all():  # li would give a number
+        raise InputError(
+            f"No threshold was found by '{method}': the image has values that are not finite; give a threshold as a "
+            "number."
+        )
     from skimage import filters
 
     function: Callable[[Array], Any] = getattr(filters, f"threshold_{method}")

@@ -44,3 +44,10 @@ def derivative(image: Any, sigma: float | tuple[float, ...], order: int, axis: s
     orders = [0] * image.ndim
     orders[place_of(axis, image)] = order
     return gaussian_filter(in_floats(image), sigma, orders)
+
+
+def difference(name: str, image: Any, axis: str) -> Any:
+    """A filter of scikit-image's: differences along an axis, or the root mean square of those along each."""
+    from skimage import filters
+
+    return getattr(filters, name)(in_floats(image), axis=None if axis == "all" else place_of(axis, image))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.filter._along import AXIS, EQUALS, place_of
-from chunkwise.operations.filter._floats import floats, in_floats
+from chunkwise.operations.filter._along import AXIS, EQUALS, difference
+from chunkwise.operations.filter._floats import floats
 
 
 def sobel(image: Any, *, axis: str) -> Any:
     """The differences along an axis, or the root mean square of those along each."""
-    from skimage import filters
-
-    called: Any = filters
-    return called.sobel(in_floats(image), axis=None if axis == "all" else place_of(axis, image))
+    return difference("sobel", image, axis)
 
 
 OPERATION = floats(

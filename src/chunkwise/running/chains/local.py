@@ -152,26 +152,23 @@ def settle(request: Request, selection: Selection, look: Callable[[], Coarse]) -
         if callable(name):
             found = name(coarse.voxels, **operation.own(request.values))
             known[argument] = found.reshape(len(found), -1).max(axis=1).tolist()
-            words.append(coarse.words(f"{argument.capitalize()} {', '.join(f'{one:g}' for one in known[argument])}"))
-            continue
-        if name in ("tiles", "shares"):
+        elif name in ("tiles", "shares"):
             of_tiles = name == "tiles"
             bins = request.values["bins"]
             known[argument] = _tiles(request, selection, coarse) if of_tiles else shares_of_volume(coarse.voxels, bins)
             words.append(coarse.words("Histograms of tiles" if of_tiles else "Histogram"))
             continue
-        if name == "classes":
+        elif name == "classes":
             known[argument] = classes_of_volume(coarse.voxels, request.values["classes"])
-            words.append(coarse.words(f"{argument.capitalize()} {', '.join(f'{one:g}' for one in known[argument])}"))
-            continue
-        extent = {"minimum": np.min, "maximum": np.max}.get(name)
-        if name.startswith("percentile "):
+        elif name.startswith("percentile "):
             percent = request.values[name.split()[1]]
             with np.errstate(invalid="ignore"):
                 known[argument] = finite(percent, np.percentile(coarse.voxels, percent))
         else:
+            extent = {"minimum": np.min, "maximum": np.max}.get(name)
             known[argument] = extent(coarse.voxels) if extent else threshold_of_volume(name, coarse.voxels)
-        words.append(coarse.words(f"{argument.capitalize()} {known[argument]:g}"))
+        listed = known[argument] if isinstance(known[argument], list) else [known[argument]]
+        words.append(coarse.words(f"{argument.capitalize()} {', '.join(f'{one:g}' for one in listed)}"))
     assert operation.kernel is not None
     return replace(request, operation=replace(operation, kernel=partial(operation.kernel, **known), needs={})), words
 
