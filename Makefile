@@ -5,7 +5,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-# How many processes share the tests; what belongs together stays in one of them (tests/groups.py).
+# How many processes share the tests; what belongs together stays in one of them (tests/groups.py). 'make test' has one
+# more, which waits for Slurm.
 WORKERS ?= 2
 
 # What pytest makes of the tests' files is kept, also where nothing else is to be: each of its processes reads them all.
@@ -41,7 +42,7 @@ test: lint ## every test, including those in a real Galaxy
 	@bash deploy/browser.sh
 	@bash deploy/node.sh
 	$(BIN)/python -m pytest -q -m "alone and not slow" $$(grep -rl --include='*.py' 'mark\.alone' tests)
-	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $(WORKERS) --maxfail=10 --durations=15
+	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $$(($(WORKERS) + 1)) --maxfail=10 --durations=15
 
 test-published: setup ## run the published cases of galaxy-image-analysis, and say how many come out as expected (part of 'make test')
 	$(BIN)/python -m pytest -q tests/published

@@ -11,21 +11,22 @@ import pytest
 
 from chunkwise.storage import arrays, remote
 from galaxy_server import running_galaxy
-from groups import Groups, group_of
+from groups import FIRST, Groups, group_of
 from s3_server import S3, running_s3
-from slurm_server import Slurm, running_slurm
+from slurm_server import ROOT, Slurm, running_slurm
 
 #: Marks of tests on real servers and pages, which wait for other programs of the machine, and may do so for too long.
 OF_SERVERS = ("galaxy", "cluster", "s3", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest group, so that no process waits for it in the end.
+    """Begin with the longest groups.
 
     What fails on a server is tried once more, and the summary names it: of hundreds that wait for Slurm, Galaxy and
     Chromium on two cores, one waits too long now and then. All else has to hold at once.
     """
-    items.sort(key=lambda item: group_of(item.nodeid.split("::")[0]) != "servers")
+    order = dict(zip(FIRST, range(len(FIRST)), strict=True))
+    items.sort(key=lambda item: order.get(group_of(item.nodeid.split("::")[0]), len(FIRST)))
     for item in items:
         if any(item.get_closest_marker(name) for name in OF_SERVERS):
             item.add_marker(pytest.mark.flaky(reruns=1))
@@ -38,8 +39,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Slurm]:
-    """A real Slurm of four nodes. One that ran before the tests is left running."""
-    with running_slurm() as instance:
+    """A real Slurm of four nodes, which is not that of Galaxy: another process has the tests of that one."""
+    with running_slurm(ROOT / ".cluster" / "slurm-of-tests", 17820) as instance:
         yield instance
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Slurm", "running_slurm", "start", "stop", "until"]
+__all__ = ["ROOT", "Slurm", "running_slurm", "start", "stop", "until"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,8 +28,9 @@ def until(what: str, seconds: float, true: Callable[[], object]) -> None:
 class Slurm:
     """A running instance."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ports: int = 17800) -> None:
         self.folder = folder
+        self.ports = ports
         self.conf = str(folder / "slurm.conf")
         self.environment = os.environ | {"SLURM_CONF": self.conf}
 
@@ -47,9 +48,9 @@ class Slurm:
         """Name of the node that a job runs on."""
         return self.call("squeue", "-h", "-j", job, "-o", "%N")
 
-    def repair(self, ports: int = 17800) -> None:
+    def repair(self) -> None:
         """Bring back nodes that a test drained or killed."""
-        start(self.folder, ports)
+        start(self.folder, self.ports)
 
 
 def start(folder: Path, ports: int = 17800) -> None:
@@ -65,19 +66,18 @@ def stop(folder: Path, ports: int = 17800) -> None:
 
 
 @contextmanager
-def running_slurm() -> Iterator[Slurm]:
-    """The instance of ``make cluster``: one that runs is left running, one that was started here is stopped."""
+def running_slurm(folder: Path, ports: int = 17800) -> Iterator[Slurm]:
+    """The instance in a folder: one that runs is left running, one that was started here is stopped."""
     if os.geteuid() != 0:
         pytest.skip("a real Slurm has to be started by root")
-    folder = ROOT / ".cluster" / "slurm"
     environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
     answers = (
         bool(shutil.which("scontrol"))
         and "is UP" in subprocess.run(["scontrol", "ping"], env=environment, capture_output=True, text=True).stdout
     )
-    start(folder)
+    start(folder, ports)
     try:
-        yield Slurm(folder)
+        yield Slurm(folder, ports)
     finally:
         if not answers:
-            stop(folder)
+            stop(folder, ports)

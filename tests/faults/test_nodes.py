@@ -30,7 +30,7 @@ def own_slurm() -> Iterator[Slurm]:
     folder = Path(tempfile.mkdtemp(prefix="cw-slurm-", dir="/tmp"))
     try:
         start(folder, 17900)
-        yield Slurm(folder)
+        yield Slurm(folder, 17900)
     finally:
         stop(folder, 17900)
         shutil.rmtree(folder, ignore_errors=True)
@@ -46,7 +46,7 @@ def check_death(run: ClusterRun, slurm: Slurm, digest: str, told: bool) -> None:
         disturb(run, slurm, told)
         code, said = run.end(600)
     finally:
-        slurm.repair(17900)
+        slurm.repair()
     assert code == 0, said
     assert made_stores.digest(run.output) == digest
     total = run.cluster()["total"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from galaxy_server import ROOT, RUN, User
+from slurm_server import Slurm, running_slurm
 
 __all__ = ["User"]
 
@@ -23,6 +24,13 @@ def analyst(galaxy_url: str) -> User:
 def site_user(galaxy_url: str) -> User:
     """A user whose jobs run with a site file: roots images (read) and results (write), and a workspace."""
     return User(galaxy_url, "site")
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """The Slurm that Galaxy sends jobs to. One that ran before the tests is left running."""
+    with running_slurm(ROOT / ".cluster" / "slurm") as instance:
+        yield instance
 
 
 @pytest.fixture(scope="session")
