@@ -29,6 +29,7 @@ bench convert.py --size "$smallest" --repeat "$repeat"
 bench pyramid.py --repeat "$repeat"
 bench read.py --size "$smallest" --repeat "$repeat"
 bench floor.py --size "$smallest" --repeat "$repeat"
+bench catalogue.py --size "$smallest" --repeat 1
 bench smoothing.py
 bench small.py
 bench scale.py blocks --blocks "${BLOCKS:-1000000}" --workers 2 --repeat 1

@@ -25,6 +25,7 @@ TITLES = {
     "pyramid": "Pyramid",
     "read": "Read every chunk",
     "floor": "The floor: decode, one pass, encode",
+    "catalogue": "Every operation beside the call that it equals, in memory",
     "smoothing": "Smoothing alone, by kind of SIMD",
     "small work": "Small work: one process, its threads, two workers",
     "blocks": "A pass over many blocks with an empty kernel",
