@@ -32,6 +32,7 @@ KERNELS = [one for family in families() for one in operations_of(family).values(
 ALL = [one for one in KERNELS if "table" not in one.takes]
 #: How many times as much as its voxels take a worker may be said to take, and bytes that are always granted.
 TOO_MUCH, GRANTED = 2.5, 100 * 10**6
+Tiny = Callable[[str, Path], tuple[int, int]]
 #: Bytes by which two runs of one process differ anyhow.
 NOISE = 10 * 10**6
 
@@ -39,10 +40,21 @@ NOISE = 10 * 10**6
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image of one block, of tens of millions of bytes, and a tiny one."""
-    folder = tmp_path_factory.mktemp("inputs")
+    return made(tmp_path_factory.mktemp("inputs"), "u2")
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of bytes: what does not shrink with them shows."""
+    return made(tmp_path_factory.mktemp("narrow"), "u1")
+
+
+def made(folder: Path, dtype: str) -> Path:
     rng = np.random.default_rng(0)
     spots = ndimage.gaussian_filter(rng.random(SHAPE, np.float32), 4)
-    voxels = ((spots > np.quantile(spots, 0.8)) * 1000 + rng.integers(0, 200, SHAPE)).astype("u2")
+    voxels = ((spots > np.quantile(spots, 0.8)) * (1000 if dtype == "u2" else 50) + rng.integers(0, 200, SHAPE)).astype(
+        dtype
+    )
     for place in (folder / "image", folder / "tiny" / "image"):
         harness.write_image(place, voxels[(slice(0, 16),) * voxels.ndim], "zyx")
     path = folder / "image" / "0"
@@ -59,7 +71,7 @@ def call(operation: Operation) -> list[str]:
     given = {name.replace("_", "-"): value for name, value in near.items() if value is not None}
     values = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     # What holds more than a hundred copies shows it in a few planes, and takes long.
-    planes = FEW if operation.working_set_of(near) > 100 else SHAPE[0]
+    planes = FEW if operation.working_bytes(near, 2) > 150 else SHAPE[0]
     part = [] if planes == SHAPE[0] else ["--region", f"0:{planes},0:{SHAPE[1]},0:{SHAPE[2]}"]
     block = ",".join(map(str, (planes, *SHAPE[1:])))  # of a projection, cut to one plane
     method = ["--method", operation.name] if has_methods(operation.family) else []
@@ -80,11 +92,11 @@ def measured(command: list[str], folder: Path, out: Path) -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def tiny(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[int, int]]:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """What a family takes before it reads a voxel."""
 
     @cache
-    def find(family: str) -> tuple[int, int]:
+    def find(family: str, inputs: Path) -> tuple[int, int]:
         # The first, but for one that imports less than all others.
         words = call(next(one for one in operations_of(family).values() if one.mixes != 0))
         return measured(words, inputs / "tiny", tmp_path_factory.mktemp(family))
@@ -93,11 +105,18 @@ def tiny(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
 
 
 @pytest.mark.parametrize("operation", ALL, ids=lambda one: f"{one.family} {one.name}")
-def test_voxels_take_what_is_planned(
-    operation: Operation, inputs: Path, tiny: Callable[[str], tuple[int, int]], tmp_path: Path
-) -> None:
+def test_voxels_take_what_is_planned(operation: Operation, inputs: Path, tiny: Tiny, tmp_path: Path) -> None:
+    check(operation, inputs, tiny, tmp_path)
+
+
+@pytest.mark.parametrize("operation", [one for one in ALL if one.scratch], ids=lambda one: f"{one.family} {one.name}")
+def test_scratch_is_planned_for_bytes(operation: Operation, narrow: Path, tiny: Tiny, tmp_path: Path) -> None:
+    check(operation, narrow, tiny, tmp_path)
+
+
+def check(operation: Operation, inputs: Path, tiny: Tiny, tmp_path: Path) -> None:
     taken, planned = measured(call(operation), inputs, tmp_path)
-    taken_less, planned_less = tiny(operation.family)
+    taken_less, planned_less = tiny(operation.family, inputs)
     grown, said = taken - taken_less, planned - planned_less
     print(f"{operation.family} {operation.name}: {grown / 1e6:.0f} MB taken, {said / 1e6:.0f} MB planned")
     assert grown <= said + NOISE

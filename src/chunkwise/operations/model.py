@@ -301,6 +301,9 @@ class Operation:
     the range of its type); without it, they are those that are read."""
     working_set: float | Callable[..., float] = 1.0
     """What the kernel holds beside input and result, in bytes of its input; or how that follows from the values."""
+    scratch: float | Callable[..., float] = 0.0
+    """What it holds besides, in bytes a voxel, whatever the type of its input: what it calculates in floats, or in
+    numbers of objects; or how that follows from the values."""
     threads: bool = True
     """Whether several threads of a process may call the kernel at once."""
     equals: str = ""
@@ -367,9 +370,10 @@ class Operation:
         """Of checked values, those that the kernel takes."""
         return {name: values[name] for name in self.parameters}
 
-    def working_set_of(self, values: Mapping[str, Any]) -> float:
-        """What the kernel holds with some values."""
-        return self.working_set(**values) if callable(self.working_set) else self.working_set
+    def working_bytes(self, values: Mapping[str, Any], itemsize: int) -> float:
+        """What the kernel holds with some values beside input and result, in bytes a voxel of a type."""
+        copies, scratch = (one(**values) if callable(one) else one for one in (self.working_set, self.scratch))
+        return copies * itemsize + scratch
 
     def reach_of(self, values: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
         """How far the kernel looks along each of the last ``ndim`` axes."""

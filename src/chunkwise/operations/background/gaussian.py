@@ -47,5 +47,6 @@ OPERATION = background(
         )
     },
     reach=reach,
-    working_set=16.0,
+    working_set=0.0,
+    scratch=18.0,
 )

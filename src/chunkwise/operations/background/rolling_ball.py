@@ -25,5 +25,6 @@ OPERATION = background(
     examples("radius", 35),
     parameters={"radius": RADIUS},
     reach=once,
-    working_set=12.0,
+    working_set=0.0,
+    scratch=13.0,
 )

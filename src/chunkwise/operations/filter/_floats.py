@@ -26,7 +26,13 @@ def floats(
     name: str, title: str, does: str, kernel: Callable[..., Any], equals: str, values: dict[str, Any], **more: Any
 ) -> Operation:
     """Declare a filter whose result is in floats; ``values`` are of the first example."""
-    given: dict[str, Any] = {"reach": lambda **_: 1, "working_set": 14.0, "exact": {"iuf": "bit"}, **more}
+    given: dict[str, Any] = {
+        "reach": lambda **_: 1,
+        "working_set": 0.0,
+        "scratch": 15.0,
+        "exact": {"iuf": "bit"},
+        **more,
+    }
     parameters: dict[str, Parameter] = given.pop("parameters", {})
     return Operation(
         name=name,

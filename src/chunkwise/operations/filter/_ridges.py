@@ -90,5 +90,11 @@ def bends(image: Any, sigma: float, ridges: str) -> Any:
 def ridge_filter(name: str, title: str, does: str, kernel: Callable[..., Any], equals: str, **more: Any) -> Operation:
     """Declare a filter for ridges."""
     own = {"sigma_min": 2.0, "sigmas": 1}
-    given: dict[str, Any] = {"reach_is": "upper", "least_reach": least_reach, "working_set": 170.0, **more}
+    given: dict[str, Any] = {
+        "reach_is": "upper",
+        "least_reach": least_reach,
+        "working_set": 0.0,
+        "scratch": 172.0,
+        **more,
+    }
     return floats(name, title, does, kernel, equals, own, parameters=PARAMETERS, reach=reach, refuses=refuses, **given)

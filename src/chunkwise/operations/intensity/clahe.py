@@ -14,10 +14,10 @@ def clahe(image: Any, *, tiles: Any, corner: tuple[int, ...], dtype: str, **_: A
     return tiles.spread(image, corner, dtype)
 
 
-def working_set(kernel_size: int | tuple[int, ...] | None, bins: int, **_: Any) -> float:
+def scratch(kernel_size: int | tuple[int, ...] | None, bins: int, **_: Any) -> float:
     """Levels and bins; and of tiles that are small the counts, which take more than the voxels."""
     smallest = min(kernel_size[-2:]) if isinstance(kernel_size, tuple) else kernel_size or 64
-    return 6.0 + 8.0 * bins / smallest**2
+    return 16.0 + 8.0 * bins / smallest**2
 
 
 OPERATION = Operation(
@@ -55,7 +55,8 @@ OPERATION = Operation(
     needs={"tiles": "tiles"},
     places=True,
     reach=lambda **_: 0,
-    working_set=working_set,
+    working_set=0.0,
+    scratch=scratch,
     equals=EQUALIZED.format("skimage.exposure.equalize_adapthist(image, kernel_size, clip_limit, bins)"),
     exact={"iuf": "bit"},
     examples=(

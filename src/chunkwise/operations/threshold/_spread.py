@@ -55,7 +55,8 @@ def by_spread(name: str, title: str, does: str, kernel: Callable[..., Any], form
         gives=Mask(),
         kernel=kernel,
         reach=reach,
-        working_set=26.0,
+        working_set=0.0,
+        scratch=48.0,
         equals=(
             f"(image > (lambda mean, deviation: {formula})({_BOX}(image.astype(float)), {deviation})) "
             "== (foreground == 'bright')"

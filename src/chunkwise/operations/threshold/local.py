@@ -69,7 +69,8 @@ OPERATION = Operation(
     kernel=local,
     reach=reach,
     rate=0.053,
-    working_set=18.0,
+    working_set=0.0,
+    scratch=18.0,
     equals=(
         "(image > (numpy.apply_over_axes("
         "lambda sums, axis: scipy.ndimage.correlate1d(sums, numpy.ones(size), axis), "

@@ -47,7 +47,7 @@ def run(request: Request) -> Result:
     def projected(grid: Grid, threads: int = 1) -> int:
         # Channels one by one and in one array, the kernel's working set, its results, and as much where these are
         # encoded; units of all of them.
-        outer = read * item_in * (2 + operation.working_set_of(own)) + 2 * count * item_out
+        outer = read * (2 * item_in + operation.working_bytes(own, item_in)) + 2 * count * item_out
         return projected_memory(grid, outer=outer, unit=(1 + count) * item_out, base=BASE, threads=threads)
 
     check_files(request)

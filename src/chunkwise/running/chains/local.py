@@ -75,7 +75,7 @@ def run_with(request: Request, of: Callable[..., LocalVolumes], beside: Beside |
 
     def projected(grid: Grid, threads: int = 1) -> int:
         # Voxels with their halo, the kernel's working set, and its result, which is as large; the unit.
-        outer = item_in * (2 + operation.working_set_of(own)) + item_out
+        outer = 2 * item_in + operation.working_bytes(own, item_in) + item_out
         return projected_memory(grid, outer=outer, reach=reach, unit=2 * item_out, base=BASE, threads=threads)
 
     check_files(request)

@@ -46,7 +46,7 @@ def run(request: Request) -> Result:
 
     def projected(grid: Grid, threads: int = 1) -> int:
         # The stack, the kernel's working set and, of one block, sums and result.
-        outer = int(count * item_in * (1 + operation.working_set_of(own))) + 16 + item_out
+        outer = int(count * (item_in + operation.working_bytes(own, item_in))) + 16 + item_out
         none = (0,) * len(grid.shape)
         return projected_memory(grid, outer=outer, reach=none, unit=2 * item_out, base=BASE, threads=threads)
 
