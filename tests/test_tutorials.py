@@ -92,12 +92,12 @@ def drawn_sentences(steps: list[Step], folder: Path) -> list[str]:
     return [
         f"DAPI, shows {drawn[1]} nuclei at the first time point and {drawn[2]} at the second.",
         f"It has {t} time points, {c} channels ({names}), and {z} planes of {y} x {x} voxels.",
-        f"{size} micrometer (z, y, x).",
+        f"{size} micrometres (z, y, x).",
         f"{first} at the first time point, and {second} at the second.",
         f"{per_time(count['summary_table'])} (column `objects` of the summary): all that were drawn.",
         f"{shares[0]} and {shares[1]} (column `share`).",
         f"{low['num_pixels']} and {high['num_pixels']} voxels (column `num_pixels` of the table), which are"
-        f" {float(low['area_physical']):g} and {float(high['area_physical']):g} cubic micrometers",
+        f" {float(low['area_physical']):g} and {float(high['area_physical']):g} cubic micrometres",
         f"Why is number {high['label']} the largest of the first time point, and number {low['label']} the smallest?",
         f"Number {brightest['label']} is the brightest of them, and number {dimmest['label']} the dimmest.",
         f"with a coloured outline and a number from 1 to {len(table)}",
