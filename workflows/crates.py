@@ -1,8 +1,8 @@
 """Describe every workflow as a Workflow RO-Crate 1.0, the form in which WorkflowHub takes workflows.
 
-``.venv/bin/python workflows/crates.py`` writes ``ro-crate-metadata.json`` beside each workflow. Everything in it
-stands in the files already: the workflow itself, its changelog, ``CITATION.cff``. Nobody's ORCID is known, so
-none is named.
+``.venv/bin/python workflows/crates.py`` writes ``ro-crate-metadata.json`` beside each workflow, and its picture
+(``pictures.py``) before that. Everything in it stands in the files already: the workflow itself, its changelog,
+``CITATION.cff``. Nobody's ORCID is known, so none is named.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CRATE = "https://w3id.org/ro/crate/1.1"
 WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
 GALAXY = "https://w3id.org/workflowhub/workflow-ro-crate#galaxy"
 BIOSCHEMAS = "https://bioschemas.org/profiles/{}/1.0-RELEASE"
-MEDIA_TYPES = {".md": "text/markdown", ".yml": "application/yaml"}
+MEDIA_TYPES = {".md": "text/markdown", ".svg": "image/svg+xml", ".yml": "application/yaml"}
 TYPES = {"data": "File", "collection": "Collection", "int": "Integer", "float": "Float", "boolean": "Boolean"}
 
 
@@ -44,7 +44,14 @@ def describe(folder: Path) -> str:
     ]
     outputs = [_parameter("output", label, "File") for label in workflow["outputs"]]
     tests = file.name.replace(".gxwf.yml", ".gxwf-tests.yml")
+    picture = _file(
+        folder / file.name.replace(".gxwf.yml", ".svg"),
+        "The workflow as Galaxy's editor shows it",
+        about={"@id": file.name},
+    )
+    picture["@type"] = ["File", "ImageObject"]
     others = [
+        picture,
         _file(
             folder / "README.md", "What the workflow does, its inputs, steps, outputs and limits", about={"@id": "./"}
         ),
@@ -78,6 +85,7 @@ def describe(folder: Path) -> str:
         dateModified=released.group(1),
         input=_links(inputs),
         output=_links(outputs),
+        image={"@id": picture["@id"]},
     )
     main |= {"@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"], "name": workflow["label"]}
     graph: list[dict[str, Any]] = [
@@ -167,6 +175,9 @@ def folders() -> list[Path]:
 
 
 if __name__ == "__main__":
+    import pictures
+
+    pictures.main()
     for place in folders():
         (place / METADATA).write_text(describe(place))
         print(place / METADATA)
