@@ -211,7 +211,7 @@ class Form:
 
 
 class ToolForm(Form):
-    """The form of a tool; parameters are named as in its file, wherever they stand in it."""
+    """The form of a tool; parameters are named as in its file, wherever they stand in it, or by their paths there."""
 
     def __init__(self, galaxy: Galaxy, tool: str, told: dict[str, Any]) -> None:
         super().__init__(galaxy)
@@ -221,7 +221,7 @@ class ToolForm(Form):
     def field(self, name: str) -> Locator:
         """The field of a parameter; the section that holds it is opened, if it is closed."""
         page = self.galaxy.page
-        found = next((path, title) for key, path, title in _parameters(self.told["inputs"]) if key == name)
+        found = next((path, title) for key, path, title in _parameters(self.told["inputs"]) if name in (key, path))
         field = page.locator(f'[id="form-element-{found[0]}"]')
         if found[1] is not None and not field.is_visible():
             self.galaxy.click(page.locator(".ui-portlet-section > .portlet-header", has_text=found[1]))

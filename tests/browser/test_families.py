@@ -71,10 +71,13 @@ def test_from_a_stack_to_grown_objects(galaxy: Galaxy, tmp_path: Path) -> None:
     projection = tifffile.imread(file).max(axis=0)
     form = galaxy.tool("chunkwise_math")
     form.pick("image", made[0])
-    form.type("expression", "sqrt(a) / 2")
+    form.choose("images|count", "2")
+    form.pick("images|b", last)
+    form.type("expression", "where(b > 0, sqrt(a) / 2, 0)")
     galaxy.shot("family-math")
+    assert galaxy.page.get_by_text("Nothing selected").count() == 0
     found = voxels_of(form.run()["output"].wait(), "analyst", tmp_path / "math")
-    np.testing.assert_allclose(np.squeeze(found), np.sqrt(projection) / 2, rtol=1e-6)
+    np.testing.assert_allclose(np.squeeze(found), np.where(objects, np.sqrt(projection) / 2, 0), rtol=1e-6)
 
     form = galaxy.tool("chunkwise_spots")
     form.pick("image", made[0])

@@ -107,7 +107,8 @@ def results(request: pytest.FixtureRequest, users: dict[str, User], blobs: Blobs
     done(user, {"reference": reference})
     segmented = done(user, user.run("chunkwise_segment", segment_inputs(reference, "blobs")))
     labels = f"hda:{segmented['reference']['id']}"
-    measured = done(user, user.run("chunkwise_measure", {"labels": labels, "image": f"hda:{reference['id']}"}))
+    image = {"intensities|choice": "with", "intensities|image": f"hda:{reference['id']}"}
+    measured = done(user, user.run("chunkwise_measure", {"labels": labels} | image))
     crates = [{"src": "hda", "id": outputs["crate"]["id"]} for outputs in (segmented, measured)]
     crate = done(user, user.run("chunkwise_crate", {"from": {"values": crates}}))
     kept = {file: size for file, size in files_of(RUN / "data" / "objects").items() if file not in before}

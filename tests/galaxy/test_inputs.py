@@ -110,7 +110,8 @@ def test_labels_are_those_of_the_whole_image(
 
 def test_crate_joins_the_runs(analyst: User, coins: str, segmented: dict[str, dict[str, Any]]) -> None:
     labels = f"hda:{segmented['labels']['id']}"
-    measured = analyst.run("chunkwise_measure", {"labels": labels, "image": coins})
+    inputs = {"labels": labels, "intensities|choice": "with", "intensities|image": coins}
+    measured = analyst.run("chunkwise_measure", inputs)
     assert measured["crate"]["state"] == "ok", analyst.error_of(measured["crate"])
     crates = [{"src": "hda", "id": outputs["crate"]["id"]} for outputs in (measured, segmented)]
     crate = analyst.run("chunkwise_crate", {"from": {"values": crates}})["crate"]
@@ -139,7 +140,9 @@ def test_results_in_the_workspace(site_user: User) -> None:
     assert outputs["reference"]["state"] == "ok", site_user.error_of(outputs["reference"])
     assert "labels" not in outputs
     assert list((RUN / "workspace").glob(f"*/*/{name}*/zarr.json"))
-    measured = site_user.run("chunkwise_measure", {"labels": f"hda:{outputs['reference']['id']}", "image": image})
+    labels = f"hda:{outputs['reference']['id']}"
+    inputs = {"labels": labels, "intensities|choice": "with", "intensities|image": image}
+    measured = site_user.run("chunkwise_measure", inputs)
     assert measured["objects"]["state"] == "ok", site_user.error_of(measured["objects"])
     header, first, *_ = site_user.content(measured["objects"]).decode().splitlines()
     assert header.split("\t")[:3] == ["label", "t", "num_pixels"]

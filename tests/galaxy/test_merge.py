@@ -78,7 +78,7 @@ def test_runs_over_a_list_without_the_files(analyst: User, tmp_path: Path) -> No
     assert len(jobs) == 4
     crates = [analyst.call("GET", f"/api/jobs/{job}")["outputs"]["crate"]["id"] for job in jobs]
     runs = {"values": [{"src": "hda", "id": crate} for crate in crates]}
-    inputs = {"galaxy": f"hda:{uploaded(analyst, bare.read_bytes())}", "runs": runs}
+    inputs = {"galaxy": f"hda:{uploaded(analyst, bare.read_bytes())}", "further|choice": "with", "further|runs": runs}
     outputs = analyst.run("chunkwise_crate_merge", inputs)
     assert outputs["crate"]["state"] == "ok", analyst.error_of(outputs["crate"])
     crate = tmp_path / "crate.zip"

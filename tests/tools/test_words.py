@@ -14,7 +14,7 @@ from tests.tools.test_xml import OFFERED, arguments_of, tool_of
 
 from chunkwise.cli import COMMANDS, build_parser, summaries
 from chunkwise.faces import sentences
-from chunkwise.operations import families
+from chunkwise.operations import families, operations_of
 from chunkwise.story import STORY
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,11 @@ def wrong_in(tool: Element) -> list[str]:
             found.append(f"{name} has no help")
         if kind == "select" and one.get("optional") == "true":
             found.append(f"{name}: Galaxy says 'Nothing selected', not what happens then")
-        if kind in ("text", "integer", "float", "data") and one.get("optional") == "true":
+        if kind in ("data", "data_collection") and one.get("optional") == "true":
+            found.append(
+                f"{name}: Galaxy says 'Nothing selected'; a question, and the field where it is needed: 'maybe'"
+            )
+        if kind in ("text", "integer", "float") and one.get("optional") == "true":
             said = one.get("help") or ""
             if not re.search(r"[Ll]eave (it )?empty|clear the field", said):
                 found.append(f"{name} does not say what happens when it is left empty")
@@ -79,6 +83,33 @@ def test_mutant_a_choice_that_is_not_said_is_caught() -> None:
     tool = copy.deepcopy(tool_of("segment"))
     tool.find(".//param[@name='split']").set("optional", "true")  # type: ignore[union-attr]
     assert wrong_in(tool) == ["split: Galaxy says 'Nothing selected', not what happens then"]
+
+
+def test_mutant_a_field_for_data_that_may_stay_empty_is_caught() -> None:
+    tool = copy.deepcopy(tool_of("measure"))
+    tool.find(".//param[@name='parents']").set("optional", "true")  # type: ignore[union-attr]
+    (said,) = wrong_in(tool)
+    assert said.startswith("parents: Galaxy says 'Nothing selected'")
+
+
+def asked_for(tool: Element) -> dict[str, set[str]]:
+    """Fields for data that an answer calls for, and the answers."""
+    found: dict[str, set[str]] = {}
+    for case in tool.iter("when"):
+        for one in case.iter("param"):
+            if one.get("type") == "data":
+                found.setdefault(str(one.get("name")), set()).add(str(case.get("value")))
+    return found
+
+
+@pytest.mark.parametrize("command", families())
+def test_what_an_operation_may_go_without_is_asked_for_only_then(command: str) -> None:
+    """The declaration says which images and tables may be left out; of several in a row, how many are asked for."""
+    taken = [operation.takes.items() for operation in operations_of(command).values()]
+    optional = [role for roles in taken for role, one in roles if one.optional]
+    found = asked_for(tool_of(command))
+    in_a_row = {one: {str(count) for count in range(place, len(optional) + 2)} for place, one in enumerate(optional, 2)}
+    assert {one: found[one] for one in optional} in ({one: {"with"} for one in optional}, in_a_row)
 
 
 @pytest.mark.parametrize("command", OFFERED)

@@ -52,6 +52,8 @@ NOT_OFFERED = {
 }
 #: Parameters that are not options of the command: they choose between ways to call it.
 ONLY_IN_GALAXY = {
+    "choice",
+    "count",
     "crate",
     "image",
     "labels",
