@@ -25,6 +25,7 @@ CHAINS = {
     "spots": "ops/test_spots.py",
     "overlay": "commands/test_overlay.py",
     "components": "ops/test_masks.py",
+    "split": "ops/test_masks.py",
     "rules": "ops/test_tabled.py",
     "map": "ops/test_tabled.py",
     "fill-holes": "ops/test_masks.py",
