@@ -27,6 +27,7 @@ CHAINS = {
     "components": "ops/test_masks.py",
     "split": "ops/test_masks.py",
     "rules": "ops/test_tabled.py",
+    "join": "ops/test_tabled.py",
     "map": "ops/test_tabled.py",
     "fill-holes": "ops/test_masks.py",
     "hysteresis": "ops/test_hysteresis.py",
