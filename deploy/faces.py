@@ -181,10 +181,10 @@ def picture(name: str) -> Any:
     of_labels = any(isinstance(one.takes["image"], Labels) for one in operations_of(name).values())
     if any(one.mixes for one in operations_of(name).values()):
         return colours(name)
-    coins = "coins_2d_labels.ome.zarr" if of_labels else "coins_2d.ome.zarr"
-    shown = [("before", np.asarray(zarr.open_array(ROOT / "test-data" / coins / "0", mode="r")[...]))]
+    coins = ("coins_2d_labels.ome.zarr", "coins_2d_mask.ome.zarr") if of_labels else ("coins_2d.ome.zarr",)
+    shown = [("before", np.asarray(zarr.open_array(ROOT / "test-data" / coins[0] / "0", mode="r")[...]))]
     for operation in operations_of(name).values():
-        example = next((one for one in operation.examples if one.image == coins and not one.part), None)
+        example = next((one for one in operation.examples if one.image in coins and not one.part), None)
         if example is not None:
             words = " ".join(str(*one) if isinstance(one, list) else str(one) for one in example.values.values())
             made, _ = result(operation, example)

@@ -320,6 +320,13 @@ def main() -> None:
     )
 
     write_crate("coins_2d_labels")
+    # In which row of coins each lies.
+    rows = [
+        (number, 0, 1 + int(y) * 4 // len(labels))
+        for number, (y, _) in enumerate(ndimage.center_of_mass(mask, labels, range(1, len(keep) + 1)), start=1)
+    ]
+    lines = ["\t".join(map(str, row)) for row in (("label", "t", "parent"), *rows)]
+    (HERE / "coins_2d_rows.tsv").write_text("\n".join(lines) + "\n")
 
     # What the threshold alone gives: with holes, specks, and coins that touch.
     write("coins_2d_mask", coins > filters.threshold_otsu(coins), "yx")

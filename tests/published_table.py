@@ -133,9 +133,9 @@ TABLE: dict[str, Ours] = {
         "math --expression a*65535 --dtype uint16"
     ),
     "binary2labelimage-1": Ours(
-        why="seeds of their watershed are found by peak_local_max in the whole image; *segment* splits by other seeds"
+        "threshold value {input} --threshold 0 | label split --min-distance 10 --connectivity 1"
     ),
-    "binary2labelimage-3": Ours(why="the same watershed, which takes no volumes there"),
+    "binary2labelimage-3": Ours(why="their watershed takes no volumes; *label split* does"),
     "binary2labelimage-5": Ours(
         "threshold value {input} --threshold 0 | label components --connectivity 1",
         refused="only one",

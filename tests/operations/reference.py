@@ -21,12 +21,14 @@ Array = np.ndarray[Any, Any]
 #: What a literal reference may call, and the few words of Python it may need.
 PACKAGES = ("numpy", "scipy", "skimage")
 WORDS = {"bool", "float", "getattr", "int", "len", "max", "min", "range", "tuple"}
+#: The edges of a voxel, of which the smallest is 1; those of what the harness and the examples are of are equal.
+SPACING = "spacing"
 
 
 def foreign_names(operation: Operation) -> set[str]:
     """Names in a literal reference that it may not use: it has to be a call of others, and not of us."""
     tree = ast.parse(operation.equals, mode="eval")
-    known = {*operation.takes, *PACKAGES, *WORDS, *operation.parameters}
+    known = {*operation.takes, *PACKAGES, *WORDS, SPACING, *operation.parameters}
     known |= {argument.arg for node in ast.walk(tree) if isinstance(node, ast.arguments) for argument in node.args}
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
@@ -40,7 +42,12 @@ def reference(
     ndim = volume.ndim
     if operation.reduces:  # of its planes, or the only one
         volume = volume if volume.ndim == 3 else volume[np.newaxis]
-    found: dict[str, Any] = {"image": volume, **(inputs or {}), **{name: values[name] for name in operation.parameters}}
+    found: dict[str, Any] = {
+        "image": volume,
+        SPACING: (1.0,) * ndim,
+        **(inputs or {}),
+        **{name: values[name] for name in operation.parameters},
+    }
     for package, path in re.findall(rf"\b({'|'.join(PACKAGES)})((?:\.\w+)*)\.\w+", operation.equals):
         importlib.import_module(package + path)
         found[package] = sys.modules[package]

@@ -24,6 +24,7 @@ CALLS = {
     "segment": "segment {image} --output {out}.ome.zarr",
     "segment --split": "segment {image} --split distance --output {out}.ome.zarr",
     "label components": "label {mask} --method components --output {out}.ome.zarr",
+    "label split": "label {mask} --method split --output {out}.ome.zarr",
     "morphology fill-holes": "morphology {mask} --method fill-holes --output {out}.ome.zarr",
     "threshold hysteresis": "threshold {image} --method hysteresis --low 500 --high 900 --output {out}.ome.zarr",
     "objects threshold": "objects {maps} --method threshold --channels foreground=0 --output {out}.ome.zarr",

@@ -15,18 +15,36 @@ import zarr
 
 from chunkwise.errors import InputError
 from chunkwise.operations import find
-from chunkwise.ops import labelling
+from chunkwise.ops import labelling, split_passes
+from chunkwise.running.chains import components
 from operations.harness import run_on, write_image
+from operations.reference import reference
+from whole_image import reference_split
 
 Array = np.ndarray[Any, Any]
 
 
-def made(folder: Path, mask: Array, method: str, axes: str = "", block: int = 3, **values: Any) -> Array:
+def made(
+    folder: Path,
+    mask: Array,
+    method: str,
+    axes: str = "",
+    block: int = 3,
+    scale: tuple[float, ...] | None = None,
+    **values: Any,
+) -> Array:
     """Write a mask, and read what becomes of it."""
     axes = axes or "tczyx"[5 - mask.ndim :]
     name = f"{len(list(folder.iterdir()))}"
     image, output = write_image(folder / f"{name}.ome.zarr", mask, axes), folder / f"{name}.out.ome.zarr"
-    family = "label" if method == "components" else "morphology"
+    if scale is not None:
+        group = zarr.open_group(image, mode="r+")
+        ome: Any = group.attrs["ome"]
+        ome["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"] = [1.0] * axes.count("t") + [
+            *scale
+        ]
+        group.attrs["ome"] = ome
+    family = "morphology" if "holes" in method else "label"
     spatial = sum(axis in "zyx" for axis in axes)
     run_on(find(family, method), image, output, values, (block,) * spatial)
     return np.asarray(zarr.open_array(output / "0", mode="r")[...])
@@ -46,9 +64,50 @@ def test_components_are_numbered_as_scikit_image_does(connectivity: int, tmp_pat
         assert np.array_equal(found, scipy.ndimage.label(mask, structure)[0])
 
 
+def blobs(shape: tuple[int, ...], seed: int) -> Array:
+    """Round things, many of which touch, and are larger than a block."""
+    noise = scipy.ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2)
+    return np.asarray(noise > np.quantile(noise, 0.55))
+
+
+@pytest.mark.parametrize("shape", [(61, 70), (13, 22, 25)])
+def test_touching_objects_are_split_as_in_the_whole_image(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """By one watershed of the whole image; by that of each component alone, which says what an edge of a voxel is."""
+    mask, operation = blobs(shape, 3), find("label", "split")
+    for distance, connectivity in ((2, len(shape)), (5, 1)):
+        values = {"min_distance": distance, "connectivity": connectivity}
+        found = made(tmp_path, mask, "split", block=7, **values)
+        assert found.max() > made(tmp_path, mask, "components", block=7, connectivity=connectivity).max()
+        assert np.array_equal(found, reference(operation, mask, values))
+        alone = skimage.measure.label(mask, connectivity=connectivity)
+        assert np.array_equal(found, reference_split(alone, (1,) * len(shape), distance, connectivity))
+
+
+def test_parts_follow_the_shape_of_voxels_at_every_time_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    masks, scale = np.stack([blobs((9, 22, 25), seed) for seed in (4, 5)]), (2.0, 1.0, 1.0)
+    found = made(tmp_path, masks, "split", "tzyx", 7, scale, min_distance=2)
+    for labels, mask in zip(found, masks, strict=True):
+        assert np.array_equal(labels, reference_split(skimage.measure.label(mask), scale, 2, 3))
+    monkeypatch.setattr(components, "spacing_of", lambda _: (1.0, 1.0, 1.0))
+    assert not np.array_equal(made(tmp_path, masks, "split", "tzyx", 7, scale, min_distance=2), found)
+
+
+def test_mutant_parts_of_a_block_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = blobs((40, 44), 6)
+    found = made(tmp_path, mask, "split", block=7, min_distance=2)
+    real = split_passes._SplitPass.box
+
+    def cut(work: Any, row: Any) -> Any:
+        return tuple(slice(box.start, min(box.stop, box.start + 7)) for box in real(work, row))
+
+    monkeypatch.setattr(split_passes._SplitPass, "box", cut)
+    assert not np.array_equal(made(tmp_path, mask, "split", block=7, min_distance=2), found)
+
+
 @pytest.mark.parametrize("mask", [np.zeros((3, 4), bool), np.ones((3, 4), bool), np.ones((1, 1, 5), bool)])
 def test_nothing_all_and_lines(mask: Array, tmp_path: Path) -> None:
-    assert np.array_equal(made(tmp_path, mask, "components"), mask)
+    for method in ("components", "split"):
+        assert np.array_equal(made(tmp_path, mask, method), mask), method
     for method, of in (
         ("fill-holes", scipy.ndimage.binary_fill_holes),
         ("small-holes", skimage.morphology.remove_small_holes),

@@ -1,4 +1,4 @@
-"""Labels and a table of their objects: rules and maps, against pandas and scikit-image; and tables that are none."""
+"""Labels and a table of their objects: rules, joins, maps, against pandas and scikit-image; tables that are none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+import skimage.util
 import zarr
 
 from chunkwise.cli import main
@@ -87,6 +88,60 @@ def test_a_mutant_that_forgets_a_rule(labels: Array, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(tabled, "parse_rules", lambda texts: parse_rules(texts)[:1])
     assert not np.array_equal(made("rules", *rules, output="mutant.ome.zarr"), whole)
     assert (whole[labels == 3] == 3).all()
+
+
+JOINS = f"label\tparent\n3\t{LARGE}\n{LARGE}\t{LARGE}\n9\t{LARGE + 1}\n4\t7\n"
+
+
+def test_objects_are_joined_by_a_column(labels: Array, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two that lie apart become one, though floats cannot tell its number from the third's; one has no row."""
+    Path("t.tsv").write_text(JOINS)
+    table = pandas.read_csv("t.tsv", sep="\t")
+    values = [np.array(table[name], np.uint64) for name in ("label", "parent")]
+    found = made("join", "--column", "parent")
+    assert np.array_equal(found, skimage.util.map_array(labels, *values))
+    assert np.unique(found).tolist() == [0, LARGE, LARGE + 1]
+    captured = capsys.readouterr()
+    assert "1 object without a row in t.tsv, and so removed: 5 at the time point 0." in captured.err
+    assert "2 objects in the result" in captured.out
+    kept = made("join", "--column", "parent", "--missing", "keep", output="kept.ome.zarr")
+    assert np.array_equal(kept, np.where(labels == 5, 5, found))
+    words = {"column": "parent", "missing": "keep"}
+    assert np.array_equal(kept, reference(find("label", "join"), labels, words, {"table": table}))
+    made("join", "--column", "parent", "--missing", "fail", output="failed.ome.zarr", code=2)
+    assert "without a row in the table, such as 5" in capsys.readouterr().err
+    table.to_parquet("t.parquet")
+    assert np.array_equal(made("join", "--column", "parent", table="t.parquet", output="p.ome.zarr"), found)
+
+
+def test_mutant_numbers_of_objects_taken_for_measurements(labels: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("t.tsv").write_text(JOINS)
+    whole = made("join", "--column", "parent")
+    real = tabled._joined
+    monkeypatch.setattr(tabled, "_joined", lambda *given: real(*given).astype(np.float64).astype(np.uint64))
+    assert not np.array_equal(made("join", "--column", "parent", output="mutant.ome.zarr"), whole)
+    del labels
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("1.5", "The column 'parent' of t.tsv has to hold a whole number in every row."),
+        ("", "The column 'parent' of t.tsv has to hold a whole number in every row."),
+        (
+            "-1",
+            "The column 'parent' of t.tsv holds -1, and labels of the type uint64 go from 0 to 18446744073709551615",
+        ),
+    ],
+)
+def test_numbers_that_no_object_can_have(
+    number: str, said: str, labels: Array, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("t.tsv").write_text(f"label\tparent\n3\t{number}\n9\t1\n")
+    made("join", "--column", "parent", code=2)
+    assert said in capsys.readouterr().err
+    assert not list(Path().glob("o.ome.zarr*"))
+    del labels
 
 
 def test_a_map_is_that_of_scikit_image_and_objects_without_a_row_are_named(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from chunkwise.operations._part import CHANNEL, LEVEL, REGION, TIME, VIEW
 from chunkwise.operations.model import Family, File, Image, Labels, Operation, Parameter
 
-__all__ = ["CONNECTIVITY", "FAMILY", "FILL_HOLES", "METHODS", "OPERATION"]
+__all__ = ["CONNECTIVITY", "FAMILY", "FILL_HOLES", "METHODS", "MIN_DISTANCE", "OPERATION"]
 
 METHODS: Final = ("otsu", "li", "triangle", "yen", "isodata", "mean")
 
@@ -21,6 +22,16 @@ CONNECTIVITY: Final = Parameter(
     least=1,
     most=3,
     default_words="the number of axes",
+)
+MIN_DISTANCE: Final = Parameter(
+    int,
+    7,
+    "Distance between centres",
+    "least distance between the seeds of two parts, in voxels; a larger number gives fewer parts",
+    unit="voxel",
+    measures="step",
+    least=1,
+    most=2**31,
 )
 FILL_HOLES: Final = Parameter(bool, False, "Fill holes", "fill holes that are enclosed on every side")
 
@@ -99,17 +110,7 @@ OPERATION = Operation(
             choices=("distance",),
             default_words="leave them together",
         ),
-        "split_min_distance": Parameter(
-            int,
-            7,
-            "Distance between centres",
-            "least distance between the seeds of two parts, in voxels; a larger number gives fewer parts",
-            unit="voxel",
-            measures="step",
-            only_with="split",
-            least=1,
-            most=2**31,
-        ),
+        "split_min_distance": replace(MIN_DISTANCE, only_with="split"),
     },
     files={
         "overlay": File(metavar="OVERLAY.png", help="write a picture of the image with the outlines on it"),

@@ -65,7 +65,9 @@ class ObjectRows:
         return ids, rows
 
 
-def read_rows(path: str, allows: Callable[[str], bool], name: str, wanted: Sequence[str]) -> ObjectRows:
+def read_rows(
+    path: str, allows: Callable[[str], bool], name: str, wanted: Sequence[str], whole: bool = False
+) -> ObjectRows:
     """Read some columns of a table: text with tabs, commas or semicolons, or Parquet.
 
     Parameters
@@ -78,6 +80,8 @@ def read_rows(path: str, allows: Callable[[str], bool], name: str, wanted: Seque
         What errors call it.
     wanted : sequence of str
         Columns of numbers, beside ``label`` and, if it is there, ``t``.
+    whole : bool
+        Whether these have to be whole numbers, in every row, as those of objects are.
 
     Raises
     ------
@@ -101,13 +105,14 @@ def read_rows(path: str, allows: Callable[[str], bool], name: str, wanted: Seque
                 names = next(csv.reader(io.StringIO(head.decode("utf-8-sig")), delimiter=between), [])
                 columns = _chosen(names, wanted, name)
                 # A number beyond 63 bits would become a float.
-                convert = text.ConvertOptions(include_columns=columns, column_types={"label": pa.string()})
+                kinds = dict.fromkeys(("label", *(wanted if whole else ())), pa.string())
+                convert = text.ConvertOptions(include_columns=columns, column_types=kinds)
                 table = text.read_csv(file, None, text.ParseOptions(delimiter=between), convert)
     except (OSError, pa.ArrowException, ValueError, csv.Error) as error:
         said = " ".join(str(error).split())
         raise InputError(f"{name} cannot be read as a table (TSV, CSV or Parquet): {said}.") from None
     times = _whole(table["t"], "t", name) if "t" in columns else None
-    numbers = {column: _numbers(table[column], column, name) for column in wanted}
+    numbers = {column: (_whole if whole else _numbers)(table[column], column, name) for column in wanted}
     return ObjectRows(name, _whole(table["label"], "label", name), times, numbers)
 
 

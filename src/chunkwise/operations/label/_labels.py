@@ -28,6 +28,18 @@ MEASURED: Final = TAKES | {
     )
 }
 
+MISSING: Final = Parameter(
+    str,
+    "remove",
+    "Objects without a row",
+    "what becomes of objects that the table does not have: removed, kept as they are, or the run fails; they are named "
+    "in any case",
+    choices=("remove", "keep", "fail"),
+)
+COLUMN: Final = Parameter(
+    str, None, "Column", "column of the table whose numbers the objects get", metavar="NAME", required=True
+)
+
 DISTANCE: Final = Parameter(
     float,
     3.0,
@@ -64,6 +76,11 @@ def numbered(image: Any, objects: Any, number: Callable[[Any, Any], Any]) -> Any
     others = np.zeros_like(ids)
     others[known] = number(ids[known], np.searchsorted(objects["ids"], ids[known]))
     return others[where.reshape(image.shape)]
+
+
+def numbered_by_table(image: Any, *, objects: Any, **_: Any) -> Any:
+    """Give the objects of a block the numbers that the table leaves them; 0 to those that are removed."""
+    return numbered(image, objects, lambda _, rows: objects["values"][rows])
 
 
 def keep(image: Any, objects: Any, kept: Callable[[Any], Any]) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import MEASURED, PART
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations.label._labels import COLUMN, MEASURED, PART
+from chunkwise.operations.model import Example, Image, Operation
 
 
 def paint(image: Any, *, objects: Any, **_: Any) -> Any:
@@ -26,11 +26,7 @@ OPERATION = Operation(
     does="makes an image (float32) in which every object has its value in a column of a table of measurements; the "
     "background is 0, and an object without a row is not a number",
     part=PART,
-    parameters={
-        "column": Parameter(
-            str, None, "Column", "column of the table whose numbers are painted", metavar="NAME", required=True
-        ),
-    },
+    parameters={"column": COLUMN},
     takes=MEASURED,
     gives=Image(dtype="float32", downsampling="nearest"),
     kernel=paint,

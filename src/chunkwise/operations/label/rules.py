@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations.label._labels import MEASURED, PART, numbered
+from chunkwise.operations.label._labels import MEASURED, MISSING, PART, numbered_by_table
 from chunkwise.operations.label._rules import parse_rules
 from chunkwise.operations.model import Example, Labels, Operation, Parameter
-
-
-def rules(image: Any, *, objects: Any, **_: Any) -> Any:
-    """Give objects the numbers that the rules leave them; 0 to those that they do not keep."""
-    return numbered(image, objects, lambda _, rows: objects["values"][rows])
 
 
 def refuses(rule: list[str] | None, **_: Any) -> str:
@@ -41,20 +36,13 @@ OPERATION = Operation(
             several=True,
             required=True,
         ),
-        "missing": Parameter(
-            str,
-            "remove",
-            "Objects without a row",
-            "what becomes of objects that the table does not have: removed, kept as if they met all rules, or the run "
-            "fails; they are named in any case",
-            choices=("remove", "keep", "fail"),
-        ),
+        "missing": MISSING,
         "renumber": Parameter(bool, False, "Number anew", "number the objects that are kept 1, 2, 3, ... without gaps"),
     },
     refuses=refuses,
     takes=MEASURED,
     gives=Labels(),
-    kernel=rules,
+    kernel=numbered_by_table,
     chain="chunkwise.running.chains.tabled:run",
     needs={"objects": "objects"},
     working_set=20.0,

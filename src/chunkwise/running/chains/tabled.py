@@ -52,7 +52,8 @@ def run(request: Request) -> Result:
     place = resolve(given, request.site)
     if place.is_url:
         raise InputError(f"The table {given} has to be a file; fetch it first.")
-    rows = read_rows(place.address, place.allows, given, columns)
+    joins = request.operation.name == "join"
+    rows = read_rows(place.address, place.allows, given, columns, whole=joins)
     opened = request.open("image")
     source = selected(request, opened).source
     if source.volumes > 1 and rows.times is None:
@@ -60,6 +61,8 @@ def run(request: Request) -> Result:
     if np.dtype(source.dtype).kind in "iu":  # others are refused in a moment
         for volume in range(source.volumes):  # now, and not when the run has begun
             rows.of_time(source.first_time + volume, source.dtype)
+        if joins:
+            _check_numbers(rows.columns[values["column"]], values["column"], given, source.dtype)
     known = describe_file(place.address)
     told: list[Told] = []
 
@@ -69,7 +72,7 @@ def run(request: Request) -> Result:
     def end(work: StoreRun) -> list[str]:
         return _report(work, given, told)
 
-    by = partial(_kept, rules) if rules else partial(_column, values["column"])
+    by = partial(_kept, rules) if rules else partial(_joined if joins else _column, values["column"])
     of = partial(TabledVolumes, rows=rows, by=by, told=told)
     beside = Beside(str(known.get("fingerprint", {}).get("value", "")), begin, end)
     return run_with(replace(request, inputs={**request.inputs, "image": opened}), of, beside)
@@ -83,7 +86,18 @@ class Told:
     missing: Array
     """Those without a row."""
     kept: int
-    """How many are left, where there are rules."""
+    """How many are left, where they are labels."""
+
+
+def _check_numbers(numbers: Array, column: str, table: str, dtype: str) -> None:
+    """Refuse numbers that the labels cannot hold."""
+    info = np.iinfo(dtype)
+    for number in (int(numbers.min(initial=0)), int(numbers.max(initial=0))):
+        if not info.min <= number <= info.max:
+            raise InputError(
+                f"The column '{column}' of {table} holds {number}, and labels of the type {dtype} go from {info.min} "
+                f"to {info.max}; the joined objects keep that type."
+            )
 
 
 def _column(name: str, rows: ObjectRows, found: Array, _: Array, _values: Any) -> Array:
@@ -92,6 +106,13 @@ def _column(name: str, rows: ObjectRows, found: Array, _: Array, _values: Any) -
     with np.errstate(over="ignore"):  # beyond float32 is infinite
         values[found >= 0] = rows.columns[name][found[found >= 0]]
     return values
+
+
+def _joined(name: str, rows: ObjectRows, found: Array, ids: Array, values: Any) -> Array:
+    """The numbers that a column has for the objects; some may be equal."""
+    made = ids.copy() if values["missing"] == "keep" else np.zeros_like(ids)
+    made[found >= 0] = rows.columns[name][found[found >= 0]].astype(ids.dtype)
+    return made
 
 
 def _kept(rules: Any, rows: ObjectRows, found: Array, ids: Array, values: Any) -> Array:
@@ -140,7 +161,7 @@ class TabledVolumes(LocalVolumes):
                     "of them, or say that they are to be removed or kept (--missing)."
                 )
             values = by(rows, found, ids, self.values)
-            self.told.append(Told(time, ids[~hit], int(np.count_nonzero(values))))
+            self.told.append(Told(time, ids[~hit], int(np.count_nonzero(np.unique(values)))))
             folder = f"scratch/objects/table-{volume}"
             put_object(job.run.folder, f"{folder}/values.npy", rows_bytes(values))
         return known
