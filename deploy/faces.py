@@ -50,10 +50,15 @@ def result(operation: Operation, example: Example) -> tuple[Any, str]:
     array: Any = store[values["level"]]
     whole = np.asarray(array[...])[tuple(_cut(axis, values, about) for axis in axes)]
     space = 2 if values.get("planes") else sum(axis in "zyx" for axis in axes)
-    inputs = {role: pandas.read_csv(ROOT / "test-data" / name, sep="\t") for role, name in example.inputs.items()}
+    inputs = {role: _beside(ROOT / "test-data" / name) for role, name in example.inputs.items()}
     return reference_result(operation, whole, values, space, inputs), next(
         kind for letters, kind in operation.exact.items() if whole.dtype.kind in letters
     )
+
+
+def _beside(path: Path) -> Any:
+    """What an example takes beside its image: another one, or a table."""
+    return np.asarray(zarr.open_array(path / "0", mode="r")[...]) if path.is_dir() else pandas.read_csv(path, sep="\t")
 
 
 def expected(operation: Operation, example: Example) -> Found:

@@ -155,9 +155,9 @@ KERNELS = [family for family in families() if next(iter(operations_of(family).va
 for _family in KERNELS:
     _shown = next(iter(operations_of(_family).values())).previews
     _options = {f"--{name.replace('_', '-')}" for one in operations_of(_family).values() for name in one.options}
-    _tables = sorted({"--table" for one in operations_of(_family).values() if "table" in one.takes})
+    _beside = sorted({f"--{role}" for one in operations_of(_family).values() for role in one.takes if role != "image"})
     OPTIONS[_family] = {
-        "reads": " ".join(["image", *_tables]),
+        "reads": " ".join(["image", *_beside]),
         "writes": _IMAGE if _shown else _STORE,
         "names": "--to-workspace",
         "else": f"{' '.join(sorted(_options))} {_LOOK if _shown else ''} {_SPREAD} --method --shard --no-pyramid",

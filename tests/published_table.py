@@ -31,7 +31,7 @@ class Ours:
 
 EDGE = "an even square has no middle: SciPy moves it by half a voxel, and ours is odd (2r + 1)"
 SCALE = "no operation changes the size of an image; its lower resolutions are made with every result"
-JOIN = "no operation puts images side by side"
+JOIN = "no operation puts images side by side along an axis of space"
 RULES = "--rule area>=5 --rule area<=50 --rule solidity>=0.5 --rule solidity<=0.9"
 POINTS = "no operation makes labels of points"
 SPOTS = "*spots* finds others: their tool smooths, thresholds and drops the border in its own way"
@@ -165,6 +165,7 @@ TABLE: dict[str, Ours] = {
     "split_labelmap-0": Ours(why="no operation takes a border of one voxel from objects that touch, and no others"),
     **{f"spot_detection_2d-{number}": Ours(why=SPOTS) for number in (1, 3, 5)},
     "voronoi_tessellation-0": Ours("label expand {input} --distance 14"),  # the diagonal of their image
-    **{f"concat_channels-{number}": Ours(why=JOIN) for number in (0, 2, 4, 6, 8)},
+    "concat_channels-2": Ours(why="*channels* merges images of one voxel type, and these are of two"),
+    **{f"concat_channels-{number}": Ours(why=JOIN) for number in (0, 4, 6, 8)},
     **{f"scale_image-{number}": Ours(why=SCALE) for number in (1, 3, 5, 7, 9)},
 }

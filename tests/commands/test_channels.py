@@ -14,6 +14,7 @@ import zarr
 
 from chunkwise.cli import main
 from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.ops.mixed import MixedVolumes
 from made_stores import multiscale, write
 
 Array = np.ndarray[Any, Any]
@@ -122,6 +123,73 @@ def test_masks_and_images_without_channels_are_renamed(tmp_path: Path) -> None:
     assert [one["label"] for one in channels] == ["cells"]
 
 
+def merged(folder: Path, *words: str, name: str = "o.ome.zarr") -> tuple[Array, list[tuple[str, str]]]:
+    """Two images as one, in blocks of a few voxels; names and colours of its channels."""
+    blocks = ["--block", "2,3,4", "--shard", "4,6,4"]
+    found, channels = run(
+        folder / "a" / "i.ome.zarr", folder, "--method", "merge", "--b", str(folder / "b" / "i.ome.zarr"), *words,
+        *blocks, name=name,
+    )  # fmt: skip
+    return found, [(one["label"], one["color"]) for one in channels]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Array, Array]:
+    """Two channels over time, and an image without a channel axis; both of 16 bits, on one grid."""
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(0, 60000, shape, np.uint16) for shape in ((2, 2, 5, 7, 9), (2, 5, 7, 9)))
+    window = {"min": 0, "max": 65535, "start": 5, "end": 900}
+    omero = [{"label": name, "color": "0000FF", "window": window} for name in ("DNA", "actin")]
+    for name, voxels, axes, said in (("a", a, "tczyx", omero), ("b", b, "tzyx", None)):
+        (tmp_path / name).mkdir()
+        stored(tmp_path / name, voxels, axes, said)
+    return tmp_path, a, b
+
+
+def test_merged_channels_are_those_of_numpy(pair: Any) -> None:
+    folder, a, b = pair
+    whole = np.concatenate((a, b[:, np.newaxis]), axis=1)
+    found, channels = merged(folder)
+    np.testing.assert_array_equal(found, whole)
+    # Two have one colour, so that all have new ones; a channel without a name is called by its place.
+    assert channels == [("DNA", "00A0FF"), ("actin", "FF8C00"), ("2", "FF40C0")]
+    words = ["--channel", "a=actin", "--names", "one,two", "--colors", "ff0000, 00FF00"]
+    found, channels = merged(folder, *words, "--time", "1", "--region", "1:4,2:7,0:9", name="cut.ome.zarr")
+    np.testing.assert_array_equal(found, whole[1:, 1:, 1:4, 2:7])
+    assert channels == [("one", "FF0000"), ("two", "00FF00")]
+
+
+def test_mutant_channels_of_the_first_image_alone_are_caught(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, a, b = pair
+    right = MixedVolumes.read_stack
+    monkeypatch.setattr(MixedVolumes, "read_stack", lambda self, group, box: right(self, min(group, 1), box))
+    assert not np.array_equal(merged(folder)[0], np.concatenate((a, b[:, np.newaxis]), axis=1))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--names a,b", "--names 'a,b' has 2 names, and the result has 3 channels"),
+        ("--colors FF0000", "--colors 'FF0000' has to be 3 colours, one for each channel, of six hexadecimal"),
+        ("--colors red,green,blue", "has to be 3 colours"),
+        ("--channel c=0", "--channel c=0 is of the image c, which is not given"),
+        ("--c {a}", "Several of the 5 channels are called DNA"),
+        ("--c {bytes}", "The first image holds uint16 voxels and the image c uint8, and channels of one image"),
+        ("--c {small}", "have to have the same shape and scale"),
+    ],
+)
+def test_what_does_not_merge(pair: Any, words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _, b = pair
+    for name, voxels in (("bytes", b.astype("u1")), ("small", b[..., :8])):
+        (folder / name).mkdir()
+        stored(folder / name, voxels, "tzyx")
+    given = words.format(**{name: folder / name / "i.ome.zarr" for name in ("a", "bytes", "small")}).split()
+    asked = ["channels", str(folder / "a" / "i.ome.zarr"), "--method", "merge", "--b", str(folder / "b" / "i.ome.zarr")]
+    assert main([*asked, *given, "--output", str(folder / "o.ome.zarr")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (folder / "o.ome.zarr").exists()
+
+
 FLOATS = "Colours that are floats have to be numbers from 0 to 1, and some are not"
 BAD = [
     (
@@ -138,7 +206,11 @@ BAD = [
     (np.full((3, 4, 4), 1.5), "--method hsv", FLOATS),
     (np.full((3, 4, 4), -0.1), "--method grey", FLOATS),
     (np.full((3, 4, 4), np.nan, "f4"), "--method deconvolve", FLOATS),
-    (np.zeros((3, 4, 4), "u1"), "--method choose --names a,b", "--names 'a,b' has 2 names, and 3 channels are chosen"),
+    (
+        np.zeros((3, 4, 4), "u1"),
+        "--method choose --names a,b",
+        "--names 'a,b' has 2 names, and the result has 3 channels",
+    ),
     (np.zeros((3, 4, 4), "u1"), "--method choose --names a,b,a", "has an empty name, or one twice"),
     (np.zeros((3, 4, 4), "u1"), "--method choose --names a,,b", "has an empty name, or one twice"),
     (np.zeros((3, 4, 4), "u1"), "--method choose --channel 7", "has no channel '7'"),

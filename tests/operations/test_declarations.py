@@ -32,18 +32,19 @@ CHAINS = {
     "fill-holes": "ops/test_masks.py",
     "hysteresis": "ops/test_hysteresis.py",
     "small-holes": "ops/test_masks.py",
+    "merge": "commands/test_channels.py",
 }
 ALL = [operation for family in families() for operation in operations_of(family).values()]
-#: That take a table as well.
-TABLED = {one.name for one in ALL if "table" in one.takes}
+#: That take a table or other images as well.
+BESIDE = {one.name for one in ALL if one.equals and len(one.takes) > 1}
 #: With the literal call that they equal, be it by a kernel or by a chain.
-ALONE = [one for one in ALL if one.equals and one.name not in TABLED]
+ALONE = [one for one in ALL if one.equals and one.name not in BESIDE]
 DECLARED = [pytest.param(one, id=f"{one.family} {one.name}") for one in ALONE]
 KERNELS = [pytest.param(one, id=f"{one.family} {one.name}") for one in ALONE if one.kernel is not None]
 
 
 def test_none_is_without() -> None:
-    assert {one.name for one in ALL if one.kernel is None} | TABLED == set(CHAINS)
+    assert {one.name for one in ALL if one.kernel is None} | BESIDE == set(CHAINS)
     assert all((TESTS / file).is_file() for file in CHAINS.values())
     assert len(KERNELS) >= 6
 

@@ -37,6 +37,7 @@ CALLS = {
     "convert to tiff": "convert {image} --output {out}.tiff",
     "convert to png": "convert {wide} --output {out}.png",
     "math": "math {image} --b {labels} --expression (a-b)/2 --output {out}.ome.zarr",
+    "channels merge": "channels {image} --method merge --b {image} --names a,b --output {out}.ome.zarr",
     "overlay": "overlay {wide} --labels {wide} --output {out}.ome.zarr --style filled --opacity 0.5",
     "overlay png": "overlay {wide} --labels {wide} --output {out}.png --numbers --region 0:2048,0:4096",
     "spots": "spots {wide} --output {out}.tsv --max-sigma 1.5 --num-sigma 2 --threshold 900",

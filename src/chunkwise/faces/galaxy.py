@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 from chunkwise.faces.pages import exactness_words, reference_call
 from chunkwise.operations import load_family, operations_of
-from chunkwise.operations.model import Example, Family, Operation, Parameter, Table
+from chunkwise.operations.model import Example, Family, Operation, Parameter, Table, Voxels
 
 __all__ = ["Found", "tool_xml"]
 
@@ -27,6 +27,9 @@ class Found:
 
 #: Of the packages that results are equal to: the name at biii.eu, and what to cite.
 _PACKAGES = {"scipy": ("scipy", "10.1038/s41592-019-0686-2"), "skimage": ("scikit-image", "10.7717/peerj.453")}
+
+#: Help of a choice that methods of several images have.
+_SAME = "Only if you are sure that all images show the same voxels although their metadata say otherwise"
 
 #: Value of the first choice of a select that need not be chosen.
 USUAL = "usual"
@@ -45,7 +48,7 @@ _TOOL = """\
     </expand>
     <command><![CDATA[
 @BEFORE@
-chunkwise {name} "\\$image"
+{located}chunkwise {name} "\\$image"
 @RESULT@
 {preview}@SELECTION@
 {chosen}{alone}--method '$operation.method'
@@ -97,7 +100,7 @@ chunkwise {name} "\\$image"
 #: Which part of an image.
 _SECTION = """\
         <expand macro="selection" channel_label="Channels" expanded="false" channel_help="Names or numbers (from 0), \
-separated by commas. Leave empty for all channels">{planes}
+separated by commas{also}. Leave empty for all channels">{planes}
         </expand>"""
 
 #: Which part of a label image.
@@ -201,7 +204,8 @@ def tool_xml(
         title=family.title,
         line=family.line or "of any size",
         edam=family.edam,
-        **_seen(family, operations[0]),
+        **_seen(family, operations),
+        located="".join(_located(one) for one in operations),
         xrefs="\n".join(f'            <xref type="biii">{found}</xref>' for found, _ in known.values()),
         words="\n".join(_words(one) for one in operations if one.parameters),
         options="\n".join(_option(one.name, one.title, one.name == usual) for one in operations),
@@ -226,8 +230,9 @@ def _tested(operations: list[Operation]) -> list[tuple[Operation, Example]]:
     return found + parts[:1]
 
 
-def _seen(family: Family, first: Operation) -> dict[str, str]:
+def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
     """What differs between tools of images and of labels, which have no channels."""
+    first, several = operations[0], any(_images(one) for one in operations)
     planes = "\n" + _param("planes", first.part["planes"], 12) if "planes" in first.part else ""
     if "channel" in first.part:
         return {
@@ -236,7 +241,9 @@ def _seen(family: Family, first: Operation) -> dict[str, str]:
             "made": f'what="{family.made}"',
             "result": "image",
             "source": "image has them",
-            "selection": _SECTION.format(planes=planes),
+            "selection": _SECTION.format(
+                planes=planes, also=", of all images; or of one of them, as in b=GFP" if several else ""
+            ),
             "destination": "destination" if first.previews else "destination_without_preview",
         }
     return {
@@ -270,8 +277,11 @@ def _option(value: str, words: str, selected: bool) -> str:
 
 
 def _when(operation: Operation) -> str:
-    inside = [_file(name, one) for name, one in operation.takes.items() if isinstance(one, Table)]
+    inside = [_image(name, one) for name, one in _images(operation).items()]
+    inside += [_file(name, one) for name, one in operation.takes.items() if isinstance(one, Table)]
     inside += [_param(name, one, 16) for name, one in operation.parameters.items()]
+    if "same_voxels" in operation.part:
+        inside.append(f'                <expand macro="same_voxels" help="{_SAME}"/>')
     if "sizes_in" in operation.options:
         inside.append('                <expand macro="sizes_in"/>')
     start = f'            <when value="{operation.name}"'
@@ -281,7 +291,12 @@ def _when(operation: Operation) -> str:
 def _words(operation: Operation) -> str:
     """The options of a method, as Cheetah writes them."""
     lines = [f"#if $operation.method == '{operation.name}'"]
+    for name, image in _images(operation).items():
+        word = f'    --{name} "\\${name}"'
+        lines += [f"#if $operation.{name}", word, "#end if"] if image.optional else [word]
     lines += [f"    --{name} '$operation.{name}'" for name, one in operation.takes.items() if isinstance(one, Table)]
+    if "same_voxels" in operation.part:
+        lines.append("    $operation.same_voxels")
     for name, one in operation.parameters.items():
         value, option = f"$operation.{name}", f"--{name.replace('_', '-')}"
         if one.type is bool:
@@ -294,6 +309,29 @@ def _words(operation: Operation) -> str:
     if "sizes_in" in operation.options:
         lines.append("    --sizes-in '$operation.sizes_in'")
     return "\n".join((*lines, "#end if"))
+
+
+def _images(operation: Operation) -> dict[str, Voxels]:
+    """The images that a method takes beside the first."""
+    return {name: one for name, one in operation.takes.items() if name != "image" and isinstance(one, Voxels)}
+
+
+def _located(operation: Operation) -> str:
+    """Where the other images of a method lie, as the shell is told before the command."""
+    lines = []
+    for name, one in _images(operation).items():
+        word = f"    $locate('{name}', $operation.{name})"
+        lines += [f"    #if $operation.{name}", f"    {word}", "    #end if"] if one.optional else [word]
+    return "\n".join((f"#if $operation.method == '{operation.name}'", *lines, "#end if\n")) if lines else ""
+
+
+def _image(name: str, one: Voxels) -> str:
+    """Another image as Galaxy asks for it."""
+    empty = ". Leave empty if there is none" if one.optional else ""
+    words = quoteattr(f"{one.help[:1].upper()}{one.help[1:]}{empty}")
+    optional = ' optional="true"' if one.optional else ""
+    said = f"label={quoteattr(one.label)} help={words}"
+    return f'                <expand macro="image_input" name="{name}"{optional} {said}/>'
 
 
 def _file(name: str, one: Table) -> str:
@@ -374,8 +412,11 @@ def _preview(number: int, operation: Operation, example: Example, height: int, m
 def _test(number: int, operation: Operation, example: Example, found: Found) -> str:
     part = [_asked(name, value) for name, value in example.part.items()]
     values = {"method": operation.name, **example.values}
-    tables = example.inputs.items()
-    files = [f'{" " * 16}<param name="{role}" value="{file}" ftype="tabular"/>' for role, file in tables]
+    kinds = {True: 'ftype="ome_zarr" class="Directory"', False: 'ftype="tabular"'}
+    files = [
+        f'{" " * 16}<param name="{role}" value="{file}" {kinds[file.endswith(".zarr")]}/>'
+        for role, file in example.inputs.items()
+    ]
     content = [_property(name, value) for name, value in found.content.items()]
     return _TEST.format(
         number=number,

@@ -31,8 +31,7 @@ _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
         "children": "Count the children",
     },
     "predict": {"block": "Tile size"},
-    "label": {"table": "Table of measurements"},
-    "math": {"image": "Image a"} | {letter: f"Image {letter}" for letter in "bcdefgh"},
+    "math": {"image": "Image a"},
     "open": {"strict": "Refuse metadata that break the OME-Zarr specification", "fingerprint": "Fingerprint"},
     "verify": {"what": "Which data", "dandi": "DANDI checksum", "against": "What it should be"},
     "crate": {
@@ -80,10 +79,13 @@ def in_galaxy() -> bool:
 
 def labels_of(command: str) -> dict[str, str]:
     """What the page calls the options of a command, by their names with underscores."""
-    declared = options_of(operations_of(command)) if command in families() else {}
+    operations = operations_of(command) if command in families() else {}
+    declared = options_of(operations)
+    roles = {name: role.label for one in operations.values() for name, role in one.takes.items() if role.option}
     own = {name: parameter.label for name, (parameter, _) in declared.items()}
     method = {"method": "Method"} if command in families() else {}
-    return {**_LABELS[""], **method, **own, **_LABELS.get(command, {})}
+    said = {name: label for name, label in roles.items() if label}
+    return {**_LABELS[""], **method, **said, **own, **_LABELS.get(command, {})}
 
 
 def told(command: str, sentence: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from chunkwise.operations.model import File, Parameter
 
 __all__ = [
+    "ALL_SAME_VOXELS",
     "CHANNEL",
     "CHANNELS",
     "FORMATS",
@@ -70,6 +71,7 @@ SAME_VOXELS: Final = Parameter(
     "still have to agree",
     default_words="all of that has to agree",
 )
+ALL_SAME_VOXELS: Final = replace(SAME_VOXELS, help=SAME_VOXELS.help.replace("the two images show", "all images show"))
 
 #: What an image can be written as: endings by the names of the formats.
 FORMATS: Final = {"zarr": ".ome.zarr", "ozx": ".ozx", "ome-tiff": ".ome.tiff", "tiff": ".tiff", "png": ".png"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chunkwise.operations._part import CHANNELS, LEVEL, REGION, SAME_VOXELS, TIME
+from chunkwise.operations._part import ALL_SAME_VOXELS, CHANNELS, LEVEL, REGION, TIME
 from chunkwise.operations.model import Family, Image, Operation, Parameter
 
 __all__ = ["FAMILY", "OPERATION", "calculate"]
@@ -64,7 +64,11 @@ OPERATION = Operation(
         "image": Image(help="the first image, a in the expression: path, URL or reference"),
         **{
             letter: Image(
-                option=True, optional=True, metavar="IMAGE", help=f"the image that is {letter} in the expression"
+                option=True,
+                optional=True,
+                label=f"Image {letter}",
+                metavar="IMAGE",
+                help=f"the image that is {letter} in the expression",
             )
             for letter in "bcdefgh"
         },
@@ -97,7 +101,7 @@ OPERATION = Operation(
         ),
         "time": TIME,
         "region": replace(REGION, help="cut all images first; in voxels of the level, ends not included"),
-        "same_voxels": replace(SAME_VOXELS, help=SAME_VOXELS.help.replace("the two images show", "all images show")),
+        "same_voxels": ALL_SAME_VOXELS,
     },
     chain="chunkwise.running.chains.math:run",
 )

@@ -1,4 +1,4 @@
-"""Channels: colours become stains, grey or other axes of colour; channels are chosen, put in order, and renamed."""
+"""Channels: colours become stains, grey or other axes of colour; channels are chosen, renamed, or put together."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from chunkwise.operations.model import Family
 FAMILY = Family(
     name="channels",
     title="Change channels",
-    line="stains by colour deconvolution, grey, HSV, Lab; choose, reorder, rename",
-    summary="separate stains by colour, turn colours into grey, HSV or Lab; choose, reorder or rename channels",
+    line="stains by colour deconvolution, grey, HSV, Lab; choose, reorder, rename, merge",
+    summary="separate stains by colour, turn colours into grey, HSV or Lab; choose, reorder, rename or merge channels",
     about="""\
-Separate the stains of a colour image, turn its colours into grey, HSV or Lab, or choose, reorder and rename channels.
+Separate the stains of a colour image, turn its colours into grey, HSV or Lab, choose, reorder and rename channels, or
+put several images together as the channels of one.
 
 The image is read in place, block by block, and the result is the same as on the whole image. A colour image has
 red, green and blue as its channels, in this order; of other images, choose these three with --channel. Integers are
@@ -18,6 +19,7 @@ fractions of the largest value of their type, so that white is 255 in 8 bits; fl
 
   chunkwise channels slide.ome.zarr --method deconvolve --stains hed --output stains.ome.zarr
   chunkwise channels embryo.ome.zarr --method choose --channel GFP --channel DAPI --names a,b --output two.ome.zarr
+  chunkwise channels nuclei.tif --method merge --b actin.tif --names DNA,actin --output both.ome.zarr
 
 A run that was stopped resumes where it stopped when the same command is given again.
 """,

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from chunkwise.operations._part import PART
 from chunkwise.operations.model import Example, Image, Operation, Parameter
 
 #: All but the planes: a voxel's colour is its own.
-WHERE: Final = {name: one for name, one in PART.items() if name != "planes"}
+WHERE: Final = {name: one for name, one in PART.items() if name != "planes"} | {
+    "channel": replace(
+        PART["channel"], help=f"{PART['channel'].help}; of merge for all images, or for one of them, as in b=GFP"
+    )
+}
+NAMES: Final = Parameter(
+    str,
+    None,
+    "New names",
+    "new names of the channels, separated by commas, in the order of the result",
+    metavar="NAME,NAME",
+    default_words="the old ones",
+)
 DTYPE: Final = Parameter(
     str,
     "float32",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.channels._colours import WHERE
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations.channels._colours import NAMES, WHERE
+from chunkwise.operations.model import Example, Image, Operation
 
 
 def choose(image: Any, *, names: str | None) -> Any:
@@ -20,16 +20,7 @@ OPERATION = Operation(
     title="Selection, order and names of channels",
     does="keeps the channels that are chosen, in that order, with their colours and contrast, and renames them",
     part=WHERE,
-    parameters={
-        "names": Parameter(
-            str,
-            None,
-            "New names",
-            "new names of the channels, separated by commas, in the order in which they are chosen",
-            metavar="NAME,NAME",
-            default_words="the old ones",
-        )
-    },
+    parameters={"names": NAMES},
     takes={"image": Image("biuf")},
     gives=Image(),
     kernel=choose,

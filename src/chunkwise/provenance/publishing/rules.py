@@ -77,6 +77,7 @@ _TEXTS: Final[dict[tuple[str, str], Rule]] = {
         r"(?:\b(?:[a-h]|pi|inf|nan|abs|sqrt|exp|log|clip|min|max|where|and|or|not|True|False)\b|[0-9.](?:e[+-]?(?=[0-9]))?"
         r"|[ +*/%(),<>=!-])+"
     ),
+    ("channels", "colors"): first_of(nothing, matching(r"[0-9A-Fa-f]{6}(?: ?, ?[0-9A-Fa-f]{6})*")),
     ("overlay", "color"): matching(r"[0-9A-Fa-f]{6}"),
     ("predict", "model"): word(*_SHIPPED),
     ("predict", "map"): each(word(*_MAPS)),

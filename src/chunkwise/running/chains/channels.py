@@ -26,7 +26,7 @@ from chunkwise.running.stores import StoreRun, fit_blocks
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
 
-__all__ = ["run"]
+__all__ = ["renamed", "run"]
 
 
 def run(request: Request) -> Result:
@@ -96,14 +96,26 @@ def _channels(operation: Operation, selection: Selection, own: Mapping[str, Any]
         made = operation.channels(**own).items()
         return tuple(Channel(index, name, None, window) for index, (name, window) in enumerate(made))
     kept = tuple(selection.image.channels[channel] for channel in selection.channels)
-    if own["names"] is None:
-        return kept
-    names = [name.strip() for name in own["names"].split(",")]
-    if len(names) != len(kept):
+    return renamed(kept, own["names"])
+
+
+def renamed(channels: tuple[Channel, ...], text: str | None) -> tuple[Channel, ...]:
+    """Give channels new names, or none where there is no text.
+
+    Raises
+    ------
+    InputError
+        If these are not as many, or cannot tell channels apart.
+    """
+    if text is None:
+        return channels
+    names = [name.strip() for name in text.split(",")]
+    count = len(channels)
+    if len(names) != count:
         raise InputError(
-            f"--names '{own['names']}' has {len(names)} names, and {len(kept)} "
-            f"{'channels are' if len(kept) > 1 else 'channel is'} chosen; give as many, separated by commas."
+            f"--names '{text}' has {len(names)} name{'s' if len(names) > 1 else ''}, and the result has {count} "
+            f"channel{'s' if count > 1 else ''}; give as many, separated by commas."
         )
     if "" in names or len(set(names)) < len(names):
-        raise InputError(f"--names '{own['names']}' has an empty name, or one twice; channels are told apart by them.")
-    return tuple(replace(channel, name=name) for channel, name in zip(kept, names, strict=True))
+        raise InputError(f"--names '{text}' has an empty name, or one twice; channels are told apart by them.")
+    return tuple(replace(channel, name=name) for channel, name in zip(channels, names, strict=True))

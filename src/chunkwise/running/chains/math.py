@@ -12,20 +12,18 @@ from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
 from chunkwise.ngff.channels import omero_of
 from chunkwise.ngff.layout import output_like
-from chunkwise.ngff.match import match_selections, region_of
 from chunkwise.ngff.model import Channel
-from chunkwise.ngff.volumes import EVERY, Selection, select
+from chunkwise.ngff.volumes import Selection
 from chunkwise.operations.math import calculate
-from chunkwise.ops.expression import LETTERS, evaluate, images_of, parse
+from chunkwise.ops.expression import evaluate, images_of, parse
 from chunkwise.ops.local import apply_locally
 from chunkwise.ops.mixed import MixedVolumes
 from chunkwise.ops.write_unit import content_of
-from chunkwise.reference import OpenedInput
 from chunkwise.running.chains.local import BASE
-from chunkwise.running.inputs import Input
 from chunkwise.running.labels import report_remarks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
+from chunkwise.running.several import on_one_grid, open_all, others_of, roles_of, selections_of
 from chunkwise.running.stores import StoreRun, fit_blocks
 
 __all__ = ["run"]
@@ -35,15 +33,11 @@ def run(request: Request) -> Result:
     """Calculate; see :func:`chunkwise.running.run.run`."""
     values, text = request.values, request.values["expression"]
     tree = parse(text)
-    roles = {"a" if role == "image" else role: role for role in request.operation.takes if role in request.inputs}
-    _check_images(images_of(tree), set(roles), text)
-    opened = {letter: request.open(role) for letter, role in roles.items()}
-    chosen = _selections(request, opened)
+    _check_images(images_of(tree), set(roles_of(request)), text)
+    opened = open_all(request)
+    chosen = selections_of(request, opened)
     first, letters = chosen["a"], "".join(chosen)
-    sources, remarks = {}, []
-    for letter, one in chosen.items():
-        sources[letter], trusted = match_selections(first, one, values["same_voxels"])
-        remarks += [remark for remark in trusted if letter != "a"]
+    sources, remarks = on_one_grid(request, chosen)
     widest = max(chosen.values(), key=lambda one: len(one.channels))
     count = len(widest.channels)
     for letter, one in chosen.items():
@@ -52,13 +46,11 @@ def run(request: Request) -> Result:
                 f"The image {letter} has {len(one.channels)} channels, and another has {count}; choose them with "
                 f"--channel, as in --channel {letter}={one.channel_names[0]}."
             )
-    stacks = tuple(
-        tuple(replace(sources[letter], channel=one.channels[n % len(one.channels)]) for letter, one in chosen.items())
-        for n in range(count)
-    )
-    probe = evaluate(tree, text, {letter: np.ones(1, one.dtype) for letter, one in sources.items()})
+    stacks = tuple(tuple(channels[n % len(channels)] for channels in sources.values()) for n in range(count))
+    types = {letter: one.source.dtype for letter, one in chosen.items()}
+    probe = evaluate(tree, text, {letter: np.ones(1, dtype) for letter, dtype in types.items()})
     dtype = values["dtype"] or ("bool" if probe.dtype == bool else "float32")
-    item_in, item_out = sum(np.dtype(one.dtype).itemsize for one in sources.values()), np.dtype(dtype).itemsize
+    item_in, item_out = sum(np.dtype(one).itemsize for one in types.values()), np.dtype(dtype).itemsize
 
     def projected(grid: Grid, threads: int = 1) -> int:
         # What is read, and the result, and as much where it is encoded; in between some voxels only are calculated.
@@ -82,10 +74,9 @@ def run(request: Request) -> Result:
     )
     none, own = (0,) * len(grid.shape), {"expression": text, "letters": letters, "dtype": dtype}
     volumes = MixedVolumes(
-        sources["a"], grid, first.channels, calculate, own, none, False, dtype, {}, stacks=stacks, apart=True
+        first.source, grid, first.channels, calculate, own, none, False, dtype, {}, stacks=stacks, apart=True
     )
-    read = [Input(one, opened[one], chosen[one].level.path, chosen[one].sources) for one in letters[1:]]
-    work = StoreRun(request, opened["a"], first, grid, recorded, output=output, others=read)
+    work = StoreRun(request, opened["a"], first, grid, recorded, output=output, others=others_of(opened, chosen))
     with work.working(resources, volumes.n_groups * grid.n_units) as job:
         apply_locally(volumes, output, job)
         content = content_of(job.run, output)
@@ -110,28 +101,6 @@ def _check_images(named: set[str], given: set[str], text: str) -> None:
     for letter in sorted(given - named):
         which = "the first image, a" if letter == "a" else f"the image {letter}; name it, or leave out --{letter}"
         raise InputError(f"--expression '{text}' does not name {which}.")
-
-
-def _selections(request: Request, opened: Mapping[str, OpenedInput]) -> dict[str, Selection]:
-    """What of each image is read; a channel may be chosen for all of them, or as in ``a=GFP`` for one."""
-    values = request.values
-    wanted: dict[str, list[str]] = {letter: [] for letter in opened}
-    for one in values["channel"] or ():
-        letter, equal, name = one.partition("=")
-        if equal and letter in tuple(LETTERS) and letter not in opened:
-            raise InputError(f"--channel {one} is of the image {letter}, which is not given.")
-        for place in [letter] if equal and letter in opened else opened:
-            wanted[place].append(name if equal and letter in opened else one)
-    return {
-        letter: select(
-            side.image,
-            values["level"],
-            wanted[letter] or EVERY,
-            values["time"],
-            region_of(values["region"], opened["a"].image, side.image),
-        )
-        for letter, side in opened.items()
-    }
 
 
 def _channels(chosen: Mapping[str, Selection], widest: Selection, text: str) -> tuple[Channel, ...]:
