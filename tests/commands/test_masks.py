@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numcodecs import LZMA
 
 from chunkwise.cli import main
 from made_stores import multiscale, write
+from whole_image import reference_split
 
 Array = np.ndarray[Any, Any]
 
@@ -63,6 +65,32 @@ def test_segment_labels_a_mask_as_it_is(
     np.testing.assert_array_equal(found, skimage.measure.label(mask, connectivity=steps))
     structure = scipy.ndimage.generate_binary_structure(len(shape), steps)
     np.testing.assert_array_equal(found, scipy.ndimage.label(mask, structure)[0])
+
+
+def test_a_segmentation_in_steps_and_a_mask_between_them(tmp_path: Path) -> None:
+    """Every step of ``segment`` is a command of its own; what comes in between is another."""
+    coins = Path(__file__).parents[2] / "test-data" / "coins_2d.ome.zarr"
+
+    def step(words: str, source: str, name: str) -> Array:
+        image = coins if source == "coins" else tmp_path / source
+        command, *more = shlex.split(words)
+        spread = ["--block", "61,110", "--shard", "122,220", "--workers", "1", "--no-pyramid"]
+        assert main([command, str(image), *more, "--output", str(tmp_path / name), *spread]) == 0
+        return voxels(tmp_path / name)
+
+    smooth = step("filter --method gaussian --sigma 1", "coins", "smooth")
+    step("threshold --method otsu", "smooth", "above")
+    step("morphology --method fill-holes", "above", "filled")
+    found = step("label --method split --min-distance 10", "filled", "steps")
+    at_once = step("segment --sigma 1 --fill-holes --split distance --split-min-distance 10", "coins", "at_once")
+    assert np.array_equal(found, at_once)
+    bright = np.asarray(smooth > 120)
+    make(tmp_path / "allowed", np.indices(bright.shape).sum(axis=0) % 90 > 4)
+    step("threshold --method value --threshold 120", "smooth", "bright")
+    step(f"math --b {tmp_path / 'allowed'} --expression 'a and b' --same-voxels", "bright", "both")
+    alone = skimage.measure.label(bright & voxels(tmp_path / "allowed"))
+    expected = reference_split(alone, (1, 1), 10, 2)
+    assert np.array_equal(step("label --method split --min-distance 10", "both", "within"), expected)
 
 
 def test_a_mask_that_is_all_of_the_image_is_one_object(tmp_path: Path) -> None:

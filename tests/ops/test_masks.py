@@ -76,8 +76,8 @@ def test_touching_objects_are_split_as_in_the_whole_image(shape: tuple[int, ...]
     mask, operation = blobs(shape, 3), find("label", "split")
     for distance, connectivity in ((2, len(shape)), (5, 1)):
         values = {"min_distance": distance, "connectivity": connectivity}
-        found = made(tmp_path, mask, "split", block=7, **values)
-        assert found.max() > made(tmp_path, mask, "components", block=7, connectivity=connectivity).max()
+        found = made(tmp_path, mask, "split", block=11, **values)
+        assert found.max() > made(tmp_path, mask, "components", block=11, connectivity=connectivity).max()
         assert np.array_equal(found, reference(operation, mask, values))
         alone = skimage.measure.label(mask, connectivity=connectivity)
         assert np.array_equal(found, reference_split(alone, (1,) * len(shape), distance, connectivity))
