@@ -109,9 +109,9 @@ OPTIONS: dict[str, dict[str, str]] = {
     },
     "math": {
         "reads": "image --b --c --d --e --f --g --h",
-        "writes": _STORE,
+        "writes": _IMAGE,
         "names": "--to-workspace",
-        "else": f"{_CUT} {_SPREAD} --channel --shard --no-pyramid --expression --dtype --same-voxels",
+        "else": f"{_CUT} {_LOOK} {_SPREAD} --channel --shard --no-pyramid --expression --dtype --same-voxels",
     },
     "spots": {
         "reads": "image",
