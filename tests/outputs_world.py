@@ -101,17 +101,17 @@ OPTIONS: dict[str, dict[str, str]] = {
         "--name --channel-name --check",
     },
     "overlay": {
-        "reads": "image --labels",
+        "reads": "image --labels --table",
         "writes": _STORE,
         "names": "--to-workspace",
         "else": f"{_CUT} {_SPREAD} --channel --format --shard --style --mode --width --opacity --color --numbers "
-        "--black --white --z --same-voxels",
+        "--black --white --z --same-voxels --column --colormap --low --high",
     },
     "math": {
         "reads": "image --b --c --d --e --f --g --h",
-        "writes": _STORE,
+        "writes": _IMAGE,
         "names": "--to-workspace",
-        "else": f"{_CUT} {_SPREAD} --channel --shard --no-pyramid --expression --dtype --same-voxels",
+        "else": f"{_CUT} {_LOOK} {_SPREAD} --channel --shard --no-pyramid --expression --dtype --same-voxels",
     },
     "spots": {
         "reads": "image",

@@ -95,6 +95,7 @@ def test_from_a_stack_to_grown_objects(galaxy: Galaxy, tmp_path: Path) -> None:
     form = galaxy.tool("chunkwise_overlay")
     form.pick("image", made[0])
     form.pick("labels", last)
+    form.choose("kind", "one")
     form.type("color", "FF0000")
     picture = form.run()["picture"].wait()
     reader = reader_of(picture.told, galaxy.url, "analyst")

@@ -228,3 +228,15 @@ def test_what_is_refused(
     assert said in last, last
     assert "Traceback" not in last
     assert not (tmp_path / "o.ome.zarr").exists()
+
+
+def test_a_crate_is_enough_to_merge_again(pair: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    folder, _, _ = pair
+    monkeypatch.chdir(folder)
+    words = ["--method", "merge", "--b", "b/i.ome.zarr", "--channel", "a=actin", "--channel", "b=0"]
+    assert main(["channels", "a/i.ome.zarr", *words, "--output", "o.ome.zarr", "--record", "r.json"]) == 0
+    assert main(["crate", "build", "--publish", "--from", "r.json", "--output", "c.zip"]) == 0
+    capsys.readouterr()
+    there = ["--map", "image-1.ome.zarr=a/i.ome.zarr", "--map", "image-2.ome.zarr=b/i.ome.zarr"]
+    assert main(["crate", "rerun", "c.zip", *there, "--output", "again"]) == 0
+    assert "all of 1 output the same" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from skimage.segmentation import find_boundaries
 
 import made_models
 from chunkwise.cli import main
+from chunkwise.ops.value_table import ObjectRows
+from chunkwise.report.colormaps import palette
 from chunkwise.report.paint import Paint
 from chunkwise.report.pictures import label_colors
 
@@ -116,6 +119,87 @@ def test_channels_are_added_up_and_numbers_make_tiny_pictures_larger(
     assert main([*words, "--numbers", "--channel", "1"]) == 0
     assert read(to).shape == (800, 800, 3)
     assert "1: black is 0, white is 1" in capsys.readouterr().out
+
+
+#: What ``matplotlib.colormaps["viridis"](numpy.array([0, 64, 128, 192, 255]), bytes=True)`` gives.
+VIRIDIS = {0: (68, 1, 84), 64: (58, 82, 139), 128: (32, 144, 140), 192: (94, 201, 97), 255: (253, 231, 36)}
+#: By time point and object: one lacks a row, one a number, and one is in no image.
+SIZES = {(0, 1): 3.0, (0, 2): 11.0, (0, 3): 6.5, (1, 1): np.nan, (1, 3): 9.25, (1, 8): 4.0}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    rows = [f"{label}\t{t}\t{'' if np.isnan(size) else size}" for (t, label), size in SIZES.items()]
+    (tmp_path / "t.tsv").write_text("\n".join(["label\tt\tsize", *rows]) + "\n")
+    return tmp_path / "t.tsv"
+
+
+def by_size(image: Array, labels: Array, low: float = 3.0, high: float = 11.0) -> Array:
+    """The literal reference, of all time points: a number for every voxel, and the colour that Matplotlib gives it."""
+    values = np.full(labels.shape, np.nan)
+    for (time, label), size in SIZES.items():
+        values[time][labels[time] == label] = size
+    steps = np.clip(np.nan_to_num((values - low) / (high - low)) * 256, 0, 255).astype(int)
+    drawn = np.where(np.isnan(values)[..., None], np.uint8(128), palette("viridis")[steps])
+    return np.where((labels > 0)[..., None], drawn, image[..., None])
+
+
+def test_the_colours_are_those_of_matplotlib() -> None:
+    assert {step: tuple(palette("viridis")[step].tolist()) for step in VIRIDIS} == VIRIDIS
+    assert tuple(palette("magma")[128].tolist()) == (182, 54, 121)
+
+
+@pytest.mark.parametrize("block", ["3,40,50", "2,7,9"])
+def test_objects_are_coloured_by_a_column(made: Any, table: Path, block: str, tmp_path: Path, capsys: Any) -> None:
+    words = ("--style", "filled", "--table", str(table), "--column", "size")
+    spread = ("--block", block, "--shard", "2,14,18", "--workers", "1", "--record", str(tmp_path / "r.json"))
+    found = drawn(made, tmp_path / "o.ome.zarr", *words, *spread)
+    np.testing.assert_array_equal(found, by_size(*made[2:]))
+    said = capsys.readouterr()
+    assert "size: the first colour is 3, the last is 11" in said.out
+    assert "warning: 2 objects without a number in size of" in said.err
+    assert "and so grey: 1 at the time point 1" in said.err
+    record = json.loads((tmp_path / "r.json").read_text())
+    named = [{"time": 1, "object": 1}, {"time": 1, "object": 2}]
+    assert record["results"]["without_a_row"] == {"count": 2, "first": named}
+    assert record["results"]["range"] == [3, 11]
+    assert [one["name"] for one in record["inputs"]] == ["image", "labels", "table"]
+    plane = drawn(made, tmp_path / "o.png", *words, "--low", "5", "--high", "9", "--time", "1", "--z", "2")
+    np.testing.assert_array_equal(plane, by_size(*made[2:], 5.0, 9.0)[1, 2])
+
+
+def test_mutant_numbers_of_another_time_point_are_caught(
+    made: Any, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = ObjectRows.of_time
+    monkeypatch.setattr(ObjectRows, "of_time", lambda self, time, dtype: right(self, 0, dtype))
+    words = ("--style", "filled", "--table", str(table), "--column", "size", "--workers", "1")
+    assert (drawn(made, tmp_path / "o.ome.zarr", *words) != by_size(*made[2:])).any()
+
+
+@pytest.mark.parametrize(
+    ("more", "because"),
+    [
+        (["--table", "{table}"], "--table needs --column"),
+        (["--column", "size"], "--column is of the table"),
+        (["--high", "2"], "--high is of the table"),
+        (["--table", "{table}", "--column", "size", "--color", "FF0000"], "--color is one colour for all"),
+        (["--table", "{table}", "--column", "area"], "has no column 'area'; its columns are label, t, size"),
+        (["--table", "{table}", "--column", "size", "--low", "12"], "would go from 12 to 11; --low has to be below"),
+        (["--table", "{none}", "--column", "size"], "has no number in the column 'size' for any object"),
+        (["--table", "{flat}", "--column", "size"], "has no column 't' to tell them apart"),
+    ],
+)
+def test_what_gives_no_colours(
+    made: Any, table: Path, more: list[str], because: str, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "none.tsv").write_text("label\tt\tsize\n1\t7\t3\n")
+    (tmp_path / "flat.tsv").write_text("label\tsize\n1\t3\n")
+    given = [word.format(table=table, none=tmp_path / "none.tsv", flat=tmp_path / "flat.tsv") for word in more]
+    to = tmp_path / "o.ome.zarr"
+    assert main(["overlay", str(made[0]), "--labels", str(made[1]), "--output", str(to), *given]) == 2
+    assert because in capsys.readouterr().err
+    assert not to.exists()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
+import skimage.color
 import skimage.filters
 import zarr
 from PIL import Image
@@ -81,6 +82,31 @@ def test_mutant_halo_one_too_small(volume: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(local, "around", wrong)
     found = cw.filter(str(store), method="maximum", size=9, preview=True, preview_region=REGIONS[0])
     assert (found.result != scipy.ndimage.maximum_filter(voxels, 9)[boxes(REGIONS[0])]).any()
+
+
+def test_colours_channels_and_calculations_are_those_of_the_whole_image(tmp_path: Path, capsys: Any) -> None:
+    tissue = np.asarray(zarr.open_array(MADE / "tissue_rgb.ome.zarr" / "0", mode="r")[...])
+    store, box = str(MADE / "tissue_rgb.ome.zarr"), np.s_[:, 30:90, 5:70]
+    here: dict[str, Any] = {"preview": True, "preview_region": "30:90,5:70"}
+    found = cw.channels(store, method="lab", **here)
+    expected = skimage.color.rgb2lab(tissue, channel_axis=0)
+    np.testing.assert_allclose(found.result, expected[box], rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(found.image, tissue[box])
+    drawn = np.asarray(Image.open(io.BytesIO(found.picture)))  # colours as they are; below them lies the scale bar
+    seen = drawn[38 : 38 + 8 * 40 : 8, 12 : 12 + 8 * 65 : 8]
+    np.testing.assert_array_equal(seen, np.moveaxis(tissue[box], 0, -1)[:40])
+    chosen = cw.channels(store, method="choose", channel=["B", "R"], **here)
+    np.testing.assert_array_equal(chosen.result, tissue[[2, 0]][box])
+    names = "a,b,c,d,e,f"
+    merged = cw.channels(store, method="merge", b=store, names=names, **here)
+    np.testing.assert_array_equal(merged.result, np.concatenate((tissue, tissue))[box])
+    assert "The first 3 of 6 channels are shown." in merged.lines
+    words = ["math", store, "--b", store, "--channel", "a=R", "--channel", "b=G", "--expression", "a - b"]
+    assert main([*words, "--preview", str(tmp_path / "p.png"), "--preview-region", here["preview_region"]]) == 0
+    assert "Preview of calculation: y 30:90, x 5:70 (channel R, level 0" in capsys.readouterr().out
+    found = cw.math(store, b=store, channel=["a=R", "b=G"], expression="a - b", region="20:100,:", **here)
+    np.testing.assert_array_equal(found.result, tissue[0][box[1:]].astype("f4") - tissue[1][box[1:]])
+    assert os.listdir(tmp_path) == ["p.png"]
 
 
 @pytest.mark.parametrize("region", REGIONS)

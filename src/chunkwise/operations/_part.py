@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from chunkwise.operations.model import File, Parameter
+from chunkwise.operations.model import File, Parameter, Table
 
 __all__ = [
     "ALL_SAME_VOXELS",
@@ -19,6 +19,7 @@ __all__ = [
     "PLANES",
     "REGION",
     "SAME_VOXELS",
+    "TABLE",
     "TIME",
     "VIEW",
 ]
@@ -78,6 +79,15 @@ FORMATS: Final = {"zarr": ".ome.zarr", "ozx": ".ozx", "ome-tiff": ".ome.tiff", "
 FORMATS_ARE: Final = (
     "of the result: ozx is an OME-Zarr in one zip file, ome-tiff a TIFF with a pyramid and OME-XML, tiff one for "
     "ImageJ, png a picture of one plane (default: by its name, otherwise zarr)"
+)
+
+#: Of objects, as it is read.
+TABLE: Final = Table(
+    option=True,
+    label="Table of measurements",
+    metavar="TABLE.tsv",
+    help="the table with a row for each object, by the columns label and, of several time points, t, as 'chunkwise "
+    "measure' writes it: TSV, CSV or Parquet",
 )
 
 VIEW: Final = File(

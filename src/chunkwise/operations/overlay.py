@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chunkwise.operations._part import CHANNELS, LEVEL, REGION, SAME_VOXELS, TIME
+from chunkwise.operations._part import CHANNELS, LEVEL, REGION, SAME_VOXELS, TABLE, TIME
 from chunkwise.operations.model import Family, Image, Labels, Operation, Parameter
 
 __all__ = ["FAMILY", "OPERATION"]
@@ -19,10 +19,11 @@ Draw the objects of a label image on the image: their outlines or areas, each in
 
 A PNG shows one plane of one time point; its level is chosen so that the picture is of a readable size, and is printed.
 An OME-Zarr holds every plane and time point as red, green and blue, and is made block by block.
-Colours mean nothing but that two objects differ.
+Colours mean nothing but that two objects differ, or, with --table and --column, how large a measurement is.
 
   chunkwise overlay nuclei.ome.zarr --labels labels.ome.zarr --output overview.png --numbers
   chunkwise overlay nuclei.ome.zarr --labels labels.ome.zarr --output drawn.ome.zarr --style filled --opacity 0.4
+  chunkwise overlay nuclei.ome.zarr --labels labels.ome.zarr --output by_size.png --table t.tsv --column num_pixels
 """,
     edam="operation_0337",
     group="how objects are drawn",
@@ -37,6 +38,9 @@ OPERATION = Operation(
     takes={
         "image": Image("biuf"),
         "labels": Labels("biu", option=True, help="the label image: path or URL of an OME-Zarr, or a reference"),
+        "table": replace(
+            TABLE, optional=True, help=f"{TABLE.help}; its numbers in --column give objects their colours"
+        ),
     },
     gives=Image(
         dtype="uint8",
@@ -68,6 +72,35 @@ OPERATION = Operation(
             "colour of all objects, as six hexadecimal digits such as FFD700",
             metavar="RRGGBB",
             default_words="each object has its own",
+        ),
+        "column": Parameter(
+            str,
+            None,
+            "Colours by column",
+            "column of --table by whose numbers objects are coloured, such as num_pixels; objects without a number are "
+            "grey, and are named",
+            metavar="NAME",
+        ),
+        "colormap": Parameter(
+            str,
+            "viridis",
+            "Colour map",
+            "with --column: colours from the lowest number to the highest, as Matplotlib has them",
+            choices=("viridis", "magma"),
+        ),
+        "low": Parameter(
+            float,
+            None,
+            "First colour",
+            "with --column: number that has the first colour, and all below it",
+            default_words="the smallest in the table at these time points",
+        ),
+        "high": Parameter(
+            float,
+            None,
+            "Last colour",
+            "with --column: number that has the last colour, and all above it",
+            default_words="the largest in the table at these time points",
         ),
         "numbers": Parameter(
             bool, False, "Write the numbers", "of a PNG: write the number of each object on it; tiny pictures grow"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 
 from chunkwise.blocks.boxes import inside
 from chunkwise.blocks.grid import Box
+from chunkwise.blocks.job import Job
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.local import LocalVolumes
+from chunkwise.report.colormaps import palette
 from chunkwise.report.pictures import composite, label_colors, outlined, to_gray
 
 __all__ = ["Paint", "PaintedVolumes"]
@@ -37,6 +39,10 @@ class Paint:
     """0 leaves the image as it is, 1 hides it."""
     color: str | None = None
     """Of all objects; else each has its own."""
+    colormap: str = ""
+    """Where numbers give objects their colours."""
+    by: Mapping[str, Any] | None = None
+    """These: ``ids``, in order, and as ``values`` their steps in the colour map."""
 
     @property
     def reach(self) -> int:
@@ -82,6 +88,9 @@ class Paint:
     def _colors(self, labels: Array) -> Array:
         if self.color is not None:
             return np.frombuffer(bytes.fromhex(self.color), np.uint8)
+        if self.by is not None:
+            steps = self.by["values"][np.searchsorted(self.by["ids"], labels)]
+            return np.asarray(palette(self.colormap)[steps])
         return label_colors(labels)
 
 
@@ -91,11 +100,17 @@ class PaintedVolumes(LocalVolumes):
 
     labels: VolumeSource = field(kw_only=True)
     paint: Paint = field(kw_only=True)
+    tabled: LocalVolumes | None = field(default=None, kw_only=True)
+    """The labels, where a number of each object gives its colour: finds these as ``objects``."""
 
     @property
     def n_volumes(self) -> int:
         """Three for every time point."""
         return self.source.volumes * 3
+
+    def prepared(self, job: Job) -> Self:
+        """The same, with the numbers of all objects."""
+        return self if self.tabled is None else replace(self, tabled=None, found=self.tabled.prepared(job).found)
 
     def read_plane(self, time: int, box: Box) -> tuple[list[Array], Array]:
         """Every channel and the labels of a box."""
@@ -109,9 +124,10 @@ class PaintedVolumes(LocalVolumes):
         outer = self.grid.halo_box(box, far)
         images, labels = self.read_plane(group, outer)
         inner = inside(box, outer)
+        paint = replace(self.paint, by=self.found[group]["objects"]) if self.found else self.paint
         made = np.empty((3, *(part.stop - part.start for part in box)), np.uint8)
         flat = [one.reshape(-1, *one.shape[-2:]) for one in (*images, labels)]
         for place, target in enumerate(made.reshape(3, -1, *made.shape[-2:]).swapaxes(0, 1)):
-            drawn = self.paint.paint([one[place] for one in flat[:-1]], flat[-1][place])
+            drawn = paint.paint([one[place] for one in flat[:-1]], flat[-1][place])
             target[...] = np.moveaxis(drawn[inner[-2:]], -1, 0)
         return {group * 3 + color: made[color] for color in range(3)}

@@ -35,7 +35,7 @@ class Panel:
 
     title: str
     plane: Array
-    """Shape (y, x)."""
+    """Shape (y, x), or (y, x, 3): uint8, colours as they are."""
     over: Array | None = None
     """Labels, whose outlines are drawn, or a mask, which is laid over it; of the same shape."""
     window_of: Array | None = None
@@ -91,6 +91,8 @@ def _plain(text: str) -> str:
 
 
 def _drawn(panel: Panel) -> Array:
+    if panel.plane.ndim == 3:
+        return panel.plane
     plane = panel.plane.astype(np.uint8) if panel.plane.dtype == bool else panel.plane
     window = contrast(plane if panel.window_of is None else panel.window_of)
     if panel.over is None:

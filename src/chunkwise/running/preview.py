@@ -23,7 +23,8 @@ from chunkwise.errors import InputError
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.units import SPACE_UNITS, short_unit
 from chunkwise.ngff.volumes import EVERY, Selection, parse_region, select
-from chunkwise.operations.model import Labels, Mask, Operation
+from chunkwise.operations.model import Labels, Mask, Operation, Voxels
+from chunkwise.report.pictures import to_gray
 from chunkwise.report.side_by_side import Panel, draw_panels
 from chunkwise.running.coarse import Coarse, cost_of, find_coarse
 from chunkwise.running.request import Around, Destination, Request
@@ -49,8 +50,11 @@ MOST: Final = 512 * 2**20
 #: The same for statistics of the whole image.
 MOST_FOR_STATISTICS: Final = 64 * 2**20
 
-#: Maps of a model that are shown.
+#: Maps of a model, or channels, that are shown.
 SHOWN_MAPS: Final = 3
+
+#: Channels of an image in colours.
+COLOURS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,9 @@ class Preview:
     picture: bytes
     """As PNG."""
     image: Array
-    """Voxels of the region."""
+    """Voxels of the region; of colours with their axis first."""
     result: Array
-    """What became of them, of the same shape; of several maps with their axis first."""
+    """What became of them, of the same shape; of several maps or channels with their axis first."""
     region: str
     """In voxels of the level, as ``--region`` takes it."""
     lines: tuple[str, ...]
@@ -133,10 +137,11 @@ def _preview(request: Request, own: Mapping[str, Any]) -> Preview:
     selection = _first(chain.selected(request, opened))
     inputs = {**request.inputs, "image": opened}
     request = replace(request, inputs=inputs, values={**values, "time": _time(selection)}, here=True)
-    if operation.equals:  # every channel is done alone, and one is shown
+    if operation.equals and operation.mixes is None:  # every channel is done alone, and one is shown
         request = replace(request, values={**request.values, "channel": [_channel(selection)]})
     around: Around = chain.around(request, selection)
-    inner, outer = _boxes(selection, around, own["preview_region"])
+    images = sum(role in inputs for role, taken in operation.takes.items() if isinstance(taken, Voxels))
+    inner, outer = _boxes(selection, around, own["preview_region"], images)
     moved = _moved(selection, outer)
 
     def look() -> Coarse:
@@ -152,6 +157,7 @@ def _preview(request: Request, own: Mapping[str, Any]) -> Preview:
         request, words = chain.settle(request, selection, look)
     request = replace(request, values={**request.values, "region": _text(moved)})
     pixels = selection.source.read(0, inner)
+    colours = [one.read(0, inner) for one in selection.sources] if operation.mixes == COLOURS else None
     with _scratch(path if isinstance(path, str) else None, request.site) as folder, _silent():
         store = os.path.join(folder, "result.ome.zarr")
         to = Destination(output=store, run_dir=os.path.join(folder, "run"), pyramid=False)
@@ -167,11 +173,13 @@ def _preview(request: Request, own: Mapping[str, Any]) -> Preview:
     lines = [_where(operation, selection, shown), *_found(operation, maps), *words, *sizes]
     if outer != selection.source.bounds:
         lines += around.words
-    picture = draw_panels(_panels(operation, made, pixels, maps), lines, _bar(selection))
+    panels = _panels(operation, made, pixels if colours is None else _painted(colours), maps)
+    picture = draw_panels(panels, lines, _bar(selection))
     if isinstance(path, str):
         write_atomically(path, picture)
     result = maps[0] if len(maps) == 1 else np.stack(maps)
-    return Preview(picture, pixels, result, _text(shown), tuple(lines))
+    image = pixels if colours is None else np.stack(colours)
+    return Preview(picture, image, result, _text(shown), tuple(lines))
 
 
 def _first(selection: Selection) -> Selection:
@@ -190,8 +198,8 @@ def _channel(selection: Selection) -> str:
     return str(selection.channels[0]) if several else name
 
 
-def _boxes(selection: Selection, around: Around, asked: str | None) -> tuple[Box, Box]:
-    """The region to show, and what is read for it; both in voxels of the selection.
+def _boxes(selection: Selection, around: Around, asked: str | None, images: int) -> tuple[Box, Box]:
+    """The region to show, and what is read for it, of so many images; both in voxels of the selection.
 
     Raises
     ------
@@ -210,7 +218,7 @@ def _boxes(selection: Selection, around: Around, asked: str | None) -> tuple[Box
         sizes = [min(EDGE if axis >= len(source.shape) - 2 else 1, n) for axis, n in enumerate(source.shape)]
         inner = _middle(source.shape, sizes)
     outer = _outer(source.shape, inner, around)
-    while (cost := _cost(selection, outer)) > MOST:
+    while (cost := images * _cost(selection, outer)) > MOST:
         longest = max(sizes[-2:])
         if asked is not None or longest <= SMALLEST:
             chunks = "x".join(map(str, selection.level.chunks))
@@ -293,7 +301,8 @@ def _where(operation: Operation, selection: Selection, box: Box) -> str:
     places = [f"{axis} {part.start}:{part.stop}" for axis, part in zip(image.spatial, box, strict=True)]
     others = [f"level {index}"]
     if len(image.channels) > 1:
-        others.insert(0, f"channel {selection.channel_names[0]}")
+        mixed = selection.channel_names if operation.mixes is not None else selection.channel_names[:1]
+        others.insert(0, f"channel{'s' if len(mixed) > 1 else ''} {', '.join(mixed)}")
     if "t" in image.axis_names and level.shape[0] > 1:
         others.insert(0, f"time point {selection.source.first_time}")
     units = {axis.unit for axis in selection.spatial_axes}
@@ -313,6 +322,9 @@ def _found(operation: Operation, maps: list[Array]) -> list[str]:
         return [f"{count} object{'s' if count != 1 else ''} in the region."]
     if isinstance(operation.gives, Mask):
         return [f"{100 * float(maps[0].mean()):.3g} % of the region is true."]
+    if len(maps) > SHOWN_MAPS:
+        what = "maps" if operation.mixes is None else "channels"
+        return [f"The first {SHOWN_MAPS} of {len(maps)} {what} are shown."]
     return []
 
 
@@ -322,7 +334,9 @@ def _plane(volume: Array) -> Array:
 
 
 def _panels(operation: Operation, made: Selection, pixels: Array, maps: list[Array]) -> list[Panel]:
-    left = _plane(pixels)
+    left = pixels if pixels.ndim == 3 and operation.mixes == COLOURS else _plane(pixels)
+    if operation.mixes == 0:  # channels as they are
+        return [Panel(name, _plane(one)) for name, one in zip(made.channel_names[:SHOWN_MAPS], maps, strict=False)]
     panels = [Panel("image", left)]
     if isinstance(operation.gives, Labels | Mask):
         kind = "outlines of objects" if isinstance(operation.gives, Labels) else "what is true"
@@ -332,6 +346,13 @@ def _panels(operation: Operation, made: Selection, pixels: Array, maps: list[Arr
         return [*panels, Panel(operation.phrase, _plane(maps[0]), window_of=left if same else None)]
     names = made.channel_names
     return panels + [Panel(name, _plane(one)) for name, one in zip(names[:SHOWN_MAPS], maps, strict=False)]
+
+
+def _painted(channels: list[Array]) -> Array:
+    """Red, green and blue as a picture, of the middle plane: fractions of the largest value that their type has."""
+    planes = [_plane(one) for one in channels]
+    most = 1.0 if planes[0].dtype.kind == "f" else float(np.iinfo(planes[0].dtype).max)
+    return np.stack([to_gray(plane, 0.0, most) for plane in planes], axis=-1)
 
 
 def _bar(selection: Selection) -> tuple[float, str] | None:

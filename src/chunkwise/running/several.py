@@ -11,9 +11,9 @@ from chunkwise.ngff.volumes import EVERY, Selection, VolumeSource, select
 from chunkwise.ops.expression import LETTERS
 from chunkwise.reference import OpenedInput
 from chunkwise.running.inputs import Input
-from chunkwise.running.request import Request
+from chunkwise.running.request import Around, Request
 
-__all__ = ["on_one_grid", "open_all", "others_of", "roles_of", "selections_of"]
+__all__ = ["around", "on_one_grid", "open_all", "others_of", "roles_of", "selected", "selections_of"]
 
 
 def roles_of(request: Request) -> dict[str, str]:
@@ -52,6 +52,16 @@ def selections_of(request: Request, opened: Mapping[str, OpenedInput]) -> dict[s
         )
         for letter, side in opened.items()
     }
+
+
+def selected(request: Request, opened: OpenedInput) -> Selection:
+    """What a preview shows: the first image."""
+    return selections_of(request, {**open_all(request), "a": opened})["a"]
+
+
+def around(_: Request, selection: Selection) -> Around:
+    """What a preview reads around the part that it shows: nothing, because voxels are taken one by one."""
+    return Around((0,) * len(selection.source.shape))
 
 
 def on_one_grid(

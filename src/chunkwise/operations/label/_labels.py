@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from chunkwise.operations._part import LEVEL, PLANES, REGION, TIME
-from chunkwise.operations.model import Labels, Parameter, Table
+from chunkwise.operations._part import LEVEL, PLANES, REGION, TABLE, TIME
+from chunkwise.operations.model import Labels, Parameter
 
 #: A label image has one channel.
 PART: Final = {"level": LEVEL, "time": TIME, "region": REGION, "planes": PLANES}
@@ -18,15 +18,7 @@ _HELP: Final = "the label image, or for some methods the mask: path or URL of an
 TAKES: Final = {"image": Labels("iu", label="Labels", metavar="LABELS", help=_HELP)}
 MASK: Final = {"image": Labels("b", label="Labels", metavar="LABELS", help=_HELP)}
 
-MEASURED: Final = TAKES | {
-    "table": Table(
-        option=True,
-        label="Table of measurements",
-        metavar="TABLE.tsv",
-        help="the table with a row for each object, by the columns label and, of several time points, t, as 'chunkwise "
-        "measure' writes it: TSV, CSV or Parquet",
-    )
-}
+MEASURED: Final = TAKES | {"table": TABLE}
 
 MISSING: Final = Parameter(
     str,

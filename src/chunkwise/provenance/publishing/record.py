@@ -164,6 +164,11 @@ def _channels(record: RunRecord, value: Json) -> Json:
         return value
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value):
         return value
+    letter, equal, name = value.partition("=") if isinstance(value, str) else ("", "", "")
+    if equal and letter in tuple("abcdefgh"):  # of one of several images
+        role = "image" if letter == "a" else letter
+        known = _channels(replace(record, inputs=tuple(one for one in record.inputs if one.name == role)), name)
+        return OUT if known is OUT else f"{letter}={known}"
     found = channel_number(record, value) if isinstance(value, str) else None
     return OUT if found is None else str(found)
 

@@ -219,6 +219,7 @@ _MODEL: Final[dict[str, Rule]] = {
 }
 RESULTS: Final[dict[str, Rule]] = {
     "contrast": each(sizes),
+    "range": sizes,
     "thresholds": sizes,
     "objects": first_of(sizes, table({"truth": number, "predicted": number})),
     **dict.fromkeys(("mean_average_precision", "splits", "merges", "rounds"), number),

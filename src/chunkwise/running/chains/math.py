@@ -23,10 +23,10 @@ from chunkwise.running.chains.local import BASE
 from chunkwise.running.labels import report_remarks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
-from chunkwise.running.several import on_one_grid, open_all, others_of, roles_of, selections_of
+from chunkwise.running.several import around, on_one_grid, open_all, others_of, roles_of, selected, selections_of
 from chunkwise.running.stores import StoreRun, fit_blocks
 
-__all__ = ["run"]
+__all__ = ["around", "run", "selected"]
 
 
 def run(request: Request) -> Result:

@@ -23,6 +23,7 @@ from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
 from chunkwise.report.paint import Paint, PaintedVolumes
 from chunkwise.report.pictures import CHANNEL_COLORS, READABLE, contrast, numbered, write_png
+from chunkwise.running.chains.coloured import COUNTING, Coloured, check_coloured
 from chunkwise.running.chains.fetch import BASE, format_of
 from chunkwise.running.coarse import find_coarse
 from chunkwise.running.inputs import Input, Inputs
@@ -59,6 +60,7 @@ def run(request: Request) -> Result:
     opened, labels = request.open("image"), request.open("labels")
     check_labels(labels.image, "give the image first, and the label image with --labels")
     _check(values, picture)
+    check_coloured(values, "table" in request.inputs)
     check_files(request)
     level = values["level"] or (_level(labels.image) if picture and values["region"] is None else "0")
     time = time_of_labels(values["time"], labels.image, opened.image)
@@ -68,6 +70,9 @@ def run(request: Request) -> Result:
     names = [str(channel) for channel in channels]
     chosen = select(opened.image, match.level.path, names, values["time"], values["region"])
     numbers = match.labels.as_numbers.seen(chosen.source.spatial)
+    coloured = None
+    if "table" in request.inputs:  # a picture is of one time point
+        coloured = Coloured.of(request, replace(numbers, volumes=1) if picture else numbers)
     windows = _windows(chosen, values)
     colors = [opened.image.channels[c].color or CHANNEL_COLORS[c % len(CHANNEL_COLORS)] for c in channels]
     if len(set(colors)) < len(colors):  # a store that paints all channels alike says nothing by it
@@ -80,18 +85,20 @@ def run(request: Request) -> Result:
         width=values["width"],
         opacity=values["opacity"],
         color=values["color"],
+        colormap=values["colormap"],
     )
     inputs = [
         Input("image", opened, chosen.level.path, chosen.sources),
         Input("labels", labels, of_labels.level.path, (of_labels.source,)),
     ]
     where = f"level {of_labels.level.path} of the labels, {chosen.level.path} of the image"
-    drawn = (_picture if picture else _image)(request, inputs, chosen, numbers, paint, match.remarks)
+    drawn = (_picture if picture else _image)(request, inputs, chosen, numbers, paint, coloured, match.remarks)
     shown = "; ".join(
         f"{name}: black is {low:g}, white is {high:g}"
         for name, (low, high) in zip(chosen.channel_names, windows, strict=True)
     )
-    return replace(drawn, lines=(*drawn.lines, f"  {where}", f"  {shown}"))
+    colors = [] if coloured is None else [coloured.line]
+    return replace(drawn, lines=(*drawn.lines, f"  {where}", f"  {shown}", *colors))
 
 
 def _picture(
@@ -100,6 +107,7 @@ def _picture(
     chosen: Selection,
     labels: VolumeSource,
     paint: Paint,
+    coloured: Coloured | None,
     remarks: tuple[str, ...],
 ) -> Result:
     """Draw one plane in this process."""
@@ -139,12 +147,17 @@ def _picture(
         held.check()
     if values["numbers"] and (factor := READABLE // max(shape)) > 1:
         images, objects = ([_larger(one, factor) for one in images], _larger(objects, factor))
+    if coloured is not None:
+        paint = replace(paint, by=coloured.of_plane(objects, labels.first_time))
     drawn = paint.paint_strips(images, objects)
     if values["numbers"]:
         drawn = numbered(drawn, np.maximum(objects, 0))
     write_png(drawn, output)
     report_remarks(recorder, remarks)
     recorder.result("contrast", [list(one) for one in paint.windows])
+    if coloured is not None:
+        coloured.table.record(recorder)
+        coloured.report(recorder)
     description = {"shape": [*drawn.shape], "dtype": "uint8"}
     recorder.output(
         "output", "picture", output, media_type="image/png", description=description, **describe_file(output)
@@ -162,6 +175,7 @@ def _image(
     chosen: Selection,
     labels: VolumeSource,
     paint: Paint,
+    coloured: Coloured | None,
     remarks: tuple[str, ...],
 ) -> Result:
     """Draw every plane of every time point, block by block."""
@@ -181,6 +195,8 @@ def _image(
         far = (*(0,) * (len(grid.shape) - 2), paint.reach, paint.reach)
         plane = prod(grid.block[-2:]) / prod(grid.block)  # what is computed in floats is one plane
         outer = 2 * item + (80 + 6 * item) * plane
+        if coloured is not None:  # objects are counted first
+            outer = max(outer, COUNTING * np.dtype(labels.dtype).itemsize)
         return projected_memory(grid, outer=outer, block=3, unit=6, reach=far, base=BASE)
 
     grid, resources = fit_blocks(request, chosen, projected)
@@ -199,15 +215,28 @@ def _image(
         together=3,
         labels=labels,
         paint=paint,
+        tabled=None if coloured is None else coloured.volumes(labels, grid),
     )
     work = StoreRun(
-        request, inputs[0].opened, chosen, grid, recorded, output=output, sources=inputs[0].sources, others=inputs[1:]
+        request,
+        inputs[0].opened,
+        chosen,
+        grid,
+        recorded,
+        output=output,
+        sources=inputs[0].sources,
+        others=inputs[1:],
+        beside="" if coloured is None else coloured.table.digest,
     )
+    if coloured is not None:
+        coloured.table.record(work.recorder)
     with work.working(resources, source.volumes * grid.n_units) as job:
         apply_locally(volumes, output, job)
         work.complete(output)
     report_remarks(work.recorder, remarks)
     work.recorder.result("contrast", [list(one) for one in paint.windows])
+    if coloured is not None:
+        coloured.report(work.recorder)
     return work.finish(output, [f"{work.written(output)}: red, green and blue"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Self
@@ -13,20 +13,22 @@ import numpy as np
 
 from chunkwise.blocks.job import Job
 from chunkwise.errors import InputError, VoxelsError
+from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.operations.label._rules import parse_rules
 from chunkwise.ops.local import LocalVolumes
 from chunkwise.ops.object_table import ObjectTable
 from chunkwise.ops.row_files import rows_bytes
 from chunkwise.ops.value_table import ObjectRows, read_rows
 from chunkwise.provenance.files import describe_file
+from chunkwise.provenance.record import Recorder
 from chunkwise.running.chains.local import Beside, run_with, selected
 from chunkwise.running.labels import by_time, counted
 from chunkwise.running.request import Request, Result
 from chunkwise.running.stores import StoreRun
-from chunkwise.storage.location import resolve
+from chunkwise.storage.location import Location, resolve
 from chunkwise.storage.writer import put_object
 
-__all__ = ["run", "selected"]
+__all__ = ["GivenTable", "TabledVolumes", "Told", "found_rows", "read_table", "report_missing", "run", "selected"]
 
 Array = np.ndarray[Any, Any]
 
@@ -46,36 +48,64 @@ def run(request: Request) -> Result:
     """Read the table, and do it; see :func:`chunkwise.running.run.run`."""
     values = request.values
     rules = parse_rules(values["rule"]) if "rule" in values else []
-    columns = list(dict.fromkeys(one.column for one in rules)) or [values["column"]]
+    joins = request.operation.name == "join"
+    table = read_table(request, list(dict.fromkeys(one.column for one in rules)) or [values["column"]], whole=joins)
+    opened = request.open("image")
+    source = selected(request, opened).source
+    table.check(source)
+    if joins and np.dtype(source.dtype).kind in "iu":
+        _check_numbers(table.rows.columns[values["column"]], values["column"], table.name, source.dtype)
+    told: list[Told] = []
+
+    def end(work: StoreRun) -> list[str]:
+        return _report(work, table.name, told)
+
+    by = partial(_kept, rules) if rules else partial(_joined if joins else _column, values["column"])
+    of = partial(TabledVolumes, rows=table.rows, by=by, told=told)
+    beside = Beside(table.digest, lambda work: table.record(work.recorder), end)
+    return run_with(replace(request, inputs={**request.inputs, "image": opened}), of, beside)
+
+
+@dataclass(frozen=True)
+class GivenTable:
+    """A table that was given for a run."""
+
+    name: str
+    """As it was typed."""
+    place: Location
+    rows: ObjectRows
+    known: Mapping[str, Any]
+    """Size, time and fingerprint of the file."""
+
+    @property
+    def digest(self) -> str:
+        """A run that was stopped goes on only where it is the same."""
+        return str(self.known.get("fingerprint", {}).get("value", ""))
+
+    def check(self, labels: VolumeSource) -> None:
+        """Refuse a table in which an object has several rows; now, and not when the run has begun."""
+        if labels.volumes > 1 and self.rows.times is None:
+            raise InputError(
+                f"The labels have several time points, and {self.name} has no column 't' to tell them apart."
+            )
+        if np.dtype(labels.dtype).kind in "iu":  # others are refused in a moment
+            for volume in range(labels.volumes):
+                self.rows.of_time(labels.first_time + volume, labels.dtype)
+
+    def record(self, recorder: Recorder) -> None:
+        """Name it among what was read."""
+        recorder.input("table", "table", self.place, **self.known)
+
+
+def read_table(request: Request, columns: list[str], whole: bool = False) -> GivenTable:
+    """Read some columns of the table; ``whole`` and errors as of :func:`chunkwise.ops.value_table.read_rows`."""
     given = request.inputs["table"]
     assert isinstance(given, str)
     place = resolve(given, request.site)
     if place.is_url:
         raise InputError(f"The table {given} has to be a file; fetch it first.")
-    joins = request.operation.name == "join"
-    rows = read_rows(place.address, place.allows, given, columns, whole=joins)
-    opened = request.open("image")
-    source = selected(request, opened).source
-    if source.volumes > 1 and rows.times is None:
-        raise InputError(f"The labels have several time points, and {given} has no column 't' to tell them apart.")
-    if np.dtype(source.dtype).kind in "iu":  # others are refused in a moment
-        for volume in range(source.volumes):  # now, and not when the run has begun
-            rows.of_time(source.first_time + volume, source.dtype)
-        if joins:
-            _check_numbers(rows.columns[values["column"]], values["column"], given, source.dtype)
-    known = describe_file(place.address)
-    told: list[Told] = []
-
-    def begin(work: StoreRun) -> None:
-        work.recorder.input("table", "table", place, **known)
-
-    def end(work: StoreRun) -> list[str]:
-        return _report(work, given, told)
-
-    by = partial(_kept, rules) if rules else partial(_joined if joins else _column, values["column"])
-    of = partial(TabledVolumes, rows=rows, by=by, told=told)
-    beside = Beside(str(known.get("fingerprint", {}).get("value", "")), begin, end)
-    return run_with(replace(request, inputs={**request.inputs, "image": opened}), of, beside)
+    rows = read_rows(place.address, place.allows, given, columns, whole)
+    return GivenTable(given, place, rows, describe_file(place.address))
 
 
 @dataclass(frozen=True)
@@ -148,12 +178,8 @@ class TabledVolumes(LocalVolumes):
         for volume, statistics in enumerate(known.found):
             objects: ObjectTable = statistics["objects"]
             ids, time = np.asarray(objects["ids"]), self.source.first_time + volume
-            given, places = rows.of_time(time, self.source.dtype)
-            at = np.searchsorted(given, ids)
-            hit = at < len(given)
-            hit[hit] = given[at[hit]] == ids[hit]
-            found = np.full(len(ids), -1)
-            found[hit] = places[at[hit]]
+            found = found_rows(rows, time, ids)
+            hit = found >= 0
             if self.values.get("missing") == "fail" and not hit.all():
                 count = counted(int(np.count_nonzero(~hit)))
                 raise VoxelsError(
@@ -167,21 +193,34 @@ class TabledVolumes(LocalVolumes):
         return known
 
 
+def found_rows(rows: ObjectRows, time: int, ids: Array) -> Array:
+    """Find the row of every object at a time point; below 0 where there is none."""
+    given, places = rows.of_time(time, str(ids.dtype))
+    at = np.searchsorted(given, ids)
+    hit = at < len(given)
+    hit[hit] = given[at[hit]] == ids[hit]
+    found = np.full(len(ids), -1)
+    found[hit] = places[at[hit]]
+    return found
+
+
 def _report(work: StoreRun, table: str, told: list[Told]) -> list[str]:
-    """Name objects without a row, in the record and on standard error; gives what there is to say of the others."""
-    count = sum(len(one.missing) for one in told)
-    named = [{"time": one.time, "object": int(label)} for one in told for label in one.missing[:NAMED]][:NAMED]
-    work.recorder.result("without_a_row", {"count": count, "first": named})
+    """Name objects without a row; gives what there is to say of the others."""
     paints = work.request.operation.name == "map"
     became = "not a number" if paints else {"keep": "kept"}.get(work.request.values["missing"], "removed")
-    if count:
-        where = f"{named[0]['object']} at the time point {named[0]['time']}"
-        more = ", and others that the run record names" if count > 1 else ""
-        print(
-            f"warning: {counted(count)} without a row in {table}, and so {became}: {where}{more}.",
-            file=sys.stderr,
-        )
+    report_missing(work.recorder, told, f"a row in {table}, and so {became}")
     if paints:
         return []
     work.recorder.result("objects", [one.kept for one in told])
     return by_time([one.kept for one in told], "the result", told[0].time)
+
+
+def report_missing(recorder: Recorder, told: Sequence[Told], without: str) -> None:
+    """Name objects without a row, in the record and on standard error; ``without`` says without what, and so what."""
+    count = sum(len(one.missing) for one in told)
+    named = [{"time": one.time, "object": int(label)} for one in told for label in one.missing[:NAMED]][:NAMED]
+    recorder.result("without_a_row", {"count": count, "first": named})
+    if count:
+        where = f"{named[0]['object']} at the time point {named[0]['time']}"
+        more = ", and others that the run record names" if count > 1 else ""
+        print(f"warning: {counted(count)} without {without}: {where}{more}.", file=sys.stderr)
