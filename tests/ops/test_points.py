@@ -78,7 +78,8 @@ def test_circles_are_those_of_scipy() -> None:
     assert np.array_equal(made("t.csv"), whole_shapes(SHAPE, drawn(table)))
 
 
-def test_balls_in_volumes_and_time_points() -> None:
+def test_balls_in_volumes_and_time_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "STRIP", 60)  # a few lines or planes at a time
     shape = (9, 20, 17)
     write_image(Path("v.ome.zarr"), np.zeros((3, *shape), np.uint8), "tzyx")
     table = circles(40, shape, 2)
