@@ -95,6 +95,29 @@ def labels_in(folder: Path) -> list[Path]:
     return [folder / "again" / "segment-1" / "output.ome.zarr"]
 
 
+def test_a_table_that_was_read_is_compared_and_read_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("p.tsv").write_text("x\ty\n5\t7\n")
+    words = [
+        "points",
+        "image.json",
+        "--points",
+        "p.tsv",
+        "--output",
+        "p.ome.zarr",
+        "--crate",
+        "p.zip",
+        "--workers",
+        "1",
+    ]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main(["crate", "rerun", "p.zip", "--output", "p-again"]) == 0
+    assert "all of 1 output the same" in capsys.readouterr().out
+    Path("p.tsv").write_text("x\ty\n5\t8\n")
+    assert main(["crate", "rerun", "p.zip", "--output", "p-more"]) == 2
+    assert f"{here}/p.tsv, which points-1 read, is not what it was: its sha256 differs." in capsys.readouterr().err
+
+
 def test_the_commands_are_printed_as_a_person_would_give_them(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted(here.rglob("*"))
     assert main(["crate", "rerun", "crate.zip", "--dry-run"]) == 0

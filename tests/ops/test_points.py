@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 import pytest
 import zarr
+from skimage.measure import regionprops
 
 from chunkwise.cli import main
 from chunkwise.ops import shapes
@@ -77,7 +78,8 @@ def test_circles_are_those_of_scipy() -> None:
     assert np.array_equal(made("t.csv"), whole_shapes(SHAPE, drawn(table)))
 
 
-def test_balls_in_volumes_and_time_points() -> None:
+def test_balls_in_volumes_and_time_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "STRIP", 60)  # a few lines or planes at a time
     shape = (9, 20, 17)
     write_image(Path("v.ome.zarr"), np.zeros((3, *shape), np.uint8), "tzyx")
     table = circles(40, shape, 2)
@@ -156,6 +158,31 @@ def test_what_a_table_and_geojson_may_say(capsys: pytest.CaptureFixture[str]) ->
     assert np.array_equal(made("list.json"), whole_shapes(SHAPE, [(2, (30, 20), 3), (1, square, 0)]))
     Path("one.json").write_text(json.dumps(kinds[2]))
     assert np.array_equal(made("one.json"), whole_shapes(SHAPE, [(1, square, 0)]))
+
+
+def test_measured_objects_come_back_as_points_of_geojson(capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.zeros((2, 5, 20, 17), np.uint16)
+    labels[0, 1:4, 2:9, 3:5], labels[1, 2, 10:20, 6:17], labels[1, 0, 0, 0] = 4, 9, 2
+    write_image(Path("l.ome.zarr"), labels, "tzyx", labels=True)
+    words = ["measure", "--labels", "l.ome.zarr", "--workers", "1", "--properties", "num_pixels"]
+    assert main([*words, "--output", "no.geojson"]) == 2
+    assert "GeoJSON needs a place for every object" in capsys.readouterr().err
+    assert main([*words, "centroid", "eccentricity", "--output", "m.geojson"]) == 2  # of planes only
+    assert main([*words, "centroid", "inertia_tensor_eigvals", "--output", "m.geojson", "--block", "2,7,5"]) == 0
+    features = json.loads(Path("m.geojson").read_text())["features"]
+    expected = np.zeros(labels.shape, np.uint32)
+    found = []
+    for t, volume in enumerate(labels):
+        for one in regionprops(volume):
+            expected[(t, *np.rint(one.centroid).astype(int))] = one.label
+            found.append((str(one.label), t, list(one.centroid[::-1]), one.num_pixels))
+    told = [(f["properties"], f["geometry"]) for f in features]
+    pixels = [one["measurements"]["num_pixels"] for one, _ in told]
+    assert [
+        (one["name"], place["plane"]["t"], place["coordinates"], n)
+        for (one, place), n in zip(told, pixels, strict=True)
+    ] == found
+    assert np.array_equal(made("m.geojson", image="l.ome.zarr", block="2,7,5"), expected)
 
 
 def test_points_in_one_voxel_are_said_and_outside_is_refused_or_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,7 @@ OPERATION = Operation(
             "most of its voxels is found, of equal ones that with the lowest number",
         ),
     },
-    gives=Table(metavar="OBJECTS.tsv|.parquet", help="the table to write"),
+    gives=Table(metavar="OBJECTS.tsv|.parquet|.geojson", help="the table to write"),
     parameters={
         "properties": Parameter(
             str,

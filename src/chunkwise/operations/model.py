@@ -202,11 +202,14 @@ class Labels(Voxels):
     downsampling: str = "nearest"
 
 
+_TABLES: Final = {"tsv": ".tsv", "parquet": ".parquet", "geojson": ".geojson"}
+
+
 @dataclass(frozen=True)
 class Table(Role):
     """A table, or another single file: endings by the names of its formats."""
 
-    formats: Mapping[str, str] = field(default_factory=lambda: {"tsv": ".tsv", "parquet": ".parquet"})
+    formats: Mapping[str, str] = field(default_factory=lambda: dict(_TABLES))
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ OPERATION = Operation(
     title="Spot detection",
     does="finds small bright spots",
     takes={"image": Image("iuf")},
-    gives=Table(metavar="SPOTS.tsv|.parquet", help="the table to write"),
+    gives=Table(metavar="SPOTS.tsv|.parquet|.geojson", help="the table to write"),
     parameters={
         "method": Parameter(str, "log", "Method", "how spots are found", choices=("log", "dog", "peaks")),
         "min_sigma": Parameter(

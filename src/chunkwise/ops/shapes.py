@@ -32,6 +32,8 @@ ROW: Final = np.dtype(
 FAR: Final = 2**40
 #: Voxels of a shape that are looked at together.
 STRIP: Final = 2**18
+#: Corners of a polygon that are looked at together for as many voxels.
+CORNERS: Final = 64
 _FILES: Final = ("rows", "starts", "vertices")
 
 
@@ -149,20 +151,25 @@ def draw(shapes: Shapes, time: int, box: Box, dtype: str) -> Array:
 
 
 def _draw_one(shapes: Shapes, row: Any, target: Array, begin: Array, low: Array, high: Array) -> None:
-    """Draw a shape, some rows of a plane at a time."""
+    """Draw a shape, some planes or lines of a plane at a time."""
     columns = np.arange(low[2], high[2])
-    step = max(1, STRIP // len(columns))
-    for z in range(low[0], high[0]):
-        for y in range(low[1], high[1], step):
-            lines = np.arange(y, min(y + step, high[1]))
+    # The fewer lines of a polygon of many corners, the fewer of its corners are near.
+    ring = slice(row["ring"], row["ring"] + row["rings"] + 1)
+    corners = int(np.ptp(shapes.starts[ring])) if row["rings"] else 0
+    lines_at_once = max(1, STRIP // len(columns) * CORNERS // max(CORNERS, corners))
+    planes_at_once = max(1, lines_at_once // int(high[1] - low[1]))
+    for z in range(low[0], high[0], planes_at_once):
+        planes = np.arange(z, min(z + planes_at_once, high[0]))
+        for y in range(low[1], high[1], lines_at_once):
+            lines = np.arange(y, min(y + lines_at_once, high[1]))
             if row["rings"]:
-                mask = _in_rings(shapes, row, lines, columns)
+                mask = _in_rings(shapes, row, lines, columns)[None]
             else:
-                places = (np.float64(z), lines[:, None].astype(np.float64), columns.astype(np.float64))
-                far = [(place - middle) ** 2 for place, middle in zip(places, row["centre"], strict=True)]
+                places = (planes[:, None, None], lines[:, None], columns)
+                far = [(place - float(middle)) ** 2 for place, middle in zip(places, row["centre"], strict=True)]
                 mask = np.sqrt(far[0] + far[1] + far[2]) <= row["radius"]
-            part = target[z - begin[0], y - begin[1] :, low[2] - begin[2] :]
-            part[: len(lines), : len(columns)][mask] = row["label"]
+            part = target[z - begin[0] :, y - begin[1] :, low[2] - begin[2] :]
+            part[: len(planes), : len(lines), : len(columns)][mask] = row["label"]
 
 
 def _in_rings(shapes: Shapes, row: Any, lines: Array, columns: Array) -> Array:

@@ -1,10 +1,12 @@
-"""Writing a table row by row: as text with tabs, or as Parquet; whole under its name or not at all."""
+"""Writing a table row by row: as text with tabs, Parquet or GeoJSON; whole under its name or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from math import isfinite
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -12,12 +14,38 @@ from chunkwise.errors import InputError
 from chunkwise.ops.measure import Column
 from chunkwise.storage.outputs import new_file, said_clearly
 
-__all__ = ["TableWriter", "open_table"]
+__all__ = ["MEDIA", "TableWriter", "check_places", "form_of", "open_table"]
 
 Array = np.ndarray[Any, Any]
 
+#: Media types by formats.
+MEDIA: Final = {
+    "tsv": "text/tab-separated-values",
+    "parquet": "application/vnd.apache.parquet",
+    "geojson": "application/geo+json",
+}
 #: Rows of a row group of Parquet.
 GROUP = 2**16
+
+
+def form_of(path: str, *, places: bool = False) -> str:
+    """The format of a table that is named so; ``places`` says whether its rows have any, so that GeoJSON is one."""
+    ending = path.lower().rpartition(".")[2]
+    return ending if ending in MEDIA and (places or ending != "geojson") else "tsv"
+
+
+def check_places(form: str, columns: Sequence[Column]) -> None:
+    """Refuse GeoJSON of a table that does not say where things are."""
+    if form == "geojson" and not _places([column.name for column in columns]):
+        raise InputError("GeoJSON needs a place for every object: leave out --properties, or add 'centroid' to it.")
+
+
+def _places(names: Sequence[str]) -> dict[str, str]:
+    """Which columns say x, y and z, in voxels."""
+    centres = [name for name in ("centroid-0", "centroid-1", "centroid-2") if name in names]
+    if centres:
+        return dict(zip("zyx"[-len(centres) :], centres, strict=True))
+    return {axis: axis for axis in "zyx" if axis in names}
 
 
 class TableWriter(Protocol):
@@ -38,8 +66,9 @@ def open_table(path: str, form: str, columns: Sequence[Column]) -> Iterator[Tabl
     ----------
     path : str
         Its name; a file of that name is replaced.
-    form : {"tsv", "parquet"}
-        Text has a header; its floats are the shortest that read back as the same number.
+    form : {"tsv", "parquet", "geojson"}
+        Text has a header; its floats are the shortest that read back as the same number. GeoJSON has a point for
+        each row, as :func:`check_places` asks for, and the other columns as its measurements.
     columns : sequence of Column
         What :meth:`TableWriter.write` will get.
 
@@ -50,7 +79,8 @@ def open_table(path: str, form: str, columns: Sequence[Column]) -> Iterator[Tabl
     """
     with new_file(path) as temporary:
         with said_clearly(path):
-            writer: TableWriter = _Text(temporary, columns) if form == "tsv" else _Parquet(temporary, columns)
+            kinds: dict[str, Callable[..., TableWriter]] = {"tsv": _Text, "parquet": _Parquet, "geojson": _Points}
+            writer = kinds[form](temporary, columns)
         target = _PlainFailures(path, writer)
         try:
             yield target
@@ -84,6 +114,41 @@ class _Text:
         self._file.writelines("\t".join(row) + "\n" for row in zip(*texts, strict=True))
 
     def close(self) -> None:
+        self._file.close()
+
+
+class _Points:
+    """A feature for each row, as QuPath reads and writes them."""
+
+    def __init__(self, path: str, columns: Sequence[Column]) -> None:
+        names = [column.name for column in columns]
+        self._places = _places(names)
+        self._measured = [name for name in names if name not in (*self._places.values(), "label", "t")]
+        self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
+        self._file.write('{"type": "FeatureCollection", "features": [')
+        self._between = "\n"
+
+    def write(self, columns: dict[str, Array]) -> None:
+        rows = {name: values.tolist() for name, values in columns.items()}
+        for row in range(len(next(iter(rows.values())))):
+            place = {axis: rows[name][row] for axis, name in self._places.items()}
+            plane = {"z": round(place.get("z", 0)), "t": rows["t"][row], "c": -1} if "t" in rows else {}
+            measured = {name: rows[name][row] for name in self._measured}
+            feature = {
+                "type": "Feature",
+                "geometry": {"type": "Point", "coordinates": [place[a] for a in "xyz" if a in place], "plane": plane},
+                "properties": {
+                    "objectType": "annotation",
+                    "name": str(rows["label"][row]),
+                    # JSON has no word for what is no number, or infinite.
+                    "measurements": {name: value for name, value in measured.items() if isfinite(value)},
+                },
+            }
+            self._file.write(self._between + json.dumps(feature, allow_nan=False))
+            self._between = ",\n"
+
+    def close(self) -> None:
+        self._file.write("\n]}\n")
         self._file.close()
 
 

@@ -34,6 +34,7 @@ MEDIA_TYPES: Final = {
     ".tsv": "text/tab-separated-values",
     ".csv": "text/csv",
     ".parquet": "application/vnd.apache.parquet",
+    ".geojson": "application/geo+json",
     ".png": "image/png",
     ".html": "text/html",
     ".json": "application/json",

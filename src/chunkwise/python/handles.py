@@ -221,8 +221,8 @@ class Result:
         return self.open().to_numpy(level)
 
     def to_dict(self) -> Any:
-        """Read a result that is JSON, such as that of ``compare``."""
-        if not self.path.endswith(".json"):
+        """Read a result that is JSON, such as that of ``compare``, or GeoJSON."""
+        if not self.path.endswith((".json", ".geojson")):
             raise InputError(f"{self.path} is not JSON; use {self._others()}.")
         with _open(self.path, encoding="utf-8") as file:
             return json.load(file)
@@ -232,7 +232,7 @@ class Result:
         import pyarrow.csv
         import pyarrow.parquet
 
-        if self._reference.kind != "table" or self.path.endswith(".json"):
+        if self._reference.kind != "table" or self.path.endswith((".json", ".geojson")):
             raise InputError(f"{self.path} is not a table; use {self._others()}.")
         with _open(self.path, "rb") as file:
             if file.read(4) == b"PAR1":
@@ -248,7 +248,7 @@ class Result:
     def _others(self) -> str:
         if self._reference.kind != "table":
             return "open(), to_dask() or to_numpy()"
-        return "to_dict()" if self.path.endswith(".json") else "to_arrow() or to_pandas()"
+        return "to_dict()" if self.path.endswith((".json", ".geojson")) else "to_arrow() or to_pandas()"
 
     def __repr__(self) -> str:
         return "\n".join(self.lines)

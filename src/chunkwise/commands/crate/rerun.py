@@ -182,6 +182,7 @@ def _checked(step: Step, source: Source, site: Site | None, notes: list[str]) ->
     """Open an input under the policy and compare it with its fingerprint; gives what was opened."""
     from chunkwise.formats.in_place import open_in_place
     from chunkwise.ngff.read import open_image
+    from chunkwise.provenance.files import describe_file
     from chunkwise.reference import OpenedInput, open_image_input, resolve_named
 
     resource = source.resource
@@ -191,7 +192,9 @@ def _checked(step: Step, source: Source, site: Site | None, notes: list[str]) ->
             f"its path with --map {resource.location}=PATH."
         )
     try:
-        if source.typed:
+        if resource.kind == "table":
+            table = _table(source, site)
+        elif source.typed:
             opened = open_image_input(source.place, site)
         else:
             location = resolve_named(resource.location, resource.root, site, "The crate")
@@ -200,8 +203,28 @@ def _checked(step: Step, source: Source, site: Site | None, notes: list[str]) ->
     except ChunkwiseError as error:
         hint = "" if source.typed else f" Say where it is now with --map {shlex.quote(resource.location)}=PATH."
         raise type(error)(f"What {step.name} read cannot be opened: {error}{hint}") from None
+    if resource.kind == "table":
+        found = describe_file(table).get("fingerprint", {}).get("value")
+        if found != (resource.fingerprint or {}).get("value"):
+            raise InputError(f"{table}, which {step.name} read, is not what it was: its sha256 differs.")
+        return table
     _compare_input(step, source, opened.image, site, notes)
     return opened
+
+
+def _table(source: Source, site: Site | None) -> str:
+    """Find a table that is read, under the policy; gives its path."""
+    from chunkwise.files import open_file
+    from chunkwise.reference import resolve_named
+    from chunkwise.storage.location import resolve
+
+    resource = source.resource
+    if source.typed:
+        location = resolve(str(source.place), site)
+    else:
+        location = resolve_named(resource.location, resource.root, site, "The crate")
+    with open_file(location.address, location.allows, what="table"):
+        return location.address
 
 
 def _compare_input(step: Step, source: Source, image: Any, site: Site | None, notes: list[str]) -> None:
@@ -233,6 +256,8 @@ def _as_reference(folder: str, name: str, source: Source, opened: Any) -> str:
 
     if source.typed:
         return str(source.place)
+    if isinstance(opened, str):  # a table, whose place was judged
+        return opened
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}.json")
     fingerprint = source.resource.fingerprint or {}

@@ -23,7 +23,7 @@ __all__ = ["check_words", "file_name", "parser_of", "words_of"]
 #: Parameters that are noted of a run and are no options of its command.
 _NOTED = {("predict", "model_sha256"), ("predict", "into_source"), ("fetch", "into_source"), ("objects", "model")}
 #: What commands read.
-_INPUTS = ("image", "labels", "truth", "predicted", "parents", *"bcdefgh")
+_INPUTS = ("image", "labels", "truth", "predicted", "parents", "points", "table", *"bcdefgh")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

@@ -21,6 +21,7 @@ _MEDIA_TYPES: Final = {
     "json": "application/json",
     "ome_zarr": "application/vnd.zarr",
     "parquet": "application/vnd.apache.parquet",
+    "geojson": "application/geo+json",
     "png": "image/png",
     "tabular": "text/tab-separated-values",
     "tiff": "image/tiff",

@@ -243,6 +243,7 @@ ENDINGS: Final = {
     "text/tab-separated-values": ".tsv",
     "text/csv": ".csv",
     "application/vnd.apache.parquet": ".parquet",
+    "application/geo+json": ".geojson",
     "image/png": ".png",
     "text/html": ".html",
     "application/json": ".json",

@@ -19,7 +19,7 @@ from chunkwise.ops import compare
 from chunkwise.ops.columns import PERCENTILES, Column, choose, dictionary, table_columns
 from chunkwise.ops.measure import Measured, columns, intensity_sums, measure, memory_of
 from chunkwise.ops.parents import CHILDREN, Parents
-from chunkwise.ops.table import open_table
+from chunkwise.ops.table import MEDIA, check_places, form_of, open_table
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput
 from chunkwise.report.by_time import Summary, summary_columns
@@ -45,8 +45,6 @@ __all__ = ["run"]
 
 #: Objects that were too large are named up to this many.
 NAMED = 20
-
-MEDIA = {"tsv": "text/tab-separated-values", "parquet": "application/vnd.apache.parquet"}
 
 
 def run(request: Request) -> Result:
@@ -99,7 +97,9 @@ def run(request: Request) -> Result:
         parents=related is not None,
     )
     output = os.path.abspath(to.output or "")
-    form = to.format or _form(output)
+    form = to.format or form_of(output, places=True)
+    wanted = table_columns(measured.objects, properties)
+    check_places(form, wanted)
     recorded = request.recorded(
         properties=list(properties),
         percentiles=list(percentiles),
@@ -114,7 +114,6 @@ def run(request: Request) -> Result:
         "block": list(grid.block),
     }
     work = LifeCycle(request, read, recorded, layout, recorded.keys() - {"workers", "memory", "block", "format"})
-    wanted = table_columns(measured.objects, properties)
     recorder = work.recorder
     with work.working(resources, measured.n_blocks) as job:
         tally = _tally(measured, wanted) if "report" in to.files else None
@@ -149,7 +148,7 @@ def run(request: Request) -> Result:
     recorder.output("output", "table", output, media_type=MEDIA[form], description=described)
     for name in ("summary", "children", "dictionary"):
         if name in to.files:
-            recorder.output(name, "table", to.files[name], media_type=MEDIA[_form(to.files[name])])
+            recorder.output(name, "table", to.files[name], media_type=MEDIA[form_of(to.files[name])])
     if "report" in to.files:
         recorder.output("report", "page", to.files["report"])
     if wanted[-1].of == "not_measured":
@@ -217,13 +216,13 @@ def _measure(
     with ExitStack() as stack:
         if "summary" in tables:
             layout = summary_columns(measured, measured.parents)
-            rows_of = stack.enter_context(open_table(tables["summary"], _form(tables["summary"]), layout))
+            rows_of = stack.enter_context(open_table(tables["summary"], form_of(tables["summary"]), layout))
             summary = Summary(measured, measured.parents, rows_of.write)
         if related is not None:
             write = None
             if "children" in tables:
                 path = tables["children"]
-                write = stack.enter_context(open_table(path, _form(path), CHILDREN)).write
+                write = stack.enter_context(open_table(path, form_of(path), CHILDREN)).write
             parents = Parents(measured.labels, related, measured.grid, job, write)
         table = stack.enter_context(open_table(tables["output"], form, wanted))
         for volume, rows in measure(measured, job):
@@ -253,11 +252,6 @@ def _measure(
             file=sys.stderr,
         )
     return found
-
-
-def _form(path: str) -> str:
-    """The format of a table that is named so."""
-    return "parquet" if path.lower().endswith(".parquet") else "tsv"
 
 
 def _tally(measured: Measured, wanted: list[Column]) -> Tally:

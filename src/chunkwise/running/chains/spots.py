@@ -12,9 +12,8 @@ from chunkwise.errors import InputError
 from chunkwise.ngff.volumes import Selection, select
 from chunkwise.ops.columns import Column, value_type
 from chunkwise.ops.spots import Spots, SpotVolumes, find_spots, memory_of
-from chunkwise.ops.table import open_table
+from chunkwise.ops.table import MEDIA, form_of, open_table
 from chunkwise.running.chains.local import check
-from chunkwise.running.chains.measure import MEDIA
 from chunkwise.running.inputs import Input
 from chunkwise.running.labels import reading_grid
 from chunkwise.running.life import LifeCycle, check_files
@@ -50,7 +49,7 @@ def run(request: Request) -> Result:
 
     grid, resources = reading_grid(request, selection, projected, prod(selection.cut_shape))
     output = os.path.abspath(to.output or "")
-    form = to.format or ("parquet" if output.lower().endswith(".parquet") else "tsv")
+    form = to.format or form_of(output, places=True)
     recorded = request.recorded(channel=selection.channel_names[0], format=form, block=list(grid.block))
     layout = {
         "shape": list(grid.shape),
