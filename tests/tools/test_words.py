@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +16,8 @@ from tests.tools.test_xml import OFFERED, arguments_of, tool_of
 from chunkwise.cli import COMMANDS, build_parser, summaries
 from chunkwise.faces import sentences
 from chunkwise.operations import families, operations_of
+from chunkwise.report.runs import place_words
+from chunkwise.site.called import called, name_of
 from chunkwise.story import STORY
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +148,43 @@ def test_sentences_in_galaxy(command: str, sentence: str, told: str, monkeypatch
     assert sentences.told(command, sentence) == sentence
     monkeypatch.setenv("CHUNKWISE_GALAXY_TOOL_ID", f"chunkwise_{command}")
     assert sentences.told(command, sentence) == told
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A job of Galaxy on two datasets, with a site that has one root."""
+    names = f"image\t/galaxy/1_files/image.ome.zarr\tcoins: mask (otsu)\nlabels\t{tmp_path}/in.tif\ta.tif\n"
+    (tmp_path / "names.tsv").write_text(names)
+    (tmp_path / "site.toml").write_text(f'[roots.lab]\npath = "{tmp_path}"\naccess = "read"\n')
+    monkeypatch.setenv("CHUNKWISE_GALAXY_TOOL_ID", "chunkwise_measure")
+    monkeypatch.setenv("CHUNKWISE_GALAXY_NAMES", str(tmp_path / "names.tsv"))
+    monkeypatch.setenv("CHUNKWISE_SITE", str(tmp_path / "site.toml"))
+    return tmp_path
+
+
+def test_places_are_called_as_the_history_does(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = f"{job}/5/outputs/dataset_ec5276ee-6f91-482e-9b38-d70167806271_files/image.ome.zarr"
+    said = {
+        "/galaxy/1_files/image.ome.zarr is flat, 3/4 of it.": "'coins: mask (otsu)' is flat, 3/4 of it.",
+        f"{job}/in.tif does not say": "a.tif does not say",
+        f"Those of {job}/deep/a b.zarr, or {job}/in.tiff.": "Those of lab:deep/a b.zarr, or lab:in.tiff.",
+        f"2 objects in {made}": "2 objects in the new dataset",
+        "See /srv/x/y.zarr": "See y.zarr",
+    }
+    assert {one: called(one) for one in said} == said
+    assert (name_of("image"), name_of("parents")) == ("coins: mask (otsu)", None)
+    assert place_words({"location": "/x/y.zarr", "called": name_of("image")}) == "coins: mask (otsu)"
+    monkeypatch.delenv("CHUNKWISE_GALAXY_TOOL_ID")
+    assert called("See /srv/x/y.zarr") == "See /srv/x/y.zarr"
+
+
+def test_all_that_a_job_prints_is_said_so(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sentences.speaking("measure"):
+        print("in", f"{job}/in.tif")
+        print('  File "/srv/chunkwise/cli.py", line 1\n', "give --image", sep="", end="", file=sys.stderr)
+    printed = capsys.readouterr()
+    assert printed.out == "in a.tif\n"
+    assert printed.err == "  File \"/srv/chunkwise/cli.py\", line 1\nchoose 'Image'"
 
 
 def test_every_family_has_labels() -> None:
