@@ -22,7 +22,10 @@ from chunkwise.story import STORY
 
 ROOT = Path(__file__).parents[2]
 #: What a person who never saw a command line cannot know: options, absolute paths, files and words of administrators.
-FOREIGN = re.compile(r"(?<![\w-])--?[a-z][a-z-]+\b|(?<![\w:/])/(?:[a-z_]+/)+|\bROOT:|\.loc\b|\.toml\b|run record")
+FOREIGN = re.compile(
+    r"(?<![\w-])--?[a-z][a-z-]+\b|(?<![\w:/])/(?:[a-z_]+/)+|\bROOT:|\.loc\b|\.toml\b|run record"
+    r"|'chunkwise |given several times"
+)
 
 
 def texts_of(tool: Element) -> Iterator[str]:

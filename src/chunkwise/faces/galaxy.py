@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -296,9 +297,16 @@ def _words(operation: Operation) -> str:
     return "\n".join((*lines, "#end if"))
 
 
+def _in_words(text: str) -> str:
+    """A clause of the command line as a form has it: tools for commands, and no word on giving an option again."""
+    text = re.sub(r"'chunkwise (\w+)'", lambda found: f"'{load_family(found.group(1)).title}'", text)
+    text = text.replace("; may be given several times", "")
+    return text[:1].upper() + text[1:]
+
+
 def _file(name: str, one: Table) -> str:
     """A table as Galaxy asks for it."""
-    said = f"label={quoteattr(one.label)} help={quoteattr(one.help[:1].upper() + one.help[1:])}"
+    said = f"label={quoteattr(one.label)} help={quoteattr(_in_words(one.help))}"
     return f'                <param name="{name}" type="data" format="tabular,csv,parquet" {said}/>'
 
 
@@ -310,7 +318,7 @@ def _param(name: str, one: Parameter, indent: int) -> str:
         one = one.in_micrometres
     units = one.unit if one.unit == "percent" else f"{one.unit}s"
     unit = f", in {units}" if one.unit and not one.measures and one.unit not in one.help else ""
-    words = f"{one.help[:1].upper()}{one.help[1:]}{unit}{'; an odd number of voxels' if odd else ''}"
+    words = f"{_in_words(one.help)}{unit}{'; an odd number of voxels' if odd else ''}"
     if one.default is None and not one.required and not one.choices:
         words += f". Leave empty for {one.default_words or 'none'}"
     say = f"label={quoteattr(one.label)} help={quoteattr(words)}"

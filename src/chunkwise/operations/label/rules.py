@@ -45,7 +45,7 @@ OPERATION = Operation(
             str,
             "remove",
             "Objects without a row",
-            "what becomes of objects that the table does not have: removed, kept as if they met all rules, or the run "
+            "what becomes of objects without a row in the table: removed, kept as if they met all rules, or the run "
             "fails; they are named in any case",
             choices=("remove", "keep", "fail"),
         ),
