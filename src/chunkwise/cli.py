@@ -140,10 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
+    from chunkwise.faces.sentences import speaking
+
     with suppress(AttributeError):  # whatever stands in for it in a test
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        with _stopping_in_order():
+        with _stopping_in_order(), speaking(args.command):
             _check_values(args)
             _hold_outputs(args)
             code = _run(args)

@@ -268,7 +268,9 @@ def test_template_quotes_every_value(command: str) -> None:
     flags = {str(one.get("name")) for one in tool.findall(".//param[@truevalue]")}
     for line in text.splitlines():
         line = line.replace('"\\$$name"', "")  # a variable of the shell, inside of quotes that hold it
-        if line.lstrip().startswith("#") or line.strip().startswith(("$locate(", "$name=", "image=${quote(")):
+        if line.lstrip().startswith("#") or line.strip().startswith(
+            ("$locate(", "$name=", "image=${quote(", "called=${quote(")
+        ):
             continue
         line = re.sub(r"\$\{quote\(\$name\(\$\w+\)\)\}", "", line)
         # A name that a person gave to a dataset is not sanitised by Galaxy: quotes of ours alone would not hold it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -277,7 +278,7 @@ def _option(value: str, words: str, selected: bool) -> str:
 
 
 def _when(operation: Operation) -> str:
-    inside = [_image(name, one) for name, one in _images(operation).items()]
+    inside = _asked_images(operation)
     inside += [_file(name, one) for name, one in operation.takes.items() if isinstance(one, Table)]
     inside += [_param(name, one, 16) for name, one in operation.parameters.items()]
     if "same_voxels" in operation.part:
@@ -291,9 +292,7 @@ def _when(operation: Operation) -> str:
 def _words(operation: Operation) -> str:
     """The options of a method, as Cheetah writes them."""
     lines = [f"#if $operation.method == '{operation.name}'"]
-    for name, image in _images(operation).items():
-        word = f'    --{name} "\\${name}"'
-        lines += [f"#if $operation.{name}", word, "#end if"] if image.optional else [word]
+    lines += _each_image(operation, """'--$name' "\\$$name\"""")
     lines += [f"    --{name} '$operation.{name}'" for name, one in operation.takes.items() if isinstance(one, Table)]
     if "same_voxels" in operation.part:
         lines.append("    $operation.same_voxels")
@@ -311,32 +310,60 @@ def _words(operation: Operation) -> str:
     return "\n".join((*lines, "#end if"))
 
 
+def _in_words(text: str) -> str:
+    """A clause of the command line as a form has it: tools for commands, and no word on giving an option again."""
+    text = re.sub(r"'chunkwise (\w+)'", lambda found: f"'{load_family(found.group(1)).title}'", text)
+    text = text.replace("; may be given several times", "")
+    return text[:1].upper() + text[1:]
+
+
 def _images(operation: Operation) -> dict[str, Voxels]:
-    """The images that a method takes beside the first."""
+    """The images that a method takes beside the first, of which the last ones may be left out."""
     return {name: one for name, one in operation.takes.items() if name != "image" and isinstance(one, Voxels)}
+
+
+def _each_image(operation: Operation, line: str) -> list[str]:
+    """A line of the command for each of those that are given, as many as the form was told."""
+    names = "".join(_images(operation))
+    start = f"#for $name in '{names}'[:int(str($operation.images.count)) - 1]"
+    return [start, f"    {line}", "#end for"] if names else []
 
 
 def _located(operation: Operation) -> str:
     """Where the other images of a method lie, as the shell is told before the command."""
-    lines = []
-    for name, one in _images(operation).items():
-        word = f"    $locate('{name}', $operation.{name})"
-        lines += [f"    #if $operation.{name}", f"    {word}", "    #end if"] if one.optional else [word]
+    lines = _each_image(operation, "$locate($name, $operation.images[$name])")
     return "\n".join((f"#if $operation.method == '{operation.name}'", *lines, "#end if\n")) if lines else ""
 
 
-def _image(name: str, one: Voxels) -> str:
-    """Another image as Galaxy asks for it."""
-    empty = ". Leave empty if there is none" if one.optional else ""
-    words = quoteattr(f"{one.help[:1].upper()}{one.help[1:]}{empty}")
-    optional = ' optional="true"' if one.optional else ""
-    said = f"label={quoteattr(one.label)} help={words}"
-    return f'                <expand macro="image_input" name="{name}"{optional} {said}/>'
+def _asked_images(operation: Operation) -> list[str]:
+    """The other images as Galaxy asks for them: first for how many.
+
+    Galaxy writes "Nothing selected" into a field for data that may stay empty.
+    """
+    images = _images(operation)
+    if not images:
+        return []
+    fields = [
+        f'<expand macro="image_input" name="{name}" {said}/>'
+        for name, one in images.items()
+        for said in [f"label={quoteattr(one.label)} help={quoteattr(_in_words(one.help))}"]
+    ]
+    least = 1 + sum(not one.optional for one in images.values())
+    lines = [
+        '    <param name="count" type="select" label="How many images?" help="The first, and those that follow it">'
+    ]
+    cases = []
+    for count in range(least, len(images) + 2):
+        chosen = ' selected="true"' if count == least else ""
+        lines.append(f'        <option value="{count}"{chosen}>{count}</option>')
+        cases += [f'    <when value="{count}">', *(f"        {one}" for one in fields[: count - 1]), "    </when>"]
+    lines = ['<conditional name="images">', *lines, "    </param>", *cases, "</conditional>"]
+    return [f"{' ' * 16}{line}" for line in lines]
 
 
 def _file(name: str, one: Table) -> str:
     """A table as Galaxy asks for it."""
-    said = f"label={quoteattr(one.label)} help={quoteattr(one.help[:1].upper() + one.help[1:])}"
+    said = f"label={quoteattr(one.label)} help={quoteattr(_in_words(one.help))}"
     return f'                <param name="{name}" type="data" format="tabular,csv,parquet" {said}/>'
 
 
@@ -348,7 +375,7 @@ def _param(name: str, one: Parameter, indent: int) -> str:
         one = one.in_micrometres
     units = one.unit if one.unit == "percent" else f"{one.unit}s"
     unit = f", in {units}" if one.unit and not one.measures and one.unit not in one.help else ""
-    words = f"{one.help[:1].upper()}{one.help[1:]}{unit}{'; an odd number of voxels' if odd else ''}"
+    words = f"{_in_words(one.help)}{unit}{'; an odd number of voxels' if odd else ''}"
     if one.default is None and not one.required and not one.choices:
         words += f". Leave empty for {one.default_words or 'none'}"
     say = f"label={quoteattr(one.label)} help={quoteattr(words)}"
@@ -417,6 +444,10 @@ def _test(number: int, operation: Operation, example: Example, found: Found) -> 
         f'{" " * 16}<param name="{role}" value="{file}" {kinds[file.endswith(".zarr")]}/>'
         for role, file in example.inputs.items()
     ]
+    if _images(operation):
+        count = _asked("count", 1 + sum(role in _images(operation) for role in example.inputs))
+        inside = [f"    {line}" for line in (count, *files)]
+        files = [f'{" " * 16}<conditional name="images">', *inside, f"{' ' * 16}</conditional>"]
     content = [_property(name, value) for name, value in found.content.items()]
     return _TEST.format(
         number=number,

@@ -1,19 +1,23 @@
-"""Sentences about what went wrong, as the page of a Galaxy tool says them: fields for options, no places of the server.
+"""What a command says, as the page of a Galaxy tool says it: fields for options, no places of the server.
 
 A sentence is written once, for the command line. In a job of Galaxy, which is known by the variable that the tools set,
-an option is called by the label of its field, and a path of the machine by its last part.
+an option is called by the label of its field, and a place as the user knows it.
 """
 
 from __future__ import annotations
 
-import os
+import io
 import re
-from collections.abc import Mapping
-from typing import Final
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from threading import Lock
+from typing import Final, TextIO
 
 from chunkwise.operations import families, operations_of, options_of
+from chunkwise.site.called import called, in_galaxy
 
-__all__ = ["in_galaxy", "labels_of", "told"]
+__all__ = ["labels_of", "speaking", "told"]
 
 #: Labels of options that no declaration has, by the command, or for all.
 _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -68,13 +72,6 @@ _AGAIN: Final = {
     "the same command resumes": "running the tool again resumes",
 }
 _COMMAND = re.compile("|".join(_AGAIN))
-#: A path of the machine, plain or as a URI, up to its last part; addresses of the web are the user's own words.
-_PATH = re.compile(r"(?:\bfile://|(?<![\w:/.]))/(?:[^\s/'\"]+/)+(?=[^\s/'\"])")
-
-
-def in_galaxy() -> bool:
-    """Whether this is a job of one of our tools in Galaxy."""
-    return bool(os.environ.get("CHUNKWISE_GALAXY_TOOL_ID"))
 
 
 def labels_of(command: str) -> dict[str, str]:
@@ -101,4 +98,46 @@ def told(command: str, sentence: str) -> str:
             return f"{before + ' ' if before else ''}{option.replace('-', ' ')}"
         return f"{_BEFORE.get(before or '', '')}'{label}'"
 
-    return _COMMAND.sub(lambda found: _AGAIN[found.group()], _PATH.sub("", _OPTION.sub(field, sentence)))
+    return _COMMAND.sub(lambda found: _AGAIN[found.group()], called(_OPTION.sub(field, sentence)))
+
+
+class _Told(io.TextIOBase):
+    """A stream that says every line in the words of the page."""
+
+    def __init__(self, to: TextIO, command: str) -> None:
+        self._to, self._command, self._rest, self._lock = to, command, "", Lock()
+
+    def write(self, text: str) -> int:
+        with self._lock:  # threads print, too
+            *lines, self._rest = (self._rest + text).split("\n")
+            if lines:
+                self._to.write("".join(f"{self._line(line)}\n" for line in lines))
+        return len(text)
+
+    def _line(self, line: str) -> str:
+        # Where in the code something went wrong is for the administrator.
+        return line if line.lstrip().startswith('File "') else told(self._command, line)
+
+    def flush(self) -> None:
+        self._to.flush()
+
+    def end(self) -> None:
+        """Say what has no end of line yet."""
+        rest, self._rest = self._rest, ""
+        self._to.write(self._line(rest) if rest else "")
+        self._to.flush()
+
+
+@contextmanager
+def speaking(command: str) -> Iterator[None]:
+    """Let a command print in the words of the page, where this is a job of Galaxy."""
+    if not in_galaxy():
+        yield
+        return
+    streams = _Told(sys.stdout, command), _Told(sys.stderr, command)
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(streams[0]))
+        stack.enter_context(redirect_stderr(streams[1]))
+        for one in streams:
+            stack.callback(one.end)
+        yield

@@ -336,10 +336,10 @@ class Operation:
     def previews(self) -> bool:
         """Whether its result can be looked at in a small region: an image or labels, and no table or other file.
 
-        What is made of labels cannot: of an object a region may show a part only.
+        What is made of labels or of a table cannot: of an object a region may show a part only.
         """
         made = isinstance(self.gives, Voxels) and not getattr(self.gives, "formats", None)
-        return made and not any(isinstance(one, Labels) for one in self.takes.values())
+        return made and not any(isinstance(one, Labels | Table) for one in self.takes.values())
 
     @property
     def options(self) -> dict[str, Parameter]:

@@ -46,6 +46,7 @@ from chunkwise.provenance.resource import (
     without_nothing,
 )
 from chunkwise.provenance.software import HOME_PAGES
+from chunkwise.site.called import name_of
 from chunkwise.storage.json_text import parse_json
 from chunkwise.storage.location import Location
 
@@ -236,7 +237,7 @@ class Recorder:
     @property
     def so_far(self) -> dict[str, Json]:
         """What the record will say of command, parameters, inputs, software and start: for a page of the run itself."""
-        read: list[Json] = [resource.to_dict() for resource in self._inputs]
+        read: list[Json] = [one.to_dict() | {"called": name_of(one.name)} for one in self._inputs]
         known: dict[str, Json] = {"command": self.command, "parameters": self.parameters, "inputs": read}
         return known | {"software": dict(software_versions()), "start": self.start}
 

@@ -14,6 +14,7 @@ from chunkwise.report.pictures import CHANNEL_COLORS, composite, contrast, label
 from chunkwise.report.preview import BUDGET, read_plane
 from chunkwise.report.runs import place_words
 from chunkwise.report.summary import headline, size_text
+from chunkwise.site.called import name_of
 
 __all__ = ["inspection_page", "pictures_of_image", "write_inspection_view"]
 
@@ -44,7 +45,7 @@ def inspection_page(store: Store, summary: dict[str, Any], pictures: bool = True
         sections = _collection_sections(store)
     name = store.location.name if isinstance(store, Collection) else store.name
     parts = [*sections, _findings(summary)]
-    place = place_words(summary | {"description": {"name": name}})
+    place = place_words(summary | {"description": {"name": name}, "called": name_of("image")})
     warnings = [warning.replace(store.location.address, place) for warning in summary.get("warnings", ())]
     return Page(name, "Chunkwise inspection", [headline(store, place)], parts, warnings)
 

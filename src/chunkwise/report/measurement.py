@@ -17,6 +17,7 @@ from chunkwise.report.pictures import contrast, drawn_large
 from chunkwise.report.runs import place_words, run_section
 from chunkwise.report.sizes import Histogram, Sizes
 from chunkwise.report.tally import MOST_ROWS, Tally
+from chunkwise.site.called import called
 
 __all__ = ["View", "measurement_page"]
 
@@ -97,7 +98,7 @@ def measurement_page(
     count = tally.sizes.total
     title = f"{count} object{'' if count == 1 else 's'} in {named.get('labels', 'a label image')}"
     footer = "Made by chunkwise. Images and labels were read in place; nothing was copied or changed."
-    return Page(title, "Chunkwise report", [], sections, remarks, footer)
+    return Page(title, "Chunkwise report", [], sections, [called(one) for one in remarks], footer)
 
 
 def _short(tally: Tally, named: Mapping[str, str], voxel: float, unit: str, word: str) -> Section:

@@ -32,8 +32,10 @@ def place_words(resource: Mapping[str, Any]) -> str:
     Parameters
     ----------
     resource : mapping
-        As a run record has it.
+        As a run record has it; ``called`` is what the history of Galaxy calls it.
     """
+    if resource.get("called"):
+        return str(resource["called"])
     location, root = str(resource.get("location", "")), resource.get("root")
     if root:
         return f"{root}:{location}"

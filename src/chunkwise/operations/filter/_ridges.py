@@ -20,10 +20,14 @@ PARAMETERS: Final = {
     "sigma_min": Parameter(float, 2.0, "Smallest sigma", "of the thinnest ridges: about half their width", **_SIGMA),
     "sigma_max": Parameter(float, 3.0, "Largest sigma", "of the widest ridges; every voxel looks far around", **_SIGMA),
     "sigmas": Parameter(
-        int, 2, "How many sigmas", "widths that are tried, evenly spaced; with 1 the smallest alone", least=1, most=100
+        int, 2, "How many sigmas", "widths that are tried, evenly spaced; 1 tries the smallest only", least=1, most=100
     ),
     "ridges": Parameter(
-        str, "bright", "Ridges are", "whether ridges are brighter or darker than around", choices=("bright", "dark")
+        str,
+        "bright",
+        "Ridges are",
+        "whether ridges are brighter or darker than what surrounds them",
+        choices=("bright", "dark"),
     ),
 }
 

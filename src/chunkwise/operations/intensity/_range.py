@@ -16,10 +16,18 @@ DTYPE: Final = Parameter(
 
 ENDS: Final = {
     "low": Parameter(
-        float, None, "Lower end", "lower end of the range", default_words="no limit; window: the type's least"
+        float,
+        None,
+        "Lower end",
+        "lower end of the range",
+        default_words="no limit; where a range is rescaled, the type's least value",
     ),
     "high": Parameter(
-        float, None, "Upper end", "upper end of the range", default_words="no limit; window: the type's most"
+        float,
+        None,
+        "Upper end",
+        "upper end of the range",
+        default_words="no limit; where a range is rescaled, the type's largest value",
     ),
 }
 
@@ -68,7 +76,8 @@ BINS: Final = Parameter(
     int,
     256,
     "Bins",
-    "intensities that histograms tell apart; equalize: of floats, and of whole numbers each is counted",
+    "how many intensities the histograms tell apart; where a whole image of integers is equalised, every value counts "
+    "on its own",
     least=2,
     most=16384,
 )
