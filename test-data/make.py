@@ -296,6 +296,29 @@ def write_files(coins: Array, nuclei: Array, other: Array) -> None:
     tifffile.imwrite(HERE / "planes.tif", nuclei[0], photometric="minisblack", compression="zlib", metadata=None)
 
 
+def write_shapes(labels: Array) -> None:
+    """The coins as a table of circles, and other shapes as QuPath would write them."""
+    rows = ["x\ty\tradius"]
+    for one in measure.regionprops(labels):
+        y, x = one.centroid
+        rows.append(f"{x:.2f}\t{y:.2f}\t{np.sqrt(one.area / np.pi):.2f}")
+    (HERE / "coins_2d_points.tsv").write_text("\n".join(rows) + "\n")
+    ring = [[[30.5, 20], [170.25, 35.5], [120, 140], [25, 90.75], [30.5, 20]]]
+    hole = [[[60, 50], [110, 55], [90, 90], [60, 50]]]
+    shapes: list[tuple[str, list[Any], dict[str, Any]]] = [
+        ("Polygon", ring + hole, {"name": "field", "objectType": "annotation"}),
+        ("Point", [250, 80.4], {"radius": 40.5}),
+        ("Polygon", [[[200, 100], [380, 100], [380, 290], [200, 290]]], {"name": "7"}),
+        ("Point", [300, 200], {}),
+    ]
+    features = [
+        {"type": "Feature", "geometry": {"type": kind, "coordinates": places}, "properties": properties}
+        for kind, places, properties in shapes
+    ]
+    content = json.dumps({"type": "FeatureCollection", "features": features}, indent=1)
+    (HERE / "coins_2d_shapes.geojson").write_text(content + "\n")
+
+
 def main() -> None:
     """Write every store and record."""
     write_records()
@@ -320,6 +343,7 @@ def main() -> None:
     )
 
     write_crate("coins_2d_labels")
+    write_shapes(labels)
 
     # What the threshold alone gives: with holes, specks, and coins that touch.
     write("coins_2d_mask", coins > filters.threshold_otsu(coins), "yx")

@@ -119,6 +119,12 @@ OPTIONS: dict[str, dict[str, str]] = {
         "else": f"{_CUT} {_SPREAD} --channel --format --method --min-sigma --max-sigma --num-sigma --sigma-ratio "
         "--overlap --sigma --distance --threshold --relative",
     },
+    "points": {
+        "reads": "image --points",
+        "writes": _STORE,
+        "names": "--to-workspace --into-source",
+        "else": f"{_CUT} {_SPREAD} --columns --no-header --radius --outside --shard --no-pyramid",
+    },
     "crate build": {
         "reads": "--from --about --source-crate",
         "writes": "--output",
@@ -177,6 +183,7 @@ WORDS = {
     "math": "IMAGE --expression a/2 --workers 1",
     "spots": "IMAGE --workers 1",
     "overlay": "IMAGE --labels LABELS --workers 1",
+    "points": "IMAGE --points POINTS --workers 1",
     "crate build": "--from RECORD",
     "crate merge": "--galaxy EXPORT",
     "crate report": "CRATE",
@@ -195,7 +202,7 @@ NAMES = {
     "--dictionary": "d.tsv",
     "--crate": "c.zip",
 }
-STORES = ("segment", "predict", "objects", "fetch", "convert", "math", "overlay", *KERNELS)
+STORES = ("segment", "predict", "objects", "fetch", "convert", "math", "overlay", "points", *KERNELS)
 #: Outputs that a command needs, or that another output needs.
 NEEDED = {
     "open": ["--output"],
@@ -216,6 +223,7 @@ def make_inputs(folder: Path) -> None:
     image = fill(made_stores.write(folder / "images" / "i.ome.zarr", "0.5", "yx", (48, 48)))
     shutil.copytree(MADE / "discs_maps.ome.zarr", folder / "images" / "maps.ome.zarr")
     shutil.copy(MADE / "one_image.rocrate.zip", folder / "images" / "export.zip")
+    (folder / "images" / "p.tsv").write_text("x\ty\n3\t4\n20\t30\n")
     labels, reports = str(folder / "images" / "l.ome.zarr"), folder / "images"
     words = ["segment", str(image), "--output", labels, "--workers", "1"]
     assert main([*words, "--record", str(reports / "r.json"), "--crate", str(reports / "c.zip")]) == 0
@@ -246,6 +254,7 @@ def words_of(made: Path, command: str) -> list[str]:
         "IMAGE": "images/i.ome.zarr",
         "LABELS": "images/l.ome.zarr",
         "MAPS": "images/maps.ome.zarr",
+        "POINTS": "images/p.tsv",
         "RECORD": "images/r.json",
         "CRATE": "images/c.zip",
         "EXPORT": "images/export.zip",

@@ -33,7 +33,7 @@ OTHER = "another result"
 NONE = "no operation"
 
 #: Commands that need no method.
-ONE_METHOD = {"convert", "math", "measure", "overlay", "segment"}
+ONE_METHOD = {"convert", "math", "measure", "overlay", "points", "segment"}
 
 #: Of commands that make no OME-Zarr.
 ENDINGS = {"measure": "tsv", "spots": "tsv", "overlay": "png"}
@@ -72,6 +72,9 @@ def run(case: Case, ours: Ours, folder: Path) -> tuple[int, Path, str]:
     for key in re.findall(r"\{not_(\w+)\}", ours.words):
         files[f"not_{key}"] = str(folder / "not.tif")
         tifffile.imwrite(files[f"not_{key}"], (image_of(Path(files[key])) == 0).astype("uint8"))
+    if "{grid}" in ours.words:
+        files["grid"] = str(folder / "grid.tif")
+        tifffile.imwrite(files["grid"], np.zeros([int(case.params[f"shape{axis}"]) for axis in "yx"], "uint8"))
     before, output, code, text = "", folder / "none", 0, ""
     for number, step in enumerate(ours.steps):
         family, *words = step.split()

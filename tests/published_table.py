@@ -1,7 +1,8 @@
 """What chunkwise is asked in place of each published case of galaxy-image-analysis, or why it cannot be asked.
 
 A line of the table is a command, or several with ``|`` between: the first reads the case's image, each other what the
-one before wrote. ``{name}`` is a parameter of the case, as a file. ``chunkwise`` and ``--method`` are left out.
+one before wrote. ``{name}`` is a parameter of the case, as a file; ``{grid}`` an empty image of its width and height.
+``chunkwise`` and ``--method`` are left out.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ EDGE = "an even square has no middle: SciPy moves it by half a voxel, and ours i
 SCALE = "no operation changes the size of an image; its lower resolutions are made with every result"
 JOIN = "no operation puts images side by side"
 RULES = "--rule area>=5 --rule area<=50 --rule solidity>=0.5 --rule solidity<=0.9"
-POINTS = "no operation makes labels of points"
 SPOTS = "*spots* finds others: their tool smooths, thresholds and drops the border in its own way"
 SPLIT = "no operation makes an image of each channel or plane: tools take a channel, a region or a time point in place"
 NOT = "the mask is given with true and false exchanged: its file says that 0 is white, and they follow that"
@@ -154,7 +154,8 @@ TABLE: dict[str, Ours] = {
     "overlay_images-6": Ours(f"{FLOAT_OVERLAY} --black 0 --white 1", why=NOT),
     "overlay_images-8": Ours(f"{FLOAT_OVERLAY} --black=-2 --white 1", why=NOT),
     "overlay_images-10": Ours(f"{FLOAT_OVERLAY} --black=-2 --white 2", why=NOT),
-    **{f"points2labelimage-{number}": Ours(why=POINTS) for number in (0, 2, 4, 6, 8, 10)},
+    "points2labelimage-0": Ours("points {grid} --points {input} --no-header --columns x=2,y=1 | label mask"),
+    **{f"points2labelimage-{number}": Ours("points {grid} --points {input}") for number in (2, 4, 6, 8, 10)},
     "ridge_filter-1": Ours(why="no operation gives their Hessian filter (scikit-image's *hessian*)"),
     "ridge_filter-3": Ours(
         "convert {input} --axes YXC | filter sato --sigma-min 0.5 --sigma-max 20 --sigmas 10 --ridges dark"

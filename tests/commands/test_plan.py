@@ -31,7 +31,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, data in stores.items():
         made_models.image_store(folder, data, "zyx"[3 - data.ndim :], f"{name}.ome.zarr")
     model = made_models.make_package(folder / "model")
-    return {name: str(folder / f"{name}.ome.zarr") for name in stores} | {"model": str(model)}
+    (folder / "points.csv").write_text("x,y,z,radius\n100,50,9,12\n101,51,10,0\n")
+    others = {"model": str(model), "points": str(folder / "points.csv")}
+    return {name: str(folder / f"{name}.ome.zarr") for name in stores} | others
 
 
 CALLS = {
@@ -45,6 +47,7 @@ CALLS = {
     "convert tiff": "convert {image} --output {out}.tiff",
     "convert png": "convert {plane} --output {out}.png",
     "overlay": "overlay {image} --labels {labels} --output {out}.ome.zarr",
+    "points": "points {image} --points {points} --output {out}.ome.zarr --block 20,100,100",
     "math": "math {image} --b {image} --expression a+b --output {out}.ome.zarr",
     "spots": "spots {image} --method peaks --output {out}.tsv --block 20,100,100",
     "measure": "measure --labels {labels} --image {image} --output {out}.tsv --block 20,100,100",

@@ -24,6 +24,7 @@ CHAINS = {
     "math": "commands/test_math.py",
     "spots": "ops/test_spots.py",
     "overlay": "commands/test_overlay.py",
+    "points": "ops/test_points.py",
     "components": "ops/test_masks.py",
     "rules": "ops/test_tabled.py",
     "map": "ops/test_tabled.py",

@@ -38,6 +38,7 @@ CALLS = {
     "math": "math {image} --b {labels} --expression (a-b)/2 --output {out}.ome.zarr",
     "overlay": "overlay {wide} --labels {wide} --output {out}.ome.zarr --style filled --opacity 0.5",
     "overlay png": "overlay {wide} --labels {wide} --output {out}.png --numbers --region 0:2048,0:4096",
+    "points": "points {image} --points {points} --output {out}.ome.zarr",
     "spots": "spots {wide} --output {out}.tsv --max-sigma 1.5 --num-sigma 2 --threshold 900",
     "measure": "measure --labels {labels} --image {image} --output {out}.tsv",
     "measure euler": "measure --labels {labels} --properties euler_number --output {out}.tsv",
@@ -64,6 +65,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     found = {"model": str(made_models.make_package(folder / "model"))}
     for name, voxels in stores.items():
         found[name] = str(made_models.image_store(folder, voxels, "zyx"[3 - voxels.ndim :], f"{name}.ome.zarr"))
+    found["points"] = str(folder / "points.csv")
+    rows = np.random.default_rng(2).integers(0, SHAPE, (100_000, 3)).tolist()
+    lines = [f"{x},{y},{z},{n % 50 == 0}" for n, (z, y, x) in enumerate(rows)]
+    Path(found["points"]).write_text("\n".join(["x,y,z,radius", *lines]).replace("True", "9").replace("False", "0"))
     found["tiff"] = str(folder / "image.tif")
     tifffile.imwrite(found["tiff"], image, tile=(256, 256), compression="zlib", metadata={"axes": "ZYX"})
     # Samples that become three channels, and strips that lie across shards: both are read at once.

@@ -28,6 +28,7 @@ CHAINS = {
     "convert": ["convert"],
     "compare": ["compare"],
     "overlay": ["overlay"],
+    "points": ["points"],
     "math": ["math"],
     "spots": ["spots"],
     "segment": ["segment"],
@@ -63,6 +64,8 @@ def crates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         run("math", "math", COINS, "--b", two[0], "--expression", "a/(b+1)", "--output", folder / "math.ome.zarr")
         run("spots", "spots", COINS, "--output", folder / "spots.tsv")
         run("overlay", "overlay", COINS, "--labels", two[0], "--output", folder / "drawn.png")
+        circles = MADE / "coins_2d_points.tsv"
+        run("points", "points", COINS, "--points", circles, "--output", folder / "circles.ome.zarr")
         labels = run("segment", "segment", COINS, "--output", folder / "labels.ome.zarr")
         for family in KERNELS:
             how = ["--method", plain_method(family)]

@@ -224,7 +224,7 @@ FILES = {
     *("help", "image", "labels", "truth", "predicted", "output", "to_workspace", "reference", "crate", "record"),
     *("run_dir", "overlay", "view", "report", "dictionary", "table", "html", "pictures", "plan"),
     *"bcdefgh",
-    *("parents", "summary", "children"),
+    *("parents", "summary", "children", "points"),
     *("preview", "preview_region"),  # a preview has no record
 }
 

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
+import pandas
 import pytest
 import zarr
 
@@ -26,6 +27,7 @@ from made_models import whole_image  # noqa: E402
 from whole_content import whole_content  # noqa: E402
 from whole_image import Array, reference_segment, reference_split  # noqa: E402
 from whole_objects import parameters_of, reference_objects, reference_stars  # noqa: E402
+from whole_shapes import whole_shapes  # noqa: E402
 
 TOOLS = ROOT / "tools" / "chunkwise"
 
@@ -58,6 +60,20 @@ def nuclei() -> Array:
     return np.asarray(np.rint(np.clip(maps.astype(np.float64), 0, 1) * 255), np.uint8)
 
 
+def circles() -> Array:
+    table = pandas.read_csv(ROOT / "test-data" / "coins_2d_points.tsv", sep="\t")
+    places = table[["y", "x"]].round().astype(int).to_numpy()
+    return whole_shapes((303, 384), list(zip(range(1, len(table) + 1), places, table["radius"], strict=True)))
+
+
+def drawings() -> Array:
+    found = json.loads((ROOT / "test-data" / "coins_2d_shapes.geojson").read_text())["features"]
+    (field, round, square, point) = (one["geometry"]["coordinates"] for one in found)
+    middles = [np.rint(one[::-1]).astype(int) for one in (round, point)]
+    shown = [(1, field, 0), (2, middles[0], found[1]["properties"]["radius"]), (7, square, 0), (3, middles[1], 0)]
+    return whole_shapes((303, 384), shown)
+
+
 #: By the tool and the number of its test: the whole result.
 EXPECTED: dict[tuple[str, int], Callable[[], Array]] = {
     ("segment", 1): lambda: coins(50).astype(np.uint32),
@@ -78,6 +94,8 @@ EXPECTED: dict[tuple[str, int], Callable[[], Array]] = {
     ("objects", 4): lambda: stars().astype("u4"),
     ("objects", 5): lambda: discs("foreground-distance", min_size=120, min_distance=4).astype("u4"),
     ("predict", 2): nuclei,
+    ("points", 1): lambda: circles().astype("u4"),
+    ("points", 2): lambda: drawings().astype("u4"),
 }
 #: Last digits of a network's maps are the processor's: few of 100000 rounded voxels may be another by 1.
 ROUGH = {("predict", 2): r'"sum": 9592[0-9]{2},'}
@@ -107,7 +125,7 @@ def lines(tool: str, number: int, array: Array) -> list[str]:
 def successful_tests() -> dict[tuple[str, int], ElementTree.Element]:
     """The tests of the tools that write stores."""
     found = {}
-    for tool in ("segment", "fetch", "convert", "objects", "predict"):
+    for tool in ("segment", "fetch", "convert", "objects", "predict", "points"):
         tests = ElementTree.parse(TOOLS / f"chunkwise_{tool}.xml").findall("tests/test")
         found |= {(tool, n): test for n, test in enumerate(tests, start=1) if test.get("expect_failure") != "true"}
     return found

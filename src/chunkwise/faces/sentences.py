@@ -31,6 +31,7 @@ _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
         "children": "Count the children",
     },
     "predict": {"block": "Tile size"},
+    "points": {"points": "Points"},
     "label": {"table": "Table of measurements"},
     "math": {"image": "Image a"} | {letter: f"Image {letter}" for letter in "bcdefgh"},
     "open": {"strict": "Refuse metadata that break the OME-Zarr specification", "fingerprint": "Fingerprint"},

@@ -13,7 +13,7 @@ import numpy as np
 from chunkwise.errors import InputError
 from chunkwise.files import open_file
 
-__all__ = ["ObjectRows", "read_rows"]
+__all__ = ["LISTED", "ObjectRows", "numbers_of", "read_columns", "read_rows", "whole_numbers"]
 
 Array = np.ndarray[Any, Any]
 
@@ -84,6 +84,42 @@ def read_rows(path: str, allows: Callable[[str], bool], name: str, wanted: Seque
     InputError
         If it is no table, or lacks a column, or a column holds something else than numbers.
     """
+    table = read_columns(path, allows, name, lambda names: _chosen(names, wanted, name), "label")
+    times = whole_numbers(table["t"], "t", name) if "t" in table.column_names else None
+    numbers = {column: numbers_of(table[column], column, name) for column in wanted}
+    return ObjectRows(name, whole_numbers(table["label"], "label", name), times, numbers)
+
+
+def read_columns(
+    path: str,
+    allows: Callable[[str], bool],
+    name: str,
+    choose: Callable[[Sequence[str]], list[str]],
+    label: str | None,
+    header: bool = True,
+) -> Any:
+    """Read those columns of a table that are chosen by their names.
+
+    Parameters
+    ----------
+    path, allows, name
+        As of :func:`read_rows`.
+    choose : callable
+        Is given the names of all columns, and gives those to read, or raises an error.
+    label : str or None
+        A column whose whole numbers may go beyond 63 bits; it may be missing.
+    header : bool
+        Whether the first line of a text holds the names; else columns are called by their numbers, from 1.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    InputError
+        If it is no table.
+    """
     import pyarrow as pa
     from pyarrow import csv as text
     from pyarrow import parquet
@@ -94,21 +130,19 @@ def read_rows(path: str, allows: Callable[[str], bool], name: str, wanted: Seque
             file.seek(0)
             if head.startswith(b"PAR1"):
                 known = parquet.ParquetFile(file)
-                columns = _chosen(known.schema_arrow.names, wanted, name)
-                table = known.read(columns)
-            else:
-                between = max("\t,;", key=lambda one: head.count(one.encode()))
-                names = next(csv.reader(io.StringIO(head.decode("utf-8-sig")), delimiter=between), [])
-                columns = _chosen(names, wanted, name)
-                # A number beyond 63 bits would become a float.
-                convert = text.ConvertOptions(include_columns=columns, column_types={"label": pa.string()})
-                table = text.read_csv(file, None, text.ParseOptions(delimiter=between), convert)
+                return known.read(choose(known.schema_arrow.names))
+            between = max("\t,;", key=lambda one: head.count(one.encode()))
+            names = next(csv.reader(io.StringIO(head.decode("utf-8-sig")), delimiter=between), [])
+            if not header:
+                names = [str(number) for number in range(1, len(names) + 1)]
+            read = None if header else text.ReadOptions(column_names=names)
+            # A number beyond 63 bits would become a float.
+            types = {} if label is None else {label: pa.string()}
+            convert = text.ConvertOptions(include_columns=choose(names), column_types=types)
+            return text.read_csv(file, read, text.ParseOptions(delimiter=between), convert)
     except (OSError, pa.ArrowException, ValueError, csv.Error) as error:
         said = " ".join(str(error).split())
         raise InputError(f"{name} cannot be read as a table (TSV, CSV or Parquet): {said}.") from None
-    times = _whole(table["t"], "t", name) if "t" in columns else None
-    numbers = {column: _numbers(table[column], column, name) for column in wanted}
-    return ObjectRows(name, _whole(table["label"], "label", name), times, numbers)
 
 
 def _chosen(names: Sequence[str], wanted: Sequence[str], name: str) -> list[str]:
@@ -121,7 +155,7 @@ def _chosen(names: Sequence[str], wanted: Sequence[str], name: str) -> list[str]
     return list(dict.fromkeys([*(one for one in ("label", "t") if one in names), *wanted]))
 
 
-def _whole(column: Any, which: str, name: str) -> Array:
+def whole_numbers(column: Any, which: str, name: str) -> Array:
     """Whole numbers, of 64 bits."""
     import pyarrow as pa
 
@@ -134,7 +168,7 @@ def _whole(column: Any, which: str, name: str) -> Array:
     raise InputError(f"The column '{which}' of {name} has to hold a whole number in every row.")
 
 
-def _numbers(column: Any, which: str, name: str) -> Array:
+def numbers_of(column: Any, which: str, name: str) -> Array:
     """Integers or floats; what is missing is not a number."""
     import pyarrow as pa
 
@@ -142,7 +176,7 @@ def _numbers(column: Any, which: str, name: str) -> Array:
     if not any(kind(column.type) for kind in kinds) and which != "label":
         raise InputError(f"The column '{which}' of {name} holds {column.type}, and numbers are needed.")
     if which == "label":
-        return _whole(column, which, name)
+        return whole_numbers(column, which, name)
     if pa.types.is_null(column.type):
         return np.full(len(column), np.nan)
     return np.asarray(column.to_numpy())

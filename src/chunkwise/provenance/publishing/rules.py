@@ -228,12 +228,13 @@ RESULTS: Final[dict[str, Rule]] = {
     "carried": table(dict.fromkeys(("label_images", "files"), number)),
     "compared": table(dict.fromkeys(("voxels", "blocks", "different", "images"), number)),
     "images": number,
+    "shapes": table(dict.fromkeys(("drawn", "labels", "outside", "hidden"), number)),
     "stores": table(dict.fromkeys(("written", "already_there"), number)),
 }
 BLOCKS: Final = ("total", "done", "resumed", "retried", "failed")
 NAMES: Final = (
     *("image", "labels", "parents", "truth", "predicted", "output", "overlay", "dictionary", "table", "summary"),
-    *("children", "html", "view", *"bcdefgh"),
+    *("children", "html", "view", "points", *"bcdefgh"),
 )
 ENDINGS: Final = {
     "application/vnd.zarr": ".ome.zarr",
