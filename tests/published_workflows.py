@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import tifffile
 import yaml
+import zarr
 from scipy import ndimage
-from skimage import color, exposure, filters, measure, segmentation, util
+from skimage import color, exposure, feature, filters, measure, segmentation, util
 
 from made_models import whole_image
 from whole_image import reference_number, reference_split
 from whole_objects import parameters_of, reference_objects
+from whole_shapes import whole_shapes
 from workflow_steps import MADE, WORKFLOWS, Steps, voxels
 
 __all__ = ["NUCLEI", "PUBLISHED", "Pairs", "Published", "differing"]
@@ -158,6 +160,42 @@ def model_segmentation(folder: Path, mutant: bool) -> Pairs:
     }
 
 
+def spots_2d(folder: Path, mutant: bool) -> Pairs:
+    """A few coins, whose faces and rims have spots enough."""
+    part = voxels(MADE / "coins_2d.ome.zarr")[:100, :130]
+    tifffile.imwrite(folder / "part.tif", part)
+    steps = Steps("spots-2d", folder, {"Image": folder / "part.tif"}, "37,51")
+    if mutant:
+        steps.given["Border"] = 0
+    even = exposure.equalize_adapthist(part)
+    blobs = feature.blob_log(even, min_sigma=1, max_sigma=2, num_sigma=10, threshold=0.05, exclude_border=5)
+    rows = rows_of(steps.result("Table of spots"))
+    marks = whole_shapes(even.shape, [(number, place, 2) for number, place in enumerate(blobs[:, :2].astype(int), 1)])
+    return {
+        "Image with its contrast raised": (voxels(steps.result("Image with its contrast raised")), even),
+        "Table of spots": ([[float(row[name]) for name in ("y", "x", "sigma")] for row in rows], blobs),
+        "Labels of the spots": (voxels(steps.result("Labels of the spots")), marks),
+    }
+
+
+def convert_and_publish(folder: Path, mutant: bool) -> Pairs:
+    """Drawn cells, at two times, in two channels and eight planes."""
+    file = MADE / "cells_tczyx.ome.tif"
+    steps = Steps("convert-and-publish", folder, {"Image": file}, "3,17,23")
+    if mutant:
+        steps.state("convert")["selection"]["time"] = 1
+    store = steps.result("OME-Zarr")
+    array, metadata = zarr.open_array(store / "0", mode="r"), zarr.open_group(store, mode="r").attrs["ome"]
+    channels = [one["label"] for one in metadata["omero"]["channels"]]
+    scale = metadata["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
+    return {
+        "Voxels": (np.asarray(array[...]), tifffile.imread(file)),
+        "Channels": (channels, ["DAPI", "GFP"]),
+        "Sizes of voxels": (scale[2:], [1.0, 0.5, 0.5]),
+        "OME-Zarr 0.5, sharded": ((metadata["version"], array.shards is not None), ("0.5", True)),
+    }
+
+
 PUBLISHED = [
     Published(
         "nuclei-counting",
@@ -195,6 +233,11 @@ PUBLISHED = [
         "bioimageio.core on the whole image, `label`, `watershed`",
         model_segmentation,
     ),
-    Published("spots-2d", "2-D spot detection (GTN)", "`equalize_adapthist`, `blob_log`"),
-    Published("convert-and-publish", "Metadata and REMBI (GTN), and conversion to OME-Zarr", "the TIFF's own voxels"),
+    Published("spots-2d", "2-D spot detection (GTN)", "`equalize_adapthist`, `blob_log`", spots_2d),
+    Published(
+        "convert-and-publish",
+        "REMBI metadata (GTN), and conversion to OME-Zarr",
+        "`tifffile.imread`, and what the TIFF says",
+        convert_and_publish,
+    ),
 ]

@@ -25,7 +25,7 @@ MADE = ROOT / "test-data"
 PLACES = {"destination", "advanced", "browse", "summary", "children", "dictionary", "format", "images", "choice"}
 
 #: What the forms say where the command line leaves an option out.
-UNSAID = ("usual", "all", "no")
+UNSAID = ("usual", "all", "no", "file")
 
 #: What each command writes, if it is no OME-Zarr.
 ENDINGS = {"measure": "tsv", "spots": "tsv"}

@@ -33,7 +33,15 @@ RUNS: dict[str, tuple[str, dict[str, Any], str, int]] = {
     "nuclei-counting": (COINS, {}, "Table of nuclei", 22),
     # the seeds are the coins themselves, so that a cell is the table around a coin
     "voronoi-cells": (COINS, {"Seeds": LABELS, "Threshold": 80.0}, "Table of cells", 22),
+    # its table is what was compared, in two lines
+    "convert-and-publish": (
+        CELLS,
+        {"Title": "Cells", "Organism": "Homo sapiens", "Imaging method": "confocal microscopy"},
+        "Verification",
+        1,
+    ),
     "hela-screen": (COINS, {}, "Tables of nuclei", 19),
+    "spots-2d": (COINS, {"Smallest response": 0.3}, "Table of spots", 14),
     "staining-area": (TISSUE, {"Stain": "DAB"}, "Share of the area", 1),
     "model-segmentation": (CELLS, {"Channels for the model": "DAPI"}, "Table of objects", 11),
 }
