@@ -44,9 +44,10 @@ test: lint ## every test, including those in a real Galaxy
 	$(BIN)/python -m pytest -q -m "alone and not slow" $$(grep -rl --include='*.py' 'mark\.alone' tests)
 	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $$(($(WORKERS) + 1)) --maxfail=10 --durations=15
 
-test-published: setup ## run the published cases of galaxy-image-analysis, and say how many come out as expected (part of 'make test')
+test-published: setup ## run published workflows, and the published cases of galaxy-image-analysis; say how many come out as expected (part of 'make test')
 	$(BIN)/python -m pytest -q tests/published
 	@grep -oE '[0-9]+ of [0-9]+\*\* are what' docs/published.md | sed 's/\*\* are what/ published cases are what their authors expect/'
+	@grep -oE '[0-9]+ of [0-9]+ workflows' docs/published.md
 
 test-slow: setup ## large volumes: minutes
 	$(BIN)/python -m pytest -m slow --durations=15

@@ -375,6 +375,8 @@ def main() -> None:
         one["window"] |= {"start": 0, "max": 255}
     tissue = np.ascontiguousarray(np.moveaxis(data.immunohistochemistry()[200:328, 100:228], -1, 0))
     write("tissue_rgb", tissue, "cyx", {"omero": {"channels": colours}})
+    slide = np.moveaxis(tissue, 0, -1)
+    tifffile.imwrite(HERE / "tissue_rgb.tif", slide, photometric="rgb", compression="zlib", software="")
     write("cells_zyx_v04", nuclei[0], "zyx", version="0.4", levels=2)
     pack("cells_zyx_v04")
 

@@ -117,7 +117,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "reads": "image",
         "writes": f"--output {_REPORTS}",
         "else": f"{_CUT} {_SPREAD} --channel --format --method --min-sigma --max-sigma --num-sigma --sigma-ratio "
-        "--overlap --sigma --distance --threshold --relative",
+        "--overlap --sigma --distance --threshold --relative --border",
     },
     "points": {
         "reads": "image --points",

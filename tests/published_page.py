@@ -1,4 +1,4 @@
-"""docs/published.md: what became of each published case; ``.venv/bin/python tests/published_page.py`` writes it."""
+"""docs/published.md: published workflows and cases; ``.venv/bin/python tests/published_page.py`` writes it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ import zarr
 from chunkwise.cli import main
 from published_cases import CASES, METRICS, Array, Case, assertions, cases, distance, image_of
 from published_table import TABLE, Ours
+from published_workflows import PUBLISHED, Published, differing
 
-__all__ = ["BEGIN", "NONE", "OTHER", "PAGE", "SAME", "Row", "fresh", "page", "row_of", "run"]
+__all__ = ["BEGIN", "NONE", "OTHER", "PAGE", "SAME", "Row", "fresh", "page", "row_of", "run", "workflows"]
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "published.md"
 BEGIN, END = "<!-- cases: written by tests/published_page.py -->", "<!-- end of cases -->"
+FLOWS, END_OF_FLOWS = "<!-- workflows: written by tests/published_page.py -->", "<!-- end of workflows -->"
 SAME = {"equal", "within", "rows equal", "fails, too", "assertions hold"}
 OTHER = "another result"
 NONE = "no operation"
@@ -164,18 +166,50 @@ def page(rows: list[Row]) -> str:
     return "\n".join([*lines, *(row.line for row in rows)])
 
 
+def workflow_row(published: Published, folder: Path) -> str:
+    """Run ours as the steps of its file say, and compare; a line of the table."""
+    if not published.there or published.compare is None:
+        return f"| {published.of} | {published.name} | – |  | not there |"
+    with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+        pairs = published.compare(folder, False)
+    ours, wrong = f"[{published.name}](../workflows/{published.name}/README.md)", differing(pairs)
+    outputs, state = ", ".join(pairs), f"{OTHER}: {', '.join(wrong)}" if wrong else "equal"
+    return f"| {published.of} | {ours} | {published.calls} | {outputs} | {state} |"
+
+
+def workflows() -> str:
+    """The table of published workflows, and its sum."""
+    rows = []
+    for published in PUBLISHED:
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(workflow_row(published, Path(folder)))
+    same = sum(row.endswith("| equal |") for row in rows)
+    lines = [
+        f"**{same} of {len(rows)} workflows** give, in blocks, what the published steps give on the whole image.",
+        "",
+        "| published | ours | compared with | what is compared | result |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *rows])
+
+
+def within(text: str, begin: str, new: str, end: str) -> str:
+    """The text with what stands between two marks put anew."""
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n\n{new}\n\n{end}{rest.partition(end)[2]}"
+
+
 def fresh() -> str:
     """The page as it would be written now."""
     rows = []
     for case in cases():
         with tempfile.TemporaryDirectory() as folder:
             rows.append(row_of(case, Path(folder)))
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{page(rows)}\n\n{END}{rest.partition(END)[2]}"
+    return within(within(PAGE.read_text(), FLOWS, workflows(), END_OF_FLOWS), BEGIN, page(rows), END)
 
 
 if __name__ == "__main__":
     if not CASES.is_dir():
         sys.exit(f"The published cases are not at {CASES}, and the page is written from all of them.")
     PAGE.write_text(fresh())
-    print(re.search(r"\d+ of \d+", PAGE.read_text()).group())  # type: ignore[union-attr]
+    print(*re.findall(r"\d+ of \d+(?: workflows)?(?=\*\*)", PAGE.read_text()), sep="\n")

@@ -40,16 +40,19 @@ def rows(table: Array, axes: str, *others: str) -> Array:
     return np.stack([table[name] for name in (*axes, *others)], axis=1)
 
 
-def wanted(image: Array, method: str) -> Array:
+def wanted(image: Array, method: str, border: int = 0) -> Array:
     """The literal references: places, then sigma."""
-    image = image.astype(float)
+    image, blobs = (
+        image.astype(float),
+        {"threshold": 5, "threshold_rel": 0.05, "overlap": 0.3, "exclude_border": border},
+    )
     if method == "log":
-        found = blob_log(image, min_sigma=1, max_sigma=3, num_sigma=4, threshold=5, threshold_rel=0.05, overlap=0.3)
+        found = blob_log(image, min_sigma=1, max_sigma=3, num_sigma=4, **blobs)
     elif method == "dog":
-        found = blob_dog(image, min_sigma=1, max_sigma=4, sigma_ratio=1.4, threshold=5, threshold_rel=0.05, overlap=0.3)
+        found = blob_dog(image, min_sigma=1, max_sigma=4, sigma_ratio=1.4, **blobs)
     else:
         smooth, box = gaussian_filter(image, 1.5), np.ones((5,) * image.ndim)
-        how = {"footprint": box, "threshold_abs": 5, "threshold_rel": 0.05, "exclude_border": False}
+        how = {"footprint": box, "threshold_abs": 5, "threshold_rel": 0.05, "exclude_border": border}
         found = peak_local_max(smooth, **how)
         found = np.hstack([found, np.full((len(found), 1), 1.5)])
     return np.asarray(found)
@@ -82,6 +85,15 @@ def test_any_block_gives_the_spots_of_the_whole_image(
     places = tuple(expected[:, :-1].astype(int).T)
     np.testing.assert_array_equal(table["intensity"], image[places].astype(float))
     np.testing.assert_array_equal(table["label"], np.arange(1, len(expected) + 1))
+
+
+@pytest.mark.parametrize("method", WORDS)
+def test_a_border_is_left_out_before_overlaps_are_looked_at(method: str, tmp_path: Path) -> None:
+    image = scene((70, 61)).astype(np.uint16)
+    table = table_of(image, tmp_path, *words(method), "--border", "5", "--block", "19,23")
+    found, expected = rows(table, "yx", "sigma"), wanted(image, method, 5)
+    np.testing.assert_array_equal(found, expected)
+    assert 5 < len(found) > len(wanted(image, method, 6))  # that of a border one voxel wider is seen
 
 
 @pytest.mark.parametrize("method", WORDS)

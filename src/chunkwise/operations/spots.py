@@ -90,6 +90,14 @@ OPERATION = Operation(
             least=0,
             most=1,
         ),
+        "border": Parameter(
+            int,
+            0,
+            "Border",
+            "spots in so many voxels along the border of the image, or of the region, are left out",
+            unit="voxel",
+            least=0,
+        ),
     },
     part={
         "level": LEVEL,

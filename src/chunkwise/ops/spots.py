@@ -1,7 +1,7 @@
 """Spots: voxels whose response, smoothed or by scale, is the largest around them, as scikit-image finds them.
 
 A block finds its candidates with a halo. What concerns more than a neighbourhood (the share of the largest response,
-spots that overlap) is decided once, on the table of all candidates of a volume, in scikit-image's order.
+the border, spots that overlap) is decided once, on the table of all candidates of a volume, in scikit-image's order.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def memory_of(grid: Grid, dtype: str, scales: int, reach: tuple[int, ...]) -> in
     return projected_memory(grid, outer=outer, reach=reach)
 
 
-def find_spots(volumes: SpotVolumes, relative: float, overlap: float, job: Job) -> list[Spots]:
+def find_spots(volumes: SpotVolumes, relative: float, border: int, overlap: float, job: Job) -> list[Spots]:
     """Find the spots of every volume.
 
     Parameters
@@ -114,6 +114,8 @@ def find_spots(volumes: SpotVolumes, relative: float, overlap: float, job: Job) 
         Of one channel.
     relative : float
         Share of the volume's largest response that a spot has to exceed.
+    border : int
+        Spots in so many voxels along the border of the volume are left out, before overlaps are looked at.
     overlap : float
         Of two spots of which a larger share overlaps, the smaller one is dropped; not for ``peaks``.
     job : Job
@@ -129,7 +131,7 @@ def find_spots(volumes: SpotVolumes, relative: float, overlap: float, job: Job) 
     work = _SpotPass(volumes, job.run)
     ends = map_pass(job, "spots", _find, work, volumes.n_blocks, voxels=volumes.voxels, grid=volumes.grid)
     return [
-        _choose(volumes, relative, overlap, job.run, blocks, [ends[block] for block in blocks])
+        _choose(volumes, relative, border, overlap, job.run, blocks, [ends[block] for block in blocks])
         for blocks in volumes.blocks_by_volume()
     ]
 
@@ -164,13 +166,20 @@ def _find(work: _SpotPass, number: int) -> BlockResult:
 
 
 def _choose(
-    volumes: SpotVolumes, relative: float, overlap: float, run: Run, blocks: range, ends: list[list[float]]
+    volumes: SpotVolumes,
+    relative: float,
+    border: int,
+    overlap: float,
+    run: Run,
+    blocks: range,
+    ends: list[list[float]],
 ) -> Spots:
     """Choose of the candidates of a volume, which are put in scikit-image's order first."""
     parts = [part for _, part in read_ahead(lambda number: load_small(run.path(_key(number)), *FIELDS), blocks)]
     places, scales, responses, intensities = (np.concatenate(column) for column in zip(*parts, strict=True))
     low, high = min((one[0] for one in ends if one), default=0.0), max((one[1] for one in ends if one), default=0.0)
     keep = responses > max(volumes.threshold, relative * high)
+    keep &= ((places >= border) & (places < np.array(volumes.grid.shape) - border)).all(axis=1)
     if low == high and prod(volumes.grid.shape) * volumes.scales > 1:  # no voxel is more than another
         keep[:] = False
     order = np.lexsort((scales, *places.T[::-1], -responses))

@@ -58,12 +58,12 @@ def run(request: Request) -> Result:
         "block": list(grid.block),
     }
     read = [Input("image", opened, selection.level.path, (source,))]
-    # Share and overlap are looked at when all candidates are there: others go on from the same journal.
-    late = {"workers", "memory", "block", "format", "relative", "overlap"}
+    # Share, border and overlap are looked at when all candidates are there: others go on from the same journal.
+    late = {"workers", "memory", "block", "format", "relative", "border", "overlap"}
     work = LifeCycle(request, read, recorded, layout, recorded.keys() - late)
     columns = _columns(selection)
     with work.working(resources, source.volumes * grid.n_blocks) as job:
-        found = find_spots(volumes(grid), values["relative"], values["overlap"], job)
+        found = find_spots(volumes(grid), values["relative"], values["border"], values["overlap"], job)
         work.inputs.check()
         with open_table(output, form, columns) as table:
             for volume, spots in enumerate(found):
