@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from published_page import PAGE
 from published_workflows import NUCLEI, PUBLISHED, Published, differing
 
 COMPARED = [
@@ -35,6 +36,13 @@ def test_it_is_what_the_whole_image_gives(published: Published, tmp_path: Path) 
     pairs = published.compare(tmp_path, False)
     assert all(np.any(theirs) for _, theirs in pairs.values())
     assert differing(pairs) == []
+    (line,) = (line for line in PAGE.read_text().splitlines() if f"[{published.name}](" in line)
+    assert line.endswith(f"| {', '.join(pairs)} | equal |"), "run tests/published_page.py, and commit what it writes"
+
+
+def test_the_page_counts_all_of_them() -> None:
+    there = sum(one.there for one in PUBLISHED)
+    assert f"**{there} of {len(PUBLISHED)} workflows**" in PAGE.read_text()
 
 
 @pytest.mark.parametrize("published", COMPARED)
