@@ -101,10 +101,14 @@ def test_mutant_a_field_for_data_that_may_stay_empty_is_caught() -> None:
 def asked_for(tool: Element) -> dict[str, set[str]]:
     """Fields for data that an answer calls for, and the answers."""
     found: dict[str, set[str]] = {}
-    for case in tool.iter("when"):
-        for one in case.findall("param"):
-            if one.get("type") == "data":
-                found.setdefault(str(one.get("name")), set()).add(str(case.get("value")))
+
+    def look(at: Element, answer: str) -> None:
+        for one in at:
+            if one.tag == "param" and one.get("type") == "data" and answer:
+                found.setdefault(str(one.get("name")), set()).add(answer)
+            look(one, str(one.get("value")) if one.tag == "when" else answer)
+
+    look(tool, "")
     return found
 
 

@@ -110,10 +110,13 @@ def tool_of(command: str) -> ElementTree.Element:
                 known = {name.removeprefix("token_"): value for name, value in macro.items() if name != "name"}
                 known |= dict(child.items())
                 for inner in macro.iter():
-                    for attribute, value in list(inner.items()):
+                    for attribute, value in [*inner.items(), ("", inner.text or "")]:
                         for name, text in known.items():
                             value = value.replace(f"@{name.upper()}@", text)
-                        inner.set(attribute, value)
+                        if attribute:
+                            inner.set(attribute, value)
+                        else:
+                            inner.text = value
                 for outer in list(macro.iter()):
                     for inner in outer.findall("yield"):
                         spot = list(outer).index(inner)
