@@ -147,7 +147,7 @@ class Run:
             outputs["crate"] = made / "crate.zip"
         for name, value in values.items():
             option = f"--{name.replace('_', '-')}"
-            if name in ("where", "format", "pictures", "channels", "choice") or value in (
+            if name in ("where", "format", "pictures", "channels", "choice", "kind") or value in (
                 None,
                 False,
                 "",
