@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from chunkwise.cli import summaries  # noqa: E402
-from chunkwise.faces.galaxy import Found, tool_xml  # noqa: E402
+from chunkwise.faces.galaxy import tool_xml  # noqa: E402
+from chunkwise.faces.galaxy_tests import Found  # noqa: E402
 from chunkwise.faces.pages import (  # noqa: E402
     declared_families,
     exactness_sections,

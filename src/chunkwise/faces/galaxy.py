@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 from xml.sax.saxutils import quoteattr
 
+from chunkwise.faces.galaxy_tests import Found, images_of, tests_of
 from chunkwise.faces.pages import exactness_words, reference_call
 from chunkwise.operations import load_family, operations_of
-from chunkwise.operations.model import Example, Family, Operation, Parameter, Table, Voxels
+from chunkwise.operations.model import Example, Family, Operation, Parameter, Table
 
-__all__ = ["Found", "tool_xml"]
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a test of the tool has to find: of the result of an example."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    content: Mapping[str, Any]
-    """What the run's record, in the crate, says of the voxels."""
+__all__ = ["tool_xml"]
 
 
 #: Of the packages that results are equal to: the name at biii.eu, and what to cite.
@@ -114,57 +102,6 @@ _LABELS = (
     "A label image, such as 'Segment objects' makes, as a dataset, a reference or a deferred dataset. Nothing is copied"
 )
 
-_TEST = """\
-        <!-- {number}: {what} -->
-        <test expect_num_outputs="2">
-            <param name="image" value="{image}" ftype="ome_zarr" class="Directory"/>
-            <conditional name="operation">
-{values}
-            </conditional>
-{part}            <expand macro="made" command="{family}" method="{method}" shape="{shape}" dtype="{dtype}">
-{content}
-            </expand>
-        </test>"""
-
-_FAILURE = """\
-        <!-- {number}: a level that is not there -->
-        <test expect_failure="true">
-            <param name="image" value="{image}" ftype="ome_zarr" class="Directory"/>
-            <section name="selection">
-                <param name="level" value="99"/>
-            </section>
-            <expand macro="refused" command="{name}" because="99"/>
-        </test>"""
-
-
-_PREVIEW = """\
-        <!-- {number}: a preview: a picture of the region before and after, and no other output -->
-        <test expect_num_outputs="1">
-            <param name="image" value="{image}" ftype="ome_zarr" class="Directory"/>
-            <conditional name="operation">
-{values}
-            </conditional>
-            <conditional name="destination">
-                <param name="where" value="preview"/>
-                <param name="preview_region" value="{region}"/>
-            </conditional>
-            <output name="preview" ftype="png">
-                <assert_contents>
-                    <has_image_width width="1060"/>
-                    <has_image_height height="{height}"/>
-                    <has_image_channels channels="3"/>
-                    <has_image_mean_intensity mean_intensity="{mean:.1f}" eps="3"/>
-                </assert_contents>
-            </output>
-            <assert_stdout>
-                <has_text text="Preview of {phrase}: {where}"/>
-            </assert_stdout>
-        </test>"""
-
-
-#: Of the previews in tests.
-PREVIEWED = "40:168,100:228"
-
 
 def tool_xml(
     name: str,
@@ -185,20 +122,7 @@ def tool_xml(
     family, operations = load_family(name), list(operations_of(name).values())
     usual = family.usual or operations[0].name
     known = {package: _PACKAGES[package] for one in operations for package in _PACKAGES if f"{package}." in one.equals}
-    examples = _tested(operations)
-    tests = [_test(n, one, example, expected(one, example)) for n, (one, example) in enumerate(examples, start=1)]
     first = operations[0]
-    shown = next(
-        (
-            (one, example)
-            for one, example in examples
-            if one.previews and one.kernel and example.image.startswith("coins")
-        ),
-        None,
-    )
-    if shown:
-        tests.append(_preview(len(tests) + 1, *shown, *brightness(*shown, PREVIEWED)))
-    tests.append(_FAILURE.format(number=len(tests) + 1, name=name, image=examples[0][1].image))
     citations = dict.fromkeys([doi for _, doi in known.values()] + [one.citation for one in operations if one.citation])
     return _TOOL.format(
         name=name,
@@ -213,7 +137,7 @@ def tool_xml(
         whens="\n".join(_when(one) for one in operations),
         preview="@PREVIEW@\n" if first.previews else "",
         alone="$selection.planes\n" if "planes" in first.part else "",
-        tests="\n".join(tests),
+        tests="\n".join(tests_of(operations, expected, brightness)),
         about="\n\n".join(_paragraphs(family.about)),
         items="\n".join(_item(one) for one in operations),
         more=f"{family.help.strip()}\n\n" if family.help else "",
@@ -221,19 +145,9 @@ def tool_xml(
     )
 
 
-def _tested(operations: list[Operation]) -> list[tuple[Operation, Example]]:
-    """The examples that the tool's tests run: the first of every method, and one of a part of an image.
-
-    A job of Galaxy takes seconds, whatever it does; to try many values is for the tests of the operations.
-    """
-    found = [(one, one.examples[0]) for one in operations]
-    parts = [(one, example) for one in operations for example in one.examples[1:] if example.part]
-    return found + parts[:1]
-
-
 def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
     """What differs between tools of images and of labels, which have no channels."""
-    first, several = operations[0], any(_images(one) for one in operations)
+    first, several = operations[0], any(images_of(one) for one in operations)
     planes = "\n" + _param("planes", first.part["planes"], 12) if "planes" in first.part else ""
     if "channel" in first.part:
         return {
@@ -317,14 +231,9 @@ def _in_words(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _images(operation: Operation) -> dict[str, Voxels]:
-    """The images that a method takes beside the first, of which the last ones may be left out."""
-    return {name: one for name, one in operation.takes.items() if name != "image" and isinstance(one, Voxels)}
-
-
 def _each_image(operation: Operation, line: str) -> list[str]:
     """A line of the command for each of those that are given, as many as the form was told."""
-    names = "".join(_images(operation))
+    names = "".join(images_of(operation))
     start = f"#for $name in '{names}'[:int(str($operation.images.count)) - 1]"
     return [start, f"    {line}", "#end for"] if names else []
 
@@ -340,7 +249,7 @@ def _asked_images(operation: Operation) -> list[str]:
 
     Galaxy writes "Nothing selected" into a field for data that may stay empty.
     """
-    images = _images(operation)
+    images = images_of(operation)
     if not images:
         return []
     fields = [
@@ -406,58 +315,3 @@ def _param(name: str, one: Parameter, indent: int) -> str:
     if not inside:
         return f"{start}/>"
     return "\n".join((f"{start}>", *(f"{space}    {line}" for line in inside), f"{space}</param>"))
-
-
-def _asked(name: str, value: Any) -> str:
-    """A parameter as a test gives it."""
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    text = text.lower() if isinstance(value, bool) else text
-    return f'                <param name="{name}" value={quoteattr(text)}/>'
-
-
-def _property(name: str, value: Any) -> str:
-    """What a test finds in the record."""
-    kind, text = ("text", value) if isinstance(value, str) else ("value", json.dumps(value))
-    return f'                <has_json_property_with_{kind} property="{name}" {kind}={quoteattr(text)}/>'
-
-
-def _preview(number: int, operation: Operation, example: Example, height: int, mean: float) -> str:
-    values = {"method": operation.name, **example.values}
-    places = zip("yx", PREVIEWED.split(","), strict=True)
-    return _PREVIEW.format(
-        number=number,
-        image=example.image,
-        values="\n".join(_asked(name, value) for name, value in values.items()),
-        region=PREVIEWED,
-        height=height,
-        mean=mean,
-        phrase=operation.phrase,
-        where=", ".join(f"{axis} {part}" for axis, part in places),
-    )
-
-
-def _test(number: int, operation: Operation, example: Example, found: Found) -> str:
-    part = [_asked(name, value) for name, value in example.part.items()]
-    values = {"method": operation.name, **example.values}
-    kinds = {True: 'ftype="ome_zarr" class="Directory"', False: 'ftype="tabular"'}
-    files = [
-        f'{" " * 16}<param name="{role}" value="{file}" {kinds[file.endswith(".zarr")]}/>'
-        for role, file in example.inputs.items()
-    ]
-    if _images(operation):
-        count = _asked("count", 1 + sum(role in _images(operation) for role in example.inputs))
-        inside = [f"    {line}" for line in (count, *files)]
-        files = [f'{" " * 16}<conditional name="images">', *inside, f"{' ' * 16}</conditional>"]
-    content = [_property(name, value) for name, value in found.content.items()]
-    return _TEST.format(
-        number=number,
-        what=" ".join((operation.phrase, *(f"{name} {value}" for name, value in example.values.items()))),
-        image=example.image,
-        values="\n".join([*(_asked(name, value) for name, value in values.items()), *files]),
-        part="\n".join(('            <section name="selection">', *part, "            </section>\n")) if part else "",
-        shape=list(found.shape),
-        dtype=found.dtype,
-        family=operation.family,
-        method=operation.name,
-        content="\n".join(content),
-    )
