@@ -87,7 +87,7 @@ def test_a_wrong_channel_is_said_in_one_sentence(galaxy: Galaxy) -> None:
     galaxy.shot("wrong-channel-message")
     sentence = messages.inner_text().strip().removeprefix("Fatal error: ")
     assert told == f"chunkwise segment: error: {sentence}"
-    assert re.fullmatch(r"[\w.]+ has no channel 'DAPY'; it has 0 \(DAPI\), 1 \(GFP\)\.", sentence)
+    assert re.fullmatch(r"images:[\w.]+ has no channel 'DAPY'; it has 0 \(DAPI\), 1 \(GFP\)\.", sentence)
 
     form = labels.run_again("chunkwise_segment")
     form.type("channel", "DAPI")
