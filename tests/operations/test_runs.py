@@ -33,6 +33,8 @@ def words(operation: Operation, values: dict[str, Any], image: str = "i.ome.zarr
     """A command."""
     given = {name.replace("_", "-"): value for name, value in values.items() if value is not None}
     options = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    more = [name for name, one in operation.takes.items() if name != "image" and isinstance(one, Image)]
+    options += [word for name in more if not operation.takes[name].optional for word in (f"--{name}", image)]
     return [operation.family, image, "--method", operation.name, *options, "--output", output, "--workers", "1"]
 
 
