@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # How many processes share the tests; what belongs together stays in one of them (tests/groups.py). 'make test' has one
-# more, which waits for Slurm.
+# more, since one begins with what waits for Slurm.
 WORKERS ?= 2
 
 # What pytest makes of the tests' files is kept, also where nothing else is to be: each of its processes reads them all.

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-__all__ = ["FIRST", "SERVERS", "Groups", "group_of"]
+__all__ = ["FIRST", "Groups", "group_of"]
 
 ROOT = Path(__file__).parents[1]
-#: The group that mostly waits: for Slurm, and for the limits of time that its tests are about.
-SERVERS = "servers"
-#: The longest groups, which begin, so that no process waits for one in the end.
-FIRST = ("galaxy", SERVERS)
+#: The longest groups, which begin, so that no process waits for one in the end. The second mostly waits: for Slurm, and
+#: for the limits of time that its tests are about.
+FIRST = ("galaxy", "servers")
 
 
 @cache
@@ -28,7 +26,7 @@ def group_of(file: str) -> str:
     tests share is made once.
     """
     marks = set(re.findall(r"\bmark\.(galaxy|cluster|s3)\b", (ROOT / file).read_text()))
-    return "galaxy" if "galaxy" in marks else SERVERS if marks else file
+    return "galaxy" if "galaxy" in marks else "servers" if marks else file
 
 
 class Groups(LoadScopeScheduling):
@@ -36,21 +34,11 @@ class Groups(LoadScopeScheduling):
 
     xdist has marks for this (``--dist loadgroup``), but version 3.8 puts them where pytest 9.2 does not look for them,
     and says nothing.
-
-    The process that has the servers ends with them where there are three: it is one more than there are cores, which
-    can be while it waits, but Galaxy and Chromium miss their times where two others calculate beside them.
     """
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
         config.option.loadscopereorder = False
         super().__init__(config, log)  # type: ignore[arg-type]
-
-    def _reschedule(self, node: Any) -> None:
-        if self.numnodes > 2 and SERVERS in self.assigned_work[node]:
-            if not node.shutting_down:
-                node.shutdown()  # after what it has been given
-            return
-        super()._reschedule(node)
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid.split("::")[0])
