@@ -62,7 +62,7 @@ def invoke(user: User, workflow: str, inputs: dict[str, Any]) -> str:
 
 def wait_for(user: User, invocation: str) -> str:
     """Wait for the end of an invocation, and return it."""
-    for _ in range(600):
+    for _ in range(1200):
         state = user.call("GET", f"/api/invocations/{invocation}")["state"]
         jobs = set(user.call("GET", f"/api/invocations/{invocation}/jobs_summary")["states"])
         if state in ("completed", "failed", "cancelled") and not jobs - {"ok", "error", "paused", "skipped", "deleted"}:

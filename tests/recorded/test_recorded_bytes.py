@@ -59,6 +59,11 @@ CASES: dict[str, tuple[str, list[object]]] = {
 }
 
 
+#: NumPy's ``exp(-1/8)`` is one unit in the last place smaller on processors with AVX-512, and with it the weights of a
+#: Gaussian of sigma 2, SciPy's and ours: a smoothed image has other last bits there, and a few voxels another label.
+WITHOUT_AVX512 = {"segment-cardio": "2d7c732e140dac4ba72a9f1fe20d969a6797ad9c671decb4e945fa1e876d4c6c"}
+
+
 def digest_of(name: str, folder: Path) -> str:
     """Run a case, and return the digest of the files of its result."""
     ending, words = CASES[name]
@@ -78,7 +83,8 @@ def digest_of(name: str, folder: Path) -> str:
 def test_bytes_are_those_that_were_recorded(name: str, tmp_path: Path) -> None:
     if any(isinstance(word, Path) and not word.exists() for word in CASES[name][1]):
         pytest.skip("needs the data of ../shared")
-    assert digest_of(name, tmp_path) == json.loads(DIGESTS.read_text())[name]
+    known = json.loads(DIGESTS.read_text())[name]
+    assert digest_of(name, tmp_path) in (known, WITHOUT_AVX512.get(name, known))
 
 
 if __name__ == "__main__":
