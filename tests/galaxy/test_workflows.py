@@ -24,15 +24,11 @@ pytestmark = pytest.mark.galaxy
 RUN = ROOT / ".galaxy"
 FILES = sorted((ROOT / "workflows").glob("*/*.gxwf.yml"))
 COINS = "gxfiles://chunkwise_images/coins_2d.ome.zarr"
-LABELS = "gxfiles://chunkwise_images/coins_2d_labels.ome.zarr"
+COINS_TIFF = "gxfiles://chunkwise_images/coins_2d.tif"
 TISSUE = "gxfiles://chunkwise_images/tissue_rgb.ome.zarr"
-#: Of each workflow: the image, what its form is given beside it, its table, and the rows of that.
+#: Of workflows that no browser runs (``tests/browser/test_workflows.py``): the image, what the form is given beside it,
+#: the table, and the rows of that.
 RUNS: dict[str, tuple[str, dict[str, Any], str, int]] = {
-    # 24 coins, of which two lie so near to others that they are joined
-    "nuclei-segmentation": (COINS, {}, "Table of nuclei", 22),
-    "nuclei-counting": (COINS, {}, "Table of nuclei", 22),
-    # the seeds are the coins themselves, so that a cell is the table around a coin
-    "voronoi-cells": (COINS, {"Seeds": LABELS, "Threshold": 80.0}, "Table of cells", 22),
     # its table is what was compared, in two lines
     "convert-and-publish": (
         CELLS,
@@ -43,11 +39,9 @@ RUNS: dict[str, tuple[str, dict[str, Any], str, int]] = {
     "hela-screen": (COINS, {}, "Tables of nuclei", 19),
     "spots-2d": (COINS, {"Smallest response": 0.3}, "Table of spots", 14),
     "staining-area": (TISSUE, {"Stain": "DAB"}, "Share of the area", 1),
-    "model-segmentation": (CELLS, {"Channels for the model": "DAPI"}, "Table of objects", 11),
+    # with a TIFF; 24 coins, of which two lie so near to others that they are joined
+    "nuclei-segmentation": (COINS_TIFF, {}, "Table of nuclei", 22),
 }
-
-#: The same images as TIFFs, and their types.
-TIFFS = {COINS: ("coins_2d.tif", "tiff"), CELLS: ("cells_tczyx.ome.tif", "ome.tiff")}
 
 
 def import_file(user: User, name: str, content: bytes) -> str:
@@ -116,40 +110,34 @@ def table_of(user: User, found: dict[str, Any], label: str) -> str:
     return str(element["object"]["id"])
 
 
-#: Each once; with a TIFF of the same image as well, the one that every newcomer runs.
-WAYS = [*((file, False) for file in FILES), (ROOT / "workflows/nuclei-segmentation/nuclei-segmentation.gxwf.yml", True)]
+WAYS = [file for file in FILES if file.parent.name in RUNS]
 
 
-def start(analyst: User, site_user: User, file: Path, tiff: bool) -> tuple[User, str]:
+def start(analyst: User, site_user: User, file: Path) -> tuple[User, str]:
     """Run a workflow on an image of the site; who, and the invocation."""
     uri, given, _, _ = RUNS[file.parent.name]
     content = yaml.safe_load(file.read_text())
     lists = [label for label, one in content["inputs"].items() if one["type"] == "collection"]
     user, kind = site_user if lists else analyst, "ome_zarr"
-    if tiff:
-        name, kind = TIFFS[uri]
-        shutil.copyfile(ROOT / "test-data" / name, RUN / "images" / name)
-        uri = f"gxfiles://chunkwise_images/{name}"
-    stores = {name: value for name, value in given.items() if str(value).startswith("gxfiles://")}
-    given = given | {name: {"src": "hda", "id": user.deferred(value, "ome_zarr")} for name, value in stores.items()}
-    if lists:
-        given[lists[0]] = listed(user, uri)
-    else:
-        given["Image"] = {"src": "hda", "id": user.deferred(uri, kind)}
+    if uri == COINS_TIFF:
+        kind = "tiff"
+        shutil.copyfile(ROOT / "test-data" / "coins_2d.tif", RUN / "images" / "coins_2d.tif")
+    image = listed(user, uri) if lists else {"src": "hda", "id": user.deferred(uri, kind)}
+    given = given | {lists[0] if lists else "Image": image}
     return user, run_plainly(user, import_file(user, file.name, file.read_bytes()), given)
 
 
 @pytest.fixture(scope="module")
-def started(analyst: User, site_user: User) -> dict[tuple[Path, bool], tuple[User, str]]:
+def started(analyst: User, site_user: User) -> dict[Path, tuple[User, str]]:
     """All of them, run side by side: most of a run is waiting."""
-    return {(file, tiff): start(analyst, site_user, file, tiff) for file, tiff in WAYS}
+    return {file: start(analyst, site_user, file) for file in WAYS}
 
 
-@pytest.mark.parametrize(("file", "tiff"), WAYS, ids=[f"{file.parent.name}-{tiff}" for file, tiff in WAYS])
-def test_it_runs_as_it_is(started: dict[tuple[Path, bool], tuple[User, str]], file: Path, tiff: bool) -> None:
-    """What is not given has the workflow's default, as in the form; a TIFF of the same image gives the same rows."""
+@pytest.mark.parametrize("file", WAYS, ids=lambda file: file.parent.name)
+def test_it_runs_as_it_is(started: dict[Path, tuple[User, str]], file: Path) -> None:
+    """What is not given has the workflow's default, as in the form."""
     _, _, table, rows = RUNS[file.parent.name]
-    user, invocation = started[file, tiff]
+    user, invocation = started[file]
     wait_for(user, invocation)
     found = user.call("GET", f"/api/invocations/{invocation}?view=element")
     assert {*found["outputs"], *found["output_collections"]} == {*yaml.safe_load(file.read_text())["outputs"]}
