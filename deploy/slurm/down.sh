@@ -13,6 +13,12 @@ done
 stop slurmctld
 stop slurmdbd
 stop mariadbd 30
-# munge is shared: the one who started it stops it, unless another Slurm still needs it.
-if alive munged && ! pgrep '^slurm(ctld|d|dbd)$' > /dev/null; then stop munged; fi
+# munge is shared. One that any of ours started, as its environment tells, is stopped with the last Slurm; what nobody
+# has reaped yet is none.
+munged=$(cat /run/munge/munged.pid 2>/dev/null || true)
+if [ -n "$munged" ] && ! pgrep -r R,S,D,T '^slurm(ctld|d|dbd)$' > /dev/null 2>&1 \
+    && { tr '\0' '\n' < "/proc/$munged/environ" | grep -q '^SLURM_CONF='; } 2>/dev/null; then
+    kill -TERM "$munged"
+    await 15 sh -c "! kill -0 $munged" || true
+fi
 say "stopped"

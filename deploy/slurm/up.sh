@@ -30,7 +30,6 @@ if ! munge -n 2> /dev/null | unmunge > /dev/null 2>&1; then
     fi
     setpriv --reuid=munge --regid=munge --init-groups env "SLURM_CONF=$SLURM_CONF" /usr/sbin/munged 9>&-
     await 10 sh -c 'munge -n | unmunge' || fail "munged does not answer; see /var/log/munge"
-    cp /run/munge/munged.pid "$FOLDER/run/munged.pid"
 fi
 
 free() { # port, daemon
