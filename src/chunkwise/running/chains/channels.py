@@ -20,7 +20,8 @@ from chunkwise.ops.local import apply_locally
 from chunkwise.ops.mixed import MixedVolumes
 from chunkwise.running.chains.local import BASE, check, selected
 from chunkwise.running.life import check_files
-from chunkwise.running.request import Around, Request, Result
+from chunkwise.running.request import Request, Result
+from chunkwise.running.several import around
 from chunkwise.running.stores import StoreRun, fit_blocks
 
 if TYPE_CHECKING:
@@ -74,11 +75,6 @@ def run(request: Request) -> Result:
         work.complete(output)
     names = ", ".join(channel.name for channel in channels)
     return work.finish(output, [work.written(output), f"  channels: {names}"])
-
-
-def around(_: Request, selection: Selection) -> Around:
-    """What a preview reads around the part that it shows: nothing, because a voxel's channels are its own."""
-    return Around((0,) * len(selection.source.shape))
 
 
 def _check_count(operation: Operation, selection: Selection) -> None:
