@@ -14,6 +14,7 @@ from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.value_table import ObjectRows
 from chunkwise.provenance.record import Recorder
 from chunkwise.report.colormaps import steps_of
+from chunkwise.running.chains.local import no_kernel
 from chunkwise.running.chains.tabled import GivenTable, TabledVolumes, Told, found_rows, read_table, report_missing
 from chunkwise.running.request import Request
 
@@ -87,7 +88,7 @@ class Coloured:
         """Say how the objects of whole volumes are found, and the step of each in the colour map."""
         none, needs = (0,) * len(grid.shape), {"objects": "objects"}
         return TabledVolumes(
-            *(labels, grid, (labels.channel,), _never, {}, none, False, labels.dtype, needs),
+            *(labels, grid, (labels.channel,), no_kernel, {}, none, False, labels.dtype, needs),
             rows=self.rows,
             by=self._steps,
             told=self.told,
@@ -110,7 +111,3 @@ class Coloured:
         recorder.result("range", [self.low, self.high])
         told = [replace(one, missing=one.missing[one.missing > 0]) for one in self.told]  # the rest is background
         report_missing(recorder, told, f"a number in {self.column} of {self.table.name}, and so grey")
-
-
-def _never(*_: Any) -> None:
-    """No kernel: objects are only counted."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
     from chunkwise.reference import OpenedInput
 
-__all__ = ["BASE", "Beside", "around", "check", "run", "run_with", "selected", "settle"]
+__all__ = ["Beside", "BASE", "around", "check", "no_kernel", "run", "run_with", "selected", "settle"]
 
 #: Bytes that a worker takes before it reads a voxel, with NumPy, SciPy and what reads arrays (measured: 280 MB).
 BASE = 290 * 10**6
@@ -100,7 +100,7 @@ def run_with(request: Request, of: Callable[..., LocalVolumes], beside: Beside |
     )
     channels_read, planes = selection.channels, values["planes"]
     volumes = of(
-        *(source, grid, channels_read, kernel or _none, own, reach, planes, dtype, operation.needs),
+        *(source, grid, channels_read, kernel or no_kernel, own, reach, planes, dtype, operation.needs),
         places=operation.places,
     )
     work = StoreRun(request, opened, selection, grid, recorded, output=output, beside=beside.digest)
@@ -122,7 +122,7 @@ def run_with(request: Request, of: Callable[..., LocalVolumes], beside: Beside |
     return work.finish(output, [work.written(output), *sizes.lines, *more])
 
 
-def _none(*_: Any, **__: Any) -> Any:
+def no_kernel(*_: Any, **__: Any) -> Any:
     """Stand in for a kernel where volumes of another class say what is done."""
     raise AssertionError
 

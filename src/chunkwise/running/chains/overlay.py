@@ -25,6 +25,7 @@ from chunkwise.report.paint import Paint, PaintedVolumes
 from chunkwise.report.pictures import CHANNEL_COLORS, READABLE, contrast, numbered, write_png
 from chunkwise.running.chains.coloured import COUNTING, Coloured, check_coloured
 from chunkwise.running.chains.fetch import BASE, format_of
+from chunkwise.running.chains.local import no_kernel
 from chunkwise.running.coarse import find_coarse
 from chunkwise.running.inputs import Input, Inputs
 from chunkwise.running.labels import check_labels, report_remarks, time_of_labels
@@ -206,7 +207,7 @@ def _image(
         source,
         grid,
         chosen.channels,
-        _never,
+        no_kernel,
         {},
         none,
         False,
@@ -238,10 +239,6 @@ def _image(
     if coloured is not None:
         coloured.report(work.recorder)
     return work.finish(output, [f"{work.written(output)}: red, green and blue"])
-
-
-def _never(*_: Any) -> None:
-    """No kernel: several volumes are painted at once."""
 
 
 def _larger(plane: Any, factor: int) -> Any:

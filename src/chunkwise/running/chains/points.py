@@ -19,7 +19,7 @@ from chunkwise.ops.row_files import rows_bytes
 from chunkwise.ops.shape_files import FIELDS, Asked, read_shapes
 from chunkwise.ops.shapes import Shapes, draw
 from chunkwise.provenance.files import describe_file
-from chunkwise.running.chains.local import BASE
+from chunkwise.running.chains.local import BASE, no_kernel
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
@@ -66,7 +66,7 @@ def run(request: Request) -> Result:
     grid, resources = fit_blocks(request, selection, projected)
     known = describe_file(place.address)
     none = (0,) * len(grid.shape)
-    volumes = DrawnVolumes(source, grid, (source.channel,), _never, {}, none, False, dtype, {}, shapes=drawn)
+    volumes = DrawnVolumes(source, grid, (source.channel,), no_kernel, {}, none, False, dtype, {}, shapes=drawn)
     beside = str(known.get("fingerprint", {}).get("value", ""))
     work = StoreRun(request, opened, selection, grid, request.recorded(), beside=beside)
     output = work.label_image(dtype)
@@ -166,8 +166,3 @@ def _others(those: Shapes) -> str:
 
 def _shapes(count: int) -> str:
     return f"{count} shape{'' if count == 1 else 's'}"
-
-
-def _never(*_: Any, **__: Any) -> Any:
-    """No kernel: nothing is read."""
-    raise AssertionError
