@@ -24,6 +24,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Executor, Job, Report
 from chunkwise.blocks.journal import Journal
 from chunkwise.blocks.progress import Progress
+from chunkwise.blocks.rounding import check_rounding
 from chunkwise.blocks.run import PLAN, Run
 from chunkwise.errors import ChunkwiseError, PolicyError, ResumableError, VoxelsError
 from chunkwise.storage.arrays import forget_opened
@@ -261,6 +262,8 @@ def _serve(run: Run) -> None:
     with suppress(OSError):
         begun = os.stat(run.path(PLAN)).st_mtime_ns
     if _served != [(run.folder, run.hash, begun)]:
+        if run.rounds:
+            check_rounding(run.folder)
         if _served:
             forget_opened()
         _served[:] = [(run.folder, run.hash, begun)]

@@ -97,6 +97,8 @@ class Run:
     store: Location
     """Of the unfinished output."""
     hash: str
+    rounds: bool = False
+    """Whether all its processes have to round alike (:mod:`chunkwise.blocks.rounding`)."""
 
     @classmethod
     def start(cls, plan: Plan, folder: str, output: str, partial: str | Location) -> Run:
@@ -123,10 +125,10 @@ class Run:
         return run
 
     @classmethod
-    def at(cls, plan: Plan, folder: str, partial: str | Location) -> Run:
-        """Name a run, and touch nothing; for the parameters see :meth:`start`."""
+    def at(cls, plan: Plan, folder: str, partial: str | Location, rounds: bool = False) -> Run:
+        """Name a run, and touch nothing; for the parameters see :meth:`start` and :attr:`rounds`."""
         place = Location(os.path.abspath(partial)) if isinstance(partial, str) else partial
-        return cls(os.path.abspath(folder), place, plan.hash)
+        return cls(os.path.abspath(folder), place, plan.hash, rounds)
 
     def begin(self, plan: Plan, output: str) -> None:
         """Begin the run, or go on with it; see :meth:`start`."""

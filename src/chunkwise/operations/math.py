@@ -104,4 +104,5 @@ OPERATION = Operation(
         "same_voxels": ALL_SAME_VOXELS,
     },
     chain="chunkwise.running.chains.math:run",
+    rounds=lambda expression, **_: any(word in expression for word in ("exp", "log", "**")),
 )

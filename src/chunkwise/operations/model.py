@@ -307,6 +307,9 @@ class Operation:
     scratch: float | Callable[..., float] = 0.0
     """What it holds besides, in bytes a voxel, whatever the type of its input: what it calculates in floats, or in
     numbers of objects; or how that follows from the values."""
+    rounds: bool | Callable[..., bool] = False
+    """Whether its blocks compute exponentials, logarithms or powers, which processors round in different ways
+    (:mod:`chunkwise.blocks.rounding`); or how that follows from the values."""
     threads: bool = True
     """Whether several threads of a process may call the kernel at once."""
     equals: str = ""
@@ -375,6 +378,10 @@ class Operation:
         """What the kernel holds with some values beside input and result, in bytes a voxel of a type."""
         copies, scratch = (one(**values) if callable(one) else one for one in (self.working_set, self.scratch))
         return copies * itemsize + scratch
+
+    def rounds_with(self, values: Mapping[str, Any]) -> bool:
+        """Whether all processes of a run with some values have to round alike."""
+        return self.rounds(**self.own(values)) if callable(self.rounds) else self.rounds
 
     def reach_of(self, values: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
         """How far the kernel looks along each of the last ``ndim`` axes."""

@@ -106,4 +106,5 @@ OPERATION = Operation(
         "region": replace(REGION, help=f"{REGION.help}; the table's places are those in the whole level"),
     },
     chain="chunkwise.running.chains.spots:run",
+    rounds=lambda method, **_: method != "peaks",
 )

@@ -137,7 +137,9 @@ class LifeCycle:
         workspace, output = place.workspace, None if place.location is None else place.location.address
         if workspace:
             workspace.make()
-        self._run = run = Run.at(self._plan, place.run_dir, place.partial)
+        self._run = run = Run.at(
+            self._plan, place.run_dir, place.partial, self.request.operation.rounds_with(self.request.values)
+        )
         if output is None:
             run.begin(self._plan, os.path.join(run.folder, "none"))  # the lock lies in the directory
         hopeless: InputError | PolicyError | None = None

@@ -47,6 +47,7 @@ OPERATION = background(
         )
     },
     reach=reach,
+    rounds=True,
     working_set=0.0,
     scratch=18.0,
 )

@@ -39,6 +39,7 @@ OPERATION = conversion(
         )
     },
     kernel=deconvolve,
+    rounds=True,
     channels=_channels,
     equals="skimage.color.separate_stains(image, getattr(skimage.color, stains + '_from_rgb'), channel_axis=0)",
     exact={"uf": "rtol 1e-6"},

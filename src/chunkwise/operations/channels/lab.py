@@ -19,6 +19,7 @@ OPERATION = conversion(
     "Conversion to Lab",
     "turns red, green and blue into CIE Lab: L* from 0 to 100, a* from green to red, b* from blue to yellow",
     kernel=lab,
+    rounds=True,
     channels=lambda **_: {"L*": (0.0, 100.0), "a*": (-128.0, 127.0), "b*": (-128.0, 127.0)},
     equals="skimage.color.rgb2lab(image, channel_axis=0)",
     exact={"u": "rtol 1e-6", "f": "rtol 1e-5"},

@@ -97,6 +97,7 @@ def ridge_filter(name: str, title: str, does: str, kernel: Callable[..., Any], e
     given: dict[str, Any] = {
         "reach_is": "upper",
         "least_reach": least_reach,
+        "rounds": True,
         "working_set": 0.0,
         "scratch": 172.0,
         **more,

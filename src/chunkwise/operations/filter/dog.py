@@ -43,4 +43,5 @@ OPERATION = floats(
     },
     refuses=refuses,
     reach=reach,
+    rounds=True,
 )

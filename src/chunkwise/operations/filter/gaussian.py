@@ -48,6 +48,7 @@ OPERATION = Operation(
     gives=Image(dtype="same", downsampling="mean"),
     kernel=gaussian,
     reach=reach,
+    rounds=True,
     rate=0.023,
     working_set=1.0,
     equals="scipy.ndimage.gaussian_filter(image, sigma)",

@@ -27,4 +27,5 @@ OPERATION = floats(
     parameters={"sigma": SIGMA, "axis": AXIS},
     refuses=some,
     reach=reach,
+    rounds=True,
 )

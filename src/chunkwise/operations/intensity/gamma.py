@@ -46,6 +46,7 @@ OPERATION = Operation(
     gives=Image(dtype="same", contrast="new"),
     kernel=gamma,
     reach=lambda **_: 0,
+    rounds=True,
     working_set=4.0,
     equals="skimage.exposure.adjust_gamma(image, gamma)",
     exact={"u": "bit"},

@@ -68,6 +68,7 @@ OPERATION = Operation(
     gives=Mask(),
     kernel=local,
     reach=reach,
+    rounds=lambda weights, **_: weights == "gaussian",
     rate=0.053,
     working_set=0.0,
     scratch=18.0,
