@@ -17,6 +17,7 @@ import numpy as np
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
+from chunkwise.ops.label_runs import count_labels
 from chunkwise.ops.labelling import HEADERS, load_small, read_ahead
 from chunkwise.ops.row_files import rows_bytes
 from chunkwise.ops.volumes import HaloedVolumes
@@ -133,7 +134,7 @@ def _parts(run: Run, blocks: range) -> Iterator[tuple[Array, Array, Array]]:
 def _count_block(work: _CountPass, number: int) -> BlockResult:
     labels = work.volumes.read(number)
     grid = work.volumes.grid
-    ids, sizes = np.unique(labels, return_counts=True)
+    ids, sizes = count_labels(labels)
     edge = [np.zeros(0, labels.dtype)]
     for axis, (part, size) in enumerate(zip(grid.block_box(work.volumes.place(number)[1]), grid.shape, strict=True)):
         if size == 1:  # along it, everything would lie at the border
@@ -141,7 +142,7 @@ def _count_block(work: _CountPass, number: int) -> BlockResult:
         edge += [np.unique(labels.take(0, axis))] if part.start == 0 else []
         edge += [np.unique(labels.take(-1, axis))] if part.stop == size else []
     there = ids != 0
-    ids, sizes = ids[there], sizes[there].astype(np.int64)
+    ids, sizes = ids[there], sizes[there]
     buffer = io.BytesIO()
     np.savez(buffer, ids=ids, sizes=sizes, at_border=np.isin(ids, np.concatenate(edge)))
     return BlockResult((put_object(work.run.folder, _key(number), buffer.getvalue()),))

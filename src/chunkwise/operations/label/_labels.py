@@ -63,11 +63,14 @@ def numbered(image: Any, objects: Any, number: Callable[[Any, Any], Any]) -> Any
     """Give the objects of a block other numbers: ``number(ids, rows)``, by the rows of the table of objects."""
     import numpy as np
 
-    ids, where = np.unique(image, return_inverse=True)
+    from chunkwise.ops.label_runs import replace_labels, runs_of
+
+    runs = runs_of(image)
+    ids = runs[0]
     known = np.flatnonzero(ids)
     others = np.zeros_like(ids)
     others[known] = number(ids[known], np.searchsorted(objects["ids"], ids[known]))
-    return others[where.reshape(image.shape)]
+    return replace_labels(runs, others, image.shape)
 
 
 def numbered_by_table(image: Any, *, objects: Any, **_: Any) -> Any:
