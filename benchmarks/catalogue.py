@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from math import prod
 from typing import Any
@@ -27,14 +28,22 @@ def asked(*words: str) -> str:
 
 def candidates(one: dict[str, Any], inputs: dict[str, str], workers: int) -> list[Candidate]:
     """Ours, and the call."""
-    image, out = inputs[one["takes"]], harness.scratch("catalogue.ome.zarr")
+    image, out = inputs[one["takes"]], harness.scratch(f"catalogue-{one['family']}.ome.zarr")
     ours = [harness.CHUNKWISE, one["family"], image, *one["words"], "--output", out, "--workers", str(workers)]
     call = harness.ours("catalogue_call.py", "call", image, one["family"], one["name"])
     title = f"{one['family']} {one['name']}"
+    peer = f"`{functions_of(one['equals'])}` for {title}"
     return [
         Candidate(title, ours, harness.fresh(out), note=" ".join(one["words"]), ours=True, group=title),
-        Candidate(f"`{one['equals']}`", call, group=title),
+        Candidate(peer, call, group=title),
     ]
+
+
+def functions_of(call: str) -> str:
+    """What a literal call calls, without its arguments: those of SciPy and scikit-image, else of NumPy."""
+    called = dict.fromkeys(re.findall(r"(?:numpy|scipy|skimage)(?:\.\w+)+(?=\()", call))
+    theirs = [name for name in called if not name.startswith("numpy.") and "disk" not in name]
+    return ", ".join(theirs or [name for name in called if "iinfo" not in name]) or call
 
 
 def main() -> None:
@@ -49,9 +58,13 @@ def main() -> None:
     inputs = {"image": image, "labels": harness.labels_of(image, args.workers), "channels": channels}
     for path in inputs.values():
         harness.warm(path)
-    chosen = [one for one in json.loads(asked("all")) if args.family in (None, one["family"])]
-    found = [candidate for one in chosen for candidate in candidates(one, inputs, args.workers)]
-    harness.run("catalogue", found, args, prod(shape), os.path.basename(image))
+    listed = json.loads(asked("all"))
+    for family in dict.fromkeys(one["family"] for one in listed["operations"]):
+        if args.family not in (None, family):
+            continue
+        found = [candidates(one, inputs, args.workers) for one in listed["operations"] if one["family"] == family]
+        settings = f"{family}, on {os.path.basename(image)}; {listed['versions']}, one thread"
+        harness.run("catalogue", [candidate for pair in found for candidate in pair], args, prod(shape), settings)
 
 
 if __name__ == "__main__":

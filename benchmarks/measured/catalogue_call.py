@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
+import skimage
 import zarr
 
 # The same call that the tests compare every block with, and the same values.
@@ -22,8 +24,16 @@ from operations.harness import cases, write_image
 from operations.reference import reference
 
 
-def every() -> list[dict[str, Any]]:
+def every() -> dict[str, Any]:
     """What there is to measure: operations with a kernel and a literal call, and how each is called."""
+    peers = {"NumPy": np, "SciPy": scipy, "scikit-image": skimage}
+    return {
+        "operations": _operations(),
+        "versions": ", ".join(f"{name} {peer.__version__}" for name, peer in peers.items()),
+    }
+
+
+def _operations() -> list[dict[str, Any]]:
     found = (one for family in families() for one in operations_of(family).values())
     return [
         {
