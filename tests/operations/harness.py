@@ -250,7 +250,10 @@ def by_blocks(
         voxels = np.ascontiguousarray(source[outer])
         place = {"corner": tuple(one.start - e for one, e in zip(outer, edge, strict=True))} if operation.places else {}
         given = {**values, **found, **place}
-        out[box] = apply_kernel(operation.kernel, voxels, given, False, dtype, str(corner))[inner]
+        if operation.crops:
+            out[box] = apply_kernel(operation.kernel, voxels, given, False, dtype, str(corner), inner=inner)
+        else:
+            out[box] = apply_kernel(operation.kernel, voxels, given, False, dtype, str(corner))[inner]
     return out
 
 

@@ -52,6 +52,8 @@ class LocalVolumes(HaloedVolumes):
     """These statistics, of each volume."""
     places: bool = False
     """Whether the kernel is told where a block lies."""
+    crops: bool = False
+    """Whether the kernel is told which part of the block is wanted, and gives that alone."""
     together: int = 1
     """Channels that are read at once, because they are decoded at once; only where voxels stay as they are."""
 
@@ -116,7 +118,10 @@ class LocalVolumes(HaloedVolumes):
             outer = zip(box, inner, self.source.origin, strict=True)
             known["corner"] = tuple(part.start - halo.start + first for part, halo, first in outer)
         words, planes = ",".join(f"{part.start}:{part.stop}" for part in box), self.planes and not self.places
-        return apply_kernel(self.kernel, voxels, {**self.values, **known}, planes, self.dtype, words)[inner]
+        given = {**self.values, **known}
+        if self.crops:
+            return apply_kernel(self.kernel, voxels, given, planes, self.dtype, words, inner=inner)
+        return apply_kernel(self.kernel, voxels, given, planes, self.dtype, words)[inner]
 
 
 def apply_kernel(
@@ -128,6 +133,7 @@ def apply_kernel(
     box: str,
     *,
     shape: tuple[int, ...] | None = None,
+    inner: Box | None = None,
 ) -> Array:
     """Call a kernel, on each plane alone where that is asked for, and hold it to what was declared.
 
@@ -147,6 +153,8 @@ def apply_kernel(
         What the block is called in an error.
     shape : tuple of int, optional
         Of what it has to return, where it is not that of the voxels.
+    inner : tuple of slice, optional
+        The part of the voxels that it has to return, where it is told that.
 
     Returns
     -------
@@ -161,14 +169,16 @@ def apply_kernel(
     parts = list(voxels) if planes and voxels.ndim == 3 else [voxels]
     made = []
     for part in parts:
+        told = {} if inner is None else {"inner": inner[-part.ndim :]}
         try:
-            found = np.asarray(kernel(part, **values))
+            found = np.asarray(kernel(part, **values, **told))
         except (ChunkwiseError, MemoryError, OSError):
             raise
         except Exception as error:  # whoever wrote the kernel
             said = " ".join(str(error).split())
             raise InputError(f"The operation failed in the block {box}: {type(error).__name__}: {said}") from error
         wanted = part.shape if shape is None else shape
+        wanted = tuple(one.stop - one.start for one in told["inner"]) if told else wanted
         if found.shape != wanted or found.dtype != np.dtype(dtype):
             raise InputError(
                 f"The operation was declared to give {dtype} voxels of the shape {wanted} in the block {box}, and "
@@ -276,7 +286,9 @@ class _LargestPass:
 def _largest(work: _LargestPass, number: int) -> Array:
     """The largest of what is measured in a block, whose halo is looked at and does not count."""
     voxels, inner = work.volumes.with_halo(number)
-    found: Array = work.measure(voxels, **work.volumes.values)[(slice(None), *inner)]
+    told = {"inner": inner} if work.volumes.crops else {}
+    found: Array = work.measure(voxels, **work.volumes.values, **told)
+    found = found if told else found[(slice(None), *inner)]
     return np.asarray(found.reshape(len(found), -1).max(axis=1))
 
 

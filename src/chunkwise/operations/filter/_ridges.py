@@ -12,6 +12,8 @@ from chunkwise.operations.model import Operation, Parameter
 
 #: The widths, in the words of NumPy.
 SIGMAS: Final = "numpy.linspace(sigma_min, sigma_max, sigmas).tolist()"
+#: Voxels whose eigenvalues are computed at once: 172 bytes each.
+AT_ONCE: Final = 2**17
 #: From so many sigmas on, the weights of these Gaussians are 0 in float64, however far scikit-image lets them reach.
 VANISHED: Final = 27.3
 
@@ -80,15 +82,75 @@ def finite(image: Any) -> Any:
     return image
 
 
-def bends(image: Any, sigma: float, ridges: str) -> Any:
-    """How much the image bends, the most first: the eigenvalues of the Hessian, as scikit-image has them for ridges."""
+def by_bends(image: Any, sigma: float, ridges: str, inner: Any, measure: Callable[[Any], Any]) -> Any:
+    """Measure how the image bends at each voxel of a part of a block.
+
+    In scikit-image's steps, of which each looks at less of the halo than the one before: its eigenvalues are most of
+    the work, and are computed of that part alone, some planes at once.
+
+    Parameters
+    ----------
+    image : ndarray
+        A block with its halo.
+    sigma : float
+        Of the Gaussian.
+    ridges : str
+        ``bright`` or ``dark``.
+    inner : tuple of slice, or None
+        The part; None stands for all of it.
+    measure : callable
+        Takes the eigenvalues of the Hessian, those of the strongest bend first, in the first axis; gives one number a
+        voxel.
+
+    Returns
+    -------
+    ndarray
+        Of the part's shape.
+    """
+    import numpy as np
     from skimage import feature
 
-    made: Any = feature
-    found = in_floats(finite(image))
-    found = found if ridges == "dark" else -found
-    hessian = made.hessian_matrix(found, sigma, mode="reflect", use_gaussian_derivatives=True)
-    return made.hessian_matrix_eigvals(hessian)
+    eigenvalues: Any = feature
+    elements = hessian(image, sigma, ridges, inner)
+    out = np.empty_like(elements[0])
+    step = max(1, AT_ONCE // max(1, out[0].size))
+    for start in range(0, len(out), step):
+        part = slice(start, start + step)
+        out[part] = measure(eigenvalues.hessian_matrix_eigvals([element[part] for element in elements]))
+    return out
+
+
+def hessian(image: Any, sigma: float, ridges: str, inner: Any) -> list[Any]:
+    """The elements of the Hessian, as scikit-image orders them: Gaussians' derivatives, one after the other."""
+    from functools import partial
+
+    from scipy.ndimage import gaussian_filter
+
+    voxels = in_floats(finite(image))
+    voxels = voxels if ridges == "dark" else -voxels
+    inner = tuple(slice(0, n) for n in image.shape) if inner is None else inner
+    far = _reach(sigma) // 2
+    smooth = partial(gaussian_filter, sigma=1 / sqrt(2) * sigma, truncate=8 if sigma > 1 else 100)
+    outer, middle = _around(inner, 2 * far, voxels.shape), _around(inner, far, voxels.shape)
+    orders = [tuple(int(axis == one) for axis in range(voxels.ndim)) for one in range(voxels.ndim)]
+    within_outer, within_middle = _within(middle, outer), _within(inner, middle)
+    found = []
+    for first in range(voxels.ndim):
+        once = smooth(voxels[outer], order=orders[first])[within_outer]
+        found += [smooth(once, order=order)[within_middle].copy() for order in orders[first:]]
+    return found
+
+
+def _around(box: tuple[slice, ...], far: int, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(
+        slice(max(0, part.start - far), min(size, part.stop + far)) for part, size in zip(box, shape, strict=True)
+    )
+
+
+def _within(box: tuple[slice, ...], outer: tuple[slice, ...]) -> tuple[slice, ...]:
+    return tuple(
+        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(box, outer, strict=True)
+    )
 
 
 def ridge_filter(name: str, title: str, does: str, kernel: Callable[..., Any], equals: str, **more: Any) -> Operation:
@@ -98,8 +160,9 @@ def ridge_filter(name: str, title: str, does: str, kernel: Callable[..., Any], e
         "reach_is": "upper",
         "least_reach": least_reach,
         "rounds": True,
+        "crops": True,
         "working_set": 0.0,
-        "scratch": 172.0,
+        "scratch": 88.0,
         **more,
     }
     return floats(name, title, does, kernel, equals, own, parameters=PARAMETERS, reach=reach, refuses=refuses, **given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.filter._ridges import SIGMAS, bends, ridge_filter, sigmas_of
+from chunkwise.operations.filter._ridges import SIGMAS, by_bends, ridge_filter, sigmas_of
 
 
 def meijering(image: Any, *, largest: Any, **values: Any) -> Any:
@@ -18,20 +18,19 @@ def meijering(image: Any, *, largest: Any, **values: Any) -> Any:
     return np.maximum(found.max(axis=0), 0)
 
 
-def neurites(image: Any, *, ridges: str, **widths: Any) -> Any:
+def neurites(image: Any, *, ridges: str, inner: Any = None, **widths: Any) -> Any:
     """The largest normalised eigenvalue of each width, in scikit-image's steps."""
     import numpy as np
     from scipy.linalg import circulant
 
-    made = []
-    for sigma in sigmas_of(**widths):
-        bent = bends(image, sigma, ridges)
-        ndim = len(bent)
-        weights = circulant([1, *[1 / (ndim + 1)] * (ndim - 1)]).astype(bent.dtype)
-        values = np.tensordot(weights, bent, 1)
+    def neuriteness(bends: Any) -> Any:
+        ndim = len(bends)
+        weights = circulant([1, *[1 / (ndim + 1)] * (ndim - 1)]).astype(bends.dtype)
+        values = np.tensordot(weights, bends, 1)
         values = np.take_along_axis(values, abs(values).argmax(0)[None], 0).squeeze(0)
-        made.append(np.maximum(values, 0))
-    return np.stack(made)
+        return np.maximum(values, 0)
+
+    return np.stack([by_bends(image, sigma, ridges, inner, neuriteness) for sigma in sigmas_of(**widths)])
 
 
 OPERATION = ridge_filter(

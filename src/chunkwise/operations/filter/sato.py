@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from chunkwise.operations.filter._ridges import SIGMAS, finite, ridge_filter, sigmas_of
+from chunkwise.operations.filter._ridges import SIGMAS, by_bends, ridge_filter, sigmas_of
 
 
-def sato(image: Any, *, ridges: str, **widths: Any) -> Any:
-    """Find tubes."""
-    from skimage import filters
+def sato(image: Any, *, ridges: str, inner: Any = None, **widths: Any) -> Any:
+    """Find tubes, in scikit-image's steps: the geometric mean of all bends but the weakest."""
+    import numpy as np
 
-    called: Any = filters
-    return called.sato(finite(image), sigmas_of(**widths), black_ridges=ridges == "dark")
+    def tubeness(sigma: float, bends: Any) -> Any:
+        across = bends[:-1]
+        return sigma**2 * np.prod(np.maximum(across, 0), 0) ** (1 / len(across))
+
+    made = (by_bends(image, sigma, ridges, inner, partial(tubeness, sigma)) for sigma in sigmas_of(**widths))
+    most = next(made)
+    for one in made:
+        np.maximum(most, one, out=most)
+    return np.maximum(most, 0, out=most)
 
 
 OPERATION = ridge_filter(

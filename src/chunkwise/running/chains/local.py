@@ -102,6 +102,7 @@ def run_with(request: Request, of: Callable[..., LocalVolumes], beside: Beside |
     volumes = of(
         *(source, grid, channels_read, kernel or no_kernel, own, reach, planes, dtype, operation.needs),
         places=operation.places,
+        crops=operation.crops,
     )
     work = StoreRun(request, opened, selection, grid, recorded, output=output, beside=beside.digest)
     beside.begin(work)
