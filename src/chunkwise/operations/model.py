@@ -292,8 +292,8 @@ class Operation:
     """Whether the kernel is told where its voxels lie: ``corner``, the first of them along each axis of the image. It
     then is given whole blocks also with ``--planes``, and what it ``needs`` treats planes alone."""
     crops: bool = False
-    """Whether the kernel, and functions like it in ``needs``, are told which part of the block is wanted, ``inner``, and
-    give that alone: worth it where the halo is wide and most of the work is done voxel by voxel."""
+    """Whether the kernel, and a function like it in ``needs``, is told which part of the block is wanted, ``inner``,
+    and gives that alone: worth it where the halo is wide and most of the work is done voxel by voxel."""
     refuses: Callable[..., str] | None = None
     """``refuses(**values)``: a sentence where values do not go together that are each in their range; else nothing."""
     reduces: bool = False

@@ -9,7 +9,7 @@ from chunkwise.operations.filter._ridges import SIGMAS, by_bends, hessian, ridge
 
 
 def frangi(image: Any, *, largest: Any, ridges: str, inner: Any = None, **widths: Any) -> Any:
-    """Find vessels, in scikit-image's steps; half of the largest norm of the volume is what counts as much structure."""
+    """Find vessels, in scikit-image's steps; what counts as much structure is half of the largest norm."""
     import numpy as np
 
     dtype = in_floats(image[:0]).dtype.type
