@@ -70,8 +70,8 @@ def call(operation: Operation) -> list[str]:
     near = harness.cases(operation)[0]
     given = {name.replace("_", "-"): value for name, value in near.items() if value is not None}
     values = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    # What holds more than a hundred copies shows it in a few planes, and takes long.
-    planes = FEW if operation.working_bytes(near, 2) > 150 else SHAPE[0]
+    # What holds many copies shows it in a few planes, and takes long.
+    planes = FEW if operation.working_bytes(near, 2) > 60 else SHAPE[0]
     part = [] if planes == SHAPE[0] else ["--region", f"0:{planes},0:{SHAPE[1]},0:{SHAPE[2]}"]
     block = ",".join(map(str, (planes, *SHAPE[1:])))  # of a projection, cut to one plane
     method = ["--method", operation.name] if has_methods(operation.family) else []
