@@ -5,8 +5,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-# How many processes share the tests; what belongs together stays in one of them (tests/groups.py). 'make test' has one
-# more, since one begins with what waits for Slurm.
+# How many processes share the tests; what belongs together stays in one of them (tests/groups.py). 'make test' has two
+# more, since three begin with what mostly waits: for Galaxy, for pages in a browser, for Slurm.
 WORKERS ?= 2
 
 # What pytest makes of the tests' files is kept, also where nothing else is to be: each of its processes reads them all.
@@ -42,7 +42,7 @@ test: lint ## every test, including those in a real Galaxy
 	@bash deploy/browser.sh
 	@bash deploy/node.sh
 	$(BIN)/python -m pytest -q -m "alone and not slow" $$(grep -rl --include='*.py' 'mark\.alone' tests)
-	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $$(($(WORKERS) + 1)) --maxfail=10 --durations=15
+	$(BIN)/python -m pytest -m "not alone and not slow and not interop" -n $$(($(WORKERS) + 2)) --maxfail=10 --durations=15
 
 test-published: setup ## run published workflows, and the published cases of galaxy-image-analysis; say how many come out as expected (part of 'make test')
 	$(BIN)/python -m pytest -q tests/published

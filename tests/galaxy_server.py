@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,21 @@ class User:
 
 @contextmanager
 def running_galaxy() -> Iterator[str]:
-    """The address of the running Galaxy. One that ran before is left running."""
-    ran_before = subprocess.run(["bash", "-c", ". deploy/galaxy/common.sh; alive gunicorn"], cwd=ROOT).returncode == 0
-    subprocess.run([ROOT / "deploy" / "galaxy" / "up.sh"], check=True)
-    yield f"http://127.0.0.1:{(RUN / 'port').read_text().strip()}"
-    if not ran_before:
-        subprocess.run([ROOT / "deploy" / "galaxy" / "down.sh"], check=True)
+    """The address of the running Galaxy. One that ran before is left running.
+
+    Several processes may use it; the last of them stops it. That it was started for tests, a file says, and that it is
+    in use, a lock that the kernel lets go of when a process ends, however.
+    """
+    RUN.mkdir(exist_ok=True)
+    started = RUN / "started-for-tests"
+    with (RUN / "used-by-tests").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if subprocess.run(["bash", "-c", ". deploy/galaxy/common.sh; alive gunicorn"], cwd=ROOT).returncode:
+            started.touch()
+        subprocess.run([ROOT / "deploy" / "galaxy" / "up.sh"], check=True)
+        yield f"http://127.0.0.1:{(RUN / 'port').read_text().strip()}"
+        with suppress(BlockingIOError):  # others use it
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if started.exists():
+                subprocess.run([ROOT / "deploy" / "galaxy" / "down.sh"], check=True)
+                started.unlink()

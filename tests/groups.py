@@ -12,21 +12,23 @@ from xdist.scheduler import LoadScopeScheduling
 __all__ = ["FIRST", "Groups", "group_of"]
 
 ROOT = Path(__file__).parents[1]
-#: The longest groups, which begin, so that no process waits for one in the end. The second mostly waits: for Slurm, and
-#: for the limits of time that its tests are about.
-FIRST = ("galaxy", "servers")
+#: The longest groups, which begin, so that no process waits for one in the end. They mostly wait: for Galaxy and its
+#: jobs, for a page in the browser, for Slurm, and for the limits of time that tests are about.
+FIRST = ("galaxy", "browser", "servers")
 
 
 @cache
 def group_of(file: str) -> str:
-    """The group of a file: those with tests in a real Galaxy are one, those on other servers one, and each other file.
+    """The group of a file: ``galaxy``, ``browser`` (of Galaxy), ``servers`` (all others), or the file itself.
 
     A server has one folder and fixed ports, some of its tests count what runs on it, and the process that started it
-    stops it. Galaxy's own cluster is another instance of Slurm (``conftest.py``). In a file of its own group, what
-    tests share is made once.
+    stops it; only Galaxy is shared by two (``galaxy_server.py``). Its cluster is another instance of Slurm than that of
+    the servers (``conftest.py``). In a file of its own group, what tests share is made once.
     """
     marks = set(re.findall(r"\bmark\.(galaxy|cluster|s3)\b", (ROOT / file).read_text()))
-    return "galaxy" if "galaxy" in marks else "servers" if marks else file
+    if "galaxy" in marks:
+        return "browser" if file.startswith("tests/browser/") else "galaxy"
+    return "servers" if marks else file
 
 
 class Groups(LoadScopeScheduling):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from galaxy_server import ROOT, RUN, User
+from galaxy_server import ROOT, User
 from slurm_server import Slurm, running_slurm
 
 __all__ = ["User"]
@@ -34,10 +34,9 @@ def slurm() -> Iterator[Slurm]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
+def cluster(galaxy_url: str) -> Iterator[str]:
     """Slurm, both Pulsars and the Galaxy with ways to them; its address. What ran before the tests is left running."""
     parts = {
-        "galaxy": ". deploy/galaxy/common.sh; alive gunicorn",
         "pulsar": '. deploy/pulsar/common.sh; alive pulsar-rest "$VENV/"',
         "slurm": ". deploy/slurm/common.sh; alive slurmctld",
     }
@@ -45,7 +44,7 @@ def cluster() -> Iterator[str]:
     if os.geteuid() != 0:
         pytest.skip("Slurm and RabbitMQ have to be started by root")
     subprocess.run([ROOT / "deploy" / "cluster" / "up.sh"], check=True)
-    yield f"http://127.0.0.1:{(RUN / 'port').read_text().strip()}"
+    yield galaxy_url
     for part in parts:
         if part not in before:
             subprocess.run([ROOT / "deploy" / part / "down.sh"], check=True)
