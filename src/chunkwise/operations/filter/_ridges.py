@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from math import floor, sqrt
 from typing import Any, Final
 
 from chunkwise.errors import InputError
+from chunkwise.operations._part import in_both
 from chunkwise.operations.filter._floats import floats, in_floats
-from chunkwise.operations.model import Operation, Parameter
+from chunkwise.operations.model import Parameter
 
 #: The widths, in the words of NumPy.
 SIGMAS: Final = "numpy.linspace(sigma_min, sigma_max, sigmas).tolist()"
@@ -91,14 +92,14 @@ def bends(image: Any, sigma: float, ridges: str) -> Any:
     return made.hessian_matrix_eigvals(hessian)
 
 
-def ridge_filter(name: str, title: str, does: str, kernel: Callable[..., Any], equals: str, **more: Any) -> Operation:
-    """Declare a filter for ridges."""
-    own = {"sigma_min": 2.0, "sigmas": 1}
-    given: dict[str, Any] = {
-        "reach_is": "upper",
-        "least_reach": least_reach,
-        "working_set": 0.0,
-        "scratch": 172.0,
-        **more,
-    }
-    return floats(name, title, does, kernel, equals, own, parameters=PARAMETERS, reach=reach, refuses=refuses, **given)
+#: A filter for ridges.
+ridge_filter: Final = partial(
+    floats,
+    parameters=PARAMETERS,
+    refuses=refuses,
+    reach=reach,
+    reach_is="upper",
+    least_reach=least_reach,
+    scratch=172.0,
+    examples=in_both(sigma_min=2.0, sigmas=1),
+)

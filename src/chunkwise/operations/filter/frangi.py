@@ -28,11 +28,11 @@ def norms(image: Any, *, ridges: str, **values: Any) -> Any:
 
 
 OPERATION = ridge_filter(
-    "frangi",
-    "Frangi vesselness filter",
-    "shows vessels and fibres, from 0 to 1, and leaves out blobs and plates; gives floats",
-    frangi,
-    f"skimage.filters.frangi(image, {SIGMAS}, black_ridges=ridges == 'dark')",
+    name="frangi",
+    title="Frangi vesselness filter",
+    does="shows vessels and fibres, from 0 to 1, and leaves out blobs and plates; gives floats",
+    kernel=frangi,
+    equals=f"skimage.filters.frangi(image, {SIGMAS}, black_ridges=ridges == 'dark')",
     needs={"largest": norms},
     # The same to the bit on one machine; but NumPy's exp rounds by the instructions that a processor has.
     exact={"iu": "rtol 1e-12", "f": "rtol 1e-6"},

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
-from chunkwise.operations.morphology._footprint import SHAPE, morphology, twice
+from chunkwise.operations.morphology._footprint import SHAPE, by_shape, shaped, twice
 
-
-def open_(image: Any, *, radius: int | tuple[int, ...], footprint: str) -> Any:
-    """Take the minimum, and of that the maximum around every voxel; see :mod:`chunkwise.ops.morphology`."""
-    from chunkwise.ops.morphology import opening
-
-    return opening(image, radius, footprint)
-
-
-OPERATION = morphology(
-    "open",
-    "Opening",
-    "removes bright (or true) structures that are narrower than the shape",
-    f"skimage.morphology.opening(image, {SHAPE})",
-    open_,
+OPERATION = by_shape(
+    name="open",
+    title="Opening",
+    does="removes bright (or true) structures that are narrower than the shape",
+    equals=f"skimage.morphology.opening(image, {SHAPE})",
+    kernel=partial(shaped, "opening"),
     reach=twice,
 )
