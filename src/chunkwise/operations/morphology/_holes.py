@@ -13,7 +13,7 @@ holes: Final = partial(
     family="morphology",
     takes={"image": Image("b")},
     gives=Mask(),
-    chain="chunkwise.running.chains.holes:run",
+    chain="chunkwise.running.chains.masks:run",
     working_set=12.0,
     exact={"b": "bit"},
 )

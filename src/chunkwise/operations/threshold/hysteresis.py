@@ -27,7 +27,7 @@ OPERATION = of_image(
     },
     refuses=refuses,
     gives=Mask(),
-    chain="chunkwise.running.chains.hysteresis:run",
+    chain="chunkwise.running.chains.masks:run",
     working_set=12.0,
     equals="skimage.filters.apply_hysteresis_threshold(image, low, high)",
     examples=(Example("coins_2d.ome.zarr", {"low": 100.0, "high": 180.0}),),
