@@ -1,7 +1,5 @@
 """Brightness of colours."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from chunkwise.operations.channels._colours import conversion, turned

@@ -1,7 +1,5 @@
 """Lightness, and two axes of colour in which distances are as people see them."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from chunkwise.operations.channels._colours import conversion, turned

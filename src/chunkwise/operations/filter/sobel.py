@@ -1,7 +1,5 @@
 """Edges, as Sobel weighed them."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from chunkwise.operations.filter._along import AXIS, EQUALS, difference

@@ -1,7 +1,5 @@
 """Closing by a ball or a box."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from chunkwise.operations.morphology._footprint import SHAPE, by_shape, shaped, twice
