@@ -223,13 +223,7 @@ class StoreRun(LifeCycle):
             _labels_document(opened.image.location)
             self._levels = levels_like(opened.image, selection.level, source.shape)
         shard = shard or shard_of(source.shape, request.to.shard)[1]
-        layout = {
-            "shape": list(source.shape),
-            "volumes": source.volumes,
-            "unit": list(grid.unit),
-            "block": list(grid.block),
-            "shard": list(shard),
-        }
+        layout = grid.layout(source.volumes) | {"shard": list(shard)}
         if self._levels is not None:
             layout["levels"] = [list(shape) for shape in self._levels]
         if beside:
