@@ -5,8 +5,10 @@ Parameters and connections come from the file alone, so that a test of a workflo
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,11 @@ import zarr
 
 from chunkwise.cli import main
 
-__all__ = ["MADE", "WORKFLOWS", "Steps", "voxels"]
+__all__ = ["FILES", "MADE", "WORKFLOWS", "Steps", "script", "voxels"]
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = ROOT / "workflows"
+FILES = sorted(WORKFLOWS.glob("*/*.gxwf.yml"))
 MADE = ROOT / "test-data"
 
 #: What only says where results go, which of them are datasets, and how many inputs a form shows.
@@ -29,6 +32,16 @@ UNSAID = ("usual", "all", "no", "file")
 
 #: What each command writes, if it is no OME-Zarr.
 ENDINGS = {"measure": "tsv", "spots": "tsv"}
+
+
+def script(file: Path) -> ModuleType:
+    """A script of the repository that is in no package, as a module."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def voxels(store: Path) -> Any:

@@ -213,10 +213,7 @@ def describe(store: Store) -> dict[str, Any]:
             "version": store.version,
             "rows": list(store.rows),
             "columns": list(store.columns),
-            "wells": [
-                {"path": well.path, "row": well.row, "column": well.column, "fields": list(well.fields)}
-                for well in store.wells
-            ],
+            "wells": [_fields(well, "path", "row", "column", "fields") for well in store.wells],
         }
     first = store.levels[0]
     return {
@@ -224,32 +221,22 @@ def describe(store: Store) -> dict[str, Any]:
         "version": store.version,
         "shape": list(first.shape),
         "dtype": first.dtype,
-        "axes": [{"name": axis.name, "type": axis.type, "unit": axis.unit} for axis in store.axes],
+        "axes": [_fields(axis, "name", "type", "unit") for axis in store.axes],
         "scale": list(first.scale),
         "translation": list(first.translation),
         "levels": [
-            {
-                "path": level.path,
-                "shape": list(level.shape),
-                "chunks": list(level.chunks),
-                "shards": None if level.shards is None else list(level.shards),
-                "codecs": list(level.codecs),
-                "scale": list(level.scale),
-                "translation": list(level.translation),
-            }
+            _fields(level, "path", "shape", "chunks", "shards", "codecs", "scale", "translation")
             for level in store.levels
         ],
-        "channels": [
-            {
-                "index": channel.index,
-                "name": channel.name,
-                "color": channel.color,
-                "window": None if channel.window is None else list(channel.window),
-            }
-            for channel in store.channels
-        ],
+        "channels": [_fields(channel, "index", "name", "color", "window") for channel in store.channels],
         "labels": list(store.labels),
     }
+
+
+def _fields(one: Any, *names: str) -> dict[str, Any]:
+    """Some fields of something, as JSON has them."""
+    values = {name: getattr(one, name) for name in names}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def metadata_paths(store: Store) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from chunkwise.ops.equalize import shares_of_volume
 from chunkwise.ops.local import apply_kernel
 from chunkwise.ops.multi_otsu import classes_of_volume
 from chunkwise.ops.threshold import EXACT_SPAN, METHODS
-from chunkwise.running.request import Destination, Result, Spread
+from chunkwise.running.request import Destination, Request, Result, Spread
 from chunkwise.running.run import run
 from operations.reference import foreign_names, reference, reference_result
 
@@ -390,13 +390,14 @@ def write_image(path: Path, voxels: Array, axes: str, *, labels: bool = False) -
 
 
 def run_on(
-    operation: Operation, image: Path, output: Path, values: Mapping[str, Any], block: tuple[int, ...], **spread: Any
+    operation: Operation, image: Path, output: Path, values: Mapping[str, Any], block: tuple[int, ...], **more: Any
 ) -> Result:
     """Run an operation on a store, as a command does."""
     # A shard is a multiple of a block here, so that units hold several.
     shard = tuple(2 * edge for edge in block)
     to = Destination(output=str(output), shard=shard, pyramid=False)
-    return run(operation, {"image": str(image)}, values, to, Spread(workers=1, block=block, **spread), None)
+    spread = Spread(workers=1, block=block, **more)
+    return run(Request(operation, {"image": str(image)}, operation.check(values), to, spread))
 
 
 def check_run(operation: Operation, folder: Path) -> None:

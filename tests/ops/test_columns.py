@@ -41,7 +41,7 @@ def test_the_galaxy_tool_offers_every_property_and_group() -> None:
 def test_names_are_those_of_scikit_image(ndim: int) -> None:
     labels, image = np.ones((5,) * ndim, np.uint8), np.ones((*(5,) * ndim, 2))
     chosen = choose(["all", "all_moments"], ndim, True)
-    names = [entry.reference for entry in REGISTRY if entry.reference and entry.name in chosen]
+    names = [entry.name for entry in REGISTRY if entry.in_skimage and entry.name in chosen]
     theirs = set(skimage.measure.regionprops_table(labels, image, properties=names))
     own = {column.name for column in table_columns(Objects("zyx"[-ndim:], ("0", "1")), chosen)}
     assert len(theirs) > 20

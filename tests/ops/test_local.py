@@ -13,7 +13,7 @@ from scipy.ndimage import median_filter
 from chunkwise.blocks.halo import Rims
 from chunkwise.operations import find
 from chunkwise.ops import local
-from chunkwise.running.request import Destination, Spread
+from chunkwise.running.request import Destination, Request, Spread
 from chunkwise.running.run import run
 from operations.harness import write_image
 
@@ -34,7 +34,9 @@ def filtered(folder: Path, planes: bool, workers: int | None = 1) -> np.ndarray[
     """The median of the image, in blocks of a few voxels."""
     to = Destination(output=str(folder / "o"), shard=(6, 12, 14), pyramid=False)
     spread = Spread(workers=workers, block=(3, 6, 7))
-    run(find("filter", "median"), {"image": str(folder / "i")}, {"size": 3, "planes": planes}, to, spread, None)
+    operation = find("filter", "median")
+    values = operation.check({"size": 3, "planes": planes})
+    run(Request(operation, {"image": str(folder / "i")}, values, to, spread))
     return np.asarray(zarr.open_array(folder / "o" / "0", mode="r")[...])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -12,20 +11,15 @@ import pytest
 import yaml
 
 from chunkwise.provenance.validate import profile_of, validate_crate
+from workflow_steps import FILES, WORKFLOWS, script
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = sorted(file.parent for file in (ROOT / "workflows").glob("*/*.gxwf.yml"))
+FOLDERS = [file.parent for file in FILES]
 METADATA = "ro-crate-metadata.json"
 
 
 @pytest.fixture(scope="module")
 def crates() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("workflow_crates", ROOT / "workflows" / "crates.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(WORKFLOWS / "crates.py")
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

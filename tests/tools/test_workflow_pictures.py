@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -12,19 +11,14 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "workflows").glob("*/*.gxwf.yml"))
+from workflow_steps import FILES, WORKFLOWS, script
+
 Workflow = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def pictures() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("workflow_pictures", ROOT / "workflows" / "pictures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(WORKFLOWS / "pictures.py")
 
 
 def read(file: Path) -> Workflow:
@@ -68,7 +62,7 @@ def test_it_shows_all_that_the_file_has(file: Path, pictures: ModuleType) -> Non
     ],
 )
 def test_mutant_a_change_of_the_file_is_seen(change: Any, pictures: ModuleType) -> None:
-    file = ROOT / "workflows" / "nuclei-counting" / "nuclei-counting.gxwf.yml"
+    file = WORKFLOWS / "nuclei-counting" / "nuclei-counting.gxwf.yml"
     workflow = read(file)
     change(workflow)
     assert pictures.draw(workflow) != pictures.picture_of(file).read_text()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,10 @@ class Grid:
         block = tuple(min(b, n) for b, n in zip(block, shape, strict=True))
         unit = tuple(-(-b // s) * s for b, s in zip(block, shard, strict=True))
         return cls(shape, unit, block)
+
+    def layout(self, volumes: int) -> dict[str, Any]:
+        """What a plan says of so many volumes."""
+        return {"shape": list(self.shape), "volumes": volumes, "unit": list(self.unit), "block": list(self.block)}
 
     @property
     def _per_unit(self) -> tuple[int, ...]:

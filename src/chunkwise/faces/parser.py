@@ -13,7 +13,7 @@ from chunkwise.operations import has_methods, load_family, operations_for, opera
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
 from chunkwise.running.request import REPORTS, WORDS
-from chunkwise.running.run import run_named
+from chunkwise.running.run import request_named, run
 
 __all__ = ["add_arguments", "description_of", "method_in", "run_command"]
 
@@ -202,17 +202,21 @@ _bytes.__name__ = "memory"
 
 
 def run_command(name: str, options: Mapping[str, Any]) -> int:
-    """Run a family with what was typed, as :func:`chunkwise.running.run.run_named`; prints the result, or the plan."""
+    """Run a family with what was typed; prints the result, or the plan.
+
+    Parameters, and errors, are those of :func:`chunkwise.running.run.request_named`.
+    """
     from chunkwise.running.planned import Planned
     from chunkwise.site import load_site
 
+    request = request_named(name, options, load_site())
     try:
         if options.get("preview") or options.get("preview_region"):
-            from chunkwise.running.preview import preview_named
+            from chunkwise.running.preview import preview
 
-            lines: Iterable[str] = preview_named(name, options, load_site()).lines
+            lines: Iterable[str] = preview(request, options.get("preview"), options.get("preview_region")).lines
         else:
-            lines = run_named(name, options, load_site()).lines
+            lines = run(request).lines
     except Planned as planned:
         lines = [planned.text(options["plan"])]
     for line in lines:

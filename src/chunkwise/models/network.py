@@ -55,6 +55,9 @@ REARRANGING = _words(
 )
 
 
+Number = int | Fraction
+
+
 class UnknownOperatorError(Exception):
     """The graph has something that this module does not know; probes have to tell."""
 
@@ -233,7 +236,8 @@ def _window(graph: _Graph, attributes: dict[str, Any], kernel: Sequence[int]) ->
     return found
 
 
-def _slide(first: _View, window: list[tuple[int, int, int]]) -> _View:
+def _slide(first: _View, window: Sequence[tuple[Number, Number, Number]]) -> _View:
+    """The view of what looks, from each element on, so far before and after it, and keeps every n-th one."""
     return _View(
         tuple(s * w[0] for s, w in zip(first.stride, window, strict=True)),
         tuple(a + w[1] * s for a, w, s in zip(first.left, window, first.stride, strict=True)),
@@ -260,12 +264,10 @@ def _transposed(graph: _Graph, node: Any, attributes: dict[str, Any], first: _Vi
         raise UnknownOperatorError("a transposed convolution adds its own padding")
     strides, dilations = attributes.get("strides", [1] * n), attributes.get("dilations", [1] * n)
     pads = attributes.get("pads", [0] * (2 * n))
-    finer = tuple(s / by for s, by in zip(first.stride, strides, strict=True))
-    extents = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
-    return _View(
-        finer,
-        tuple(a + (extents[i] - pads[i]) * finer[i] for i, a in enumerate(first.left)),
-        tuple(a + pads[i] * finer[i] for i, a in enumerate(first.right)),
+    window = zip(kernel, dilations, strides, pads[:n], strict=True)
+    # What it looks at is counted in the finer elements that it makes.
+    return _slide(
+        first, [(Fraction(1, by), Fraction((k - 1) * d - pad, by), Fraction(pad, by)) for k, d, by, pad in window]
     )
 
 
@@ -279,12 +281,10 @@ def _resize(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) 
             for name in (node.input[1:2] if node.op_type == "Upsample" else node.input[2:3])
             if name in graph.constants and graph.constants[name].size
         ),
-        None,
+        attributes.get("scales"),
     )
     if scales is not None:
         factors = [Fraction(float(value)).limit_denominator(1024) for value in scales[-n:]]
-    elif "scales" in attributes:
-        factors = [Fraction(float(value)).limit_denominator(1024) for value in attributes["scales"][-n:]]
     else:
         before, after = graph.shapes.get(node.input[0], ()), graph.shapes.get(node.output[0], ())
         if not before or not after or None in before[-n:] or None in after[-n:]:
@@ -299,29 +299,18 @@ def _resize(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) 
         and all(factor.denominator == 1 for factor in factors)
     ):
         # Element i is the old element i // factor, which does not lie behind it.
-        return _View(
-            tuple(s / factor for s, factor in zip(first.stride, factors, strict=True)),
-            tuple(a + s * (1 - 1 / f) for a, s, f in zip(first.left, first.stride, factors, strict=True)),
-            first.right,
-        )
+        return _slide(first, [(1 / factor, 1 - 1 / factor, 0) for factor in factors])
     if attributes.get("antialias"):
         raise UnknownOperatorError("an image is made smaller by a special kernel")
     # Element i lies at i / factor of the old ones, or half a pixel beside it: floor and ceiling of that place count,
     # and a neighbour more to each side.
     more = {"nearest": 0, "linear": 0}.get(mode, 1)
+    window: list[tuple[Number, Number, Number]] = []
     none = Fraction(0)
-    beside = [(1 / factor - 1) / 2 for factor in factors]
-    return _View(
-        tuple(s / factor for s, factor in zip(first.stride, factors, strict=True)),
-        tuple(
-            a if f == 1 else a + s * (more + 1 + max(none, -d))
-            for a, s, f, d in zip(first.left, first.stride, factors, beside, strict=True)
-        ),
-        tuple(
-            a if f == 1 else a + s * (more + 1 + max(none, d))
-            for a, s, f, d in zip(first.right, first.stride, factors, beside, strict=True)
-        ),
-    )
+    for factor in factors:
+        beside, far = (1 / factor - 1) / 2, 0 if factor == 1 else more + 1
+        window.append((1 / factor, far + max(none, -beside), far + max(none, beside)))
+    return _slide(first, window)
 
 
 def _repeats(attributes: dict[str, Any], transformation: bytes) -> bool:
@@ -342,20 +331,11 @@ def _pad(graph: _Graph, node: Any, attributes: dict[str, Any], first: _View) -> 
     if pads is None or (len(node.input) > 3 and node.input[3]):
         raise UnknownOperatorError("an image is padded by an amount that the graph does not state")
     begin = pads[: len(pads) // 2][-graph.ndim :]
-    return _View(
-        first.stride,
-        tuple(a + p * s for a, p, s in zip(first.left, begin, first.stride, strict=True)),
-        tuple(a - p * s for a, p, s in zip(first.right, begin, first.stride, strict=True)),
-    )
+    return _slide(first, [(1, pad, -pad) for pad in begin])
 
 
-def _depth_to_space(_: _Graph, __: Any, attributes: dict[str, Any], first: _View) -> _View:
-    by = int(attributes["blocksize"])
-    return _View(
-        tuple(s / by for s in first.stride),
-        tuple(a + s for a, s in zip(first.left, first.stride, strict=True)),
-        first.right,
-    )
+def _depth_to_space(graph: _Graph, _: Any, attributes: dict[str, Any], first: _View) -> _View:
+    return _slide(first, [(Fraction(1, int(attributes["blocksize"])), 1, 0)] * graph.ndim)
 
 
 def _space_to_depth(graph: _Graph, _: Any, attributes: dict[str, Any], first: _View) -> _View:

@@ -8,7 +8,7 @@ from math import isclose
 from chunkwise.errors import InputError
 from chunkwise.ngff.model import Image, Level
 from chunkwise.ngff.units import conversion
-from chunkwise.ngff.volumes import Geometry, Selection, VolumeSource, parse_region, parse_time
+from chunkwise.ngff.volumes import Geometry, Selection, VolumeSource, cut_of
 
 __all__ = ["Match", "match_image", "match_selections", "region_of"]
 
@@ -156,25 +156,12 @@ def region_of(region: str | None, first: Image, second: Image) -> str | None:
 
 def _cut(image: Image, level: Level, region: str | None, time: str | None) -> VolumeSource | None:
     """The cut of a level; None where the level has no such voxels."""
-    sizes = dict(zip(image.axis_names, level.shape, strict=True))
-    shape = tuple(sizes[axis] for axis in image.spatial)
     try:
-        bounds = parse_region(region, image.spatial, shape)
-        first, last = parse_time(time, sizes.get("t", 1))
+        return cut_of(image, level, time, region)
     except InputError:
         if level is image.levels[0]:
             raise
         return None
-    return VolumeSource(
-        array=image.location.child(level.path),
-        axes=image.axis_names,
-        channel=0,
-        origin=tuple(start for start, _ in bounds),
-        shape=tuple(stop - start for start, stop in bounds),
-        first_time=first,
-        volumes=last - first,
-        dtype=level.dtype,
-    )
 
 
 def _sizes(selection: Selection, still: bool = False) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeGuard
 
 from chunkwise.ngff.model import Finding
@@ -49,6 +49,24 @@ class Remarks:
             return False
         return True
 
+    def entries(self, value: Any, where: str, least: int = 0, distinct: bool = False) -> Iterator[tuple[Any, str]]:
+        """Give the objects of a list, each with its place; another value, and other entries, are recorded."""
+        if not self.is_list(value, where, least):
+            return
+        if distinct:
+            self.distinct(value, where)
+        for index, entry in enumerate(value):
+            if self.is_object(entry, f"{where}[{index}]"):
+                yield entry, f"{where}[{index}]"
+
+    def block(self, parent: dict[str, Any], key: str, version: str) -> dict[str, Any] | None:
+        """Give a part of the metadata, which 0.5 asks for; None where it is not there, or no object."""
+        if key in parent:
+            return parent[key] if self.is_object(parent[key], key) else None
+        if version == "0.5":
+            self.error(key, "is missing")
+        return None
+
     def has(self, parent: dict[str, Any], key: str, where: str) -> bool:
         """Check for a key that has to be there."""
         if key not in parent:
@@ -88,6 +106,12 @@ class Remarks:
         """Check the version that a block of metadata says it follows."""
         if "version" in parent and parent["version"] != version:
             self.error(_join(where, "version"), f"is {parent['version']!r} and has to be {version!r}")
+
+    def own_version(self, parent: dict[str, Any], version: str, where: str) -> None:
+        """Check the version that in 0.4 each part of the metadata has."""
+        if version == "0.4":
+            self.version(parent, version, where)
+            self.recommends(parent, ["version"], where)
 
     def distinct(self, values: list[Any], where: str) -> None:
         """Check that no entry is there twice."""

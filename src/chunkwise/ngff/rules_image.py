@@ -17,35 +17,25 @@ ORDER = {"time": 0, "channel": 1, "space": 2}
 def check_image(remarks: Remarks, block: dict[str, Any], version: str) -> None:
     """Check ``multiscales`` and ``omero``."""
     if remarks.has(block, "multiscales", ""):
-        multiscales = block["multiscales"]
-        if remarks.is_list(multiscales, "multiscales", 1):
-            remarks.distinct(multiscales, "multiscales")
-            for index, entry in enumerate(multiscales):
-                _check_multiscale(remarks, entry, f"multiscales[{index}]", version)
+        for entry, where in remarks.entries(block["multiscales"], "multiscales", 1, distinct=True):
+            _check_multiscale(remarks, entry, where, version)
     if "omero" in block:
         _check_omero(remarks, block["omero"], version)
 
 
 def _check_multiscale(remarks: Remarks, entry: Any, where: str, version: str) -> None:
-    if not remarks.is_object(entry, where):
-        return
     remarks.text(entry, "name", where)
-    if version == "0.4":
-        remarks.version(entry, version, where)
-        remarks.recommends(entry, ["version"], where)
+    remarks.own_version(entry, version, where)
     remarks.recommends(entry, ["metadata", "type", "name"], where)
     count = None
     if remarks.has(entry, "axes", where):
         count = _check_axes(remarks, entry["axes"], f"{where}.axes")
     if "coordinateTransformations" in entry:
         _check_transformations(remarks, entry["coordinateTransformations"], f"{where}.coordinateTransformations", count)
-    if not remarks.has(entry, "datasets", where) or not remarks.is_list(entry["datasets"], f"{where}.datasets", 1):
+    if not remarks.has(entry, "datasets", where):
         return
     paths = []
-    for index, dataset in enumerate(entry["datasets"]):
-        here = f"{where}.datasets[{index}]"
-        if not remarks.is_object(dataset, here):
-            continue
+    for dataset, here in remarks.entries(entry["datasets"], f"{where}.datasets", 1):
         if remarks.has(dataset, "path", here):
             remarks.text(dataset, "path", here)
             if isinstance(dataset["path"], str):
@@ -155,12 +145,7 @@ def _check_vector(remarks: Remarks, values: Any, where: str, count: int | None) 
 def _check_omero(remarks: Remarks, omero: Any, version: str) -> None:
     if not remarks.is_object(omero, "omero") or not remarks.has(omero, "channels", "omero"):
         return
-    if not remarks.is_list(omero["channels"], "omero.channels"):
-        return
-    for index, channel in enumerate(omero["channels"]):
-        here = f"omero.channels[{index}]"
-        if not remarks.is_object(channel, here):
-            continue
+    for channel, here in remarks.entries(omero["channels"], "omero.channels"):
         for key in ("label", "family", "color"):
             remarks.text(channel, key, here)
         if "active" in channel and not isinstance(channel["active"], bool):
@@ -176,25 +161,16 @@ def _check_omero(remarks: Remarks, omero: Any, version: str) -> None:
 
 def check_image_label(remarks: Remarks, block: dict[str, Any], version: str) -> None:
     """Check ``image-label``, the part that says what label values mean."""
-    if "image-label" not in block:
-        if version == "0.5":
-            remarks.error("image-label", "is missing")
+    label = remarks.block(block, "image-label", version)
+    if label is None:
         return
-    label = block["image-label"]
-    if not remarks.is_object(label, "image-label"):
-        return
-    if version == "0.4":
-        remarks.version(label, version, "image-label")
-        remarks.recommends(label, ["version"], "image-label")
+    remarks.own_version(label, version, "image-label")
     remarks.recommends(label, ["colors"], "image-label")
     for key in ("colors", "properties"):
-        where = f"image-label.{key}"
-        if key not in label or not remarks.is_list(label[key], where, 1):
+        if key not in label:
             continue
-        remarks.distinct(label[key], where)
-        for index, entry in enumerate(label[key]):
-            here = f"{where}[{index}]"
-            if not remarks.is_object(entry, here) or not remarks.has(entry, "label-value", here):
+        for entry, here in remarks.entries(label[key], f"image-label.{key}", 1, distinct=True):
+            if not remarks.has(entry, "label-value", here):
                 continue
             if key == "colors":
                 remarks.number(entry, "label-value", here)

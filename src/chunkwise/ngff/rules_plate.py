@@ -15,37 +15,25 @@ WELL_PATH = re.compile(r"[A-Za-z0-9]+/[A-Za-z0-9]+\Z", re.ASCII)
 
 def check_plate(remarks: Remarks, block: dict[str, Any], version: str) -> None:
     """Check ``plate``."""
-    if "plate" not in block:
-        if version == "0.5":
-            remarks.error("plate", "is missing")
-        return
-    plate = block["plate"]
-    if not remarks.is_object(plate, "plate"):
+    plate = remarks.block(block, "plate", version)
+    if plate is None:
         return
     remarks.text(plate, "name", "plate")
     remarks.integer(plate, "field_count", "plate", 1)
     remarks.recommends(plate, ["name"], "plate")
-    if version == "0.4":
-        remarks.version(plate, version, "plate")
-        remarks.recommends(plate, ["version"], "plate")
+    remarks.own_version(plate, version, "plate")
     if "acquisitions" in plate:
         _check_acquisitions(remarks, plate["acquisitions"])
     rows = _check_names(remarks, plate, "rows")
     columns = _check_names(remarks, plate, "columns")
-    if remarks.has(plate, "wells", "plate") and remarks.is_list(plate["wells"], "plate.wells", 1):
-        remarks.distinct(plate["wells"], "plate.wells")
-        for index, well in enumerate(plate["wells"]):
-            _check_plate_well(remarks, well, f"plate.wells[{index}]", rows, columns, version)
+    if remarks.has(plate, "wells", "plate"):
+        for well, where in remarks.entries(plate["wells"], "plate.wells", 1, distinct=True):
+            _check_plate_well(remarks, well, where, rows, columns, version)
 
 
 def _check_acquisitions(remarks: Remarks, acquisitions: Any) -> None:
-    if not remarks.is_list(acquisitions, "plate.acquisitions"):
-        return
     ids = []
-    for index, entry in enumerate(acquisitions):
-        here = f"plate.acquisitions[{index}]"
-        if not remarks.is_object(entry, here):
-            continue
+    for entry, here in remarks.entries(acquisitions, "plate.acquisitions"):
         if remarks.has(entry, "id", here) and remarks.integer(entry, "id", here, 0):
             if entry["id"] in ids:
                 remarks.error(f"{here}.id", f"is {entry['id']}, as in an earlier acquisition")
@@ -82,8 +70,6 @@ def _check_names(remarks: Remarks, plate: dict[str, Any], key: str) -> list[str]
 def _check_plate_well(
     remarks: Remarks, well: Any, where: str, rows: list[str] | None, columns: list[str] | None, version: str
 ) -> None:
-    if not remarks.is_object(well, where):
-        return
     whole = [
         remarks.has(well, "path", where),
         *(
@@ -114,23 +100,13 @@ def _check_plate_well(
 
 def check_well(remarks: Remarks, block: dict[str, Any], version: str) -> None:
     """Check ``well``."""
-    if "well" not in block:
-        if version == "0.5":
-            remarks.error("well", "is missing")
+    well = remarks.block(block, "well", version)
+    if well is None:
         return
-    well = block["well"]
-    if not remarks.is_object(well, "well"):
+    remarks.own_version(well, version, "well")
+    if not remarks.has(well, "images", "well"):
         return
-    if version == "0.4":
-        remarks.version(well, version, "well")
-        remarks.recommends(well, ["version"], "well")
-    if not remarks.has(well, "images", "well") or not remarks.is_list(well["images"], "well.images", 1):
-        return
-    remarks.distinct(well["images"], "well.images")
-    for index, entry in enumerate(well["images"]):
-        here = f"well.images[{index}]"
-        if not remarks.is_object(entry, here):
-            continue
+    for entry, here in remarks.entries(well["images"], "well.images", 1, distinct=True):
         remarks.integer(entry, "acquisition", here)
         if remarks.has(entry, "path", here) and not (isinstance(entry["path"], str) and NAME.match(entry["path"])):
             remarks.error(f"{here}.path", f"is {entry['path']!r} and has to consist of letters and digits")

@@ -13,7 +13,7 @@ from chunkwise.ngff.model import Axis, Image, Level
 from chunkwise.storage.arrays import Box, open_array, unreadable_objects
 from chunkwise.storage.location import Location
 
-__all__ = ["EVERY", "Geometry", "Selection", "VolumeSource", "parse_region", "parse_time", "select"]
+__all__ = ["EVERY", "Geometry", "Selection", "VolumeSource", "cut_of", "parse_region", "parse_time", "select"]
 
 #: Every channel of an image.
 EVERY: Final[tuple[str, ...]] = ()
@@ -212,29 +212,34 @@ def select(
         If what was asked for is not there, in part or at all.
     """
     chosen = _level(image, level)
-    sizes = dict(zip(image.axis_names, chosen.shape, strict=True))
-    first, last = parse_time(time, sizes.get("t", 1))
-    spatial = image.spatial
-    bounds = parse_region(region, spatial, tuple(sizes[axis] for axis in spatial))
+    cut = cut_of(image, chosen, time, region)
+    count = dict(zip(image.axis_names, chosen.shape, strict=True)).get("c", 1)
     if channel is EVERY:
-        channels = tuple(range(sizes.get("c", 1)))
+        channels = tuple(range(count))
     else:
         names = [channel] if channel is None or isinstance(channel, str) else channel
-        channels = tuple(_channel(image, name, sizes.get("c", 1)) for name in names)
+        channels = tuple(_channel(image, name, count) for name in names)
     if len(set(channels)) < len(channels):
         raise InputError(f"--channel names the same channel of {image.location.address} more than once.")
-    source = VolumeSource(
-        array=image.location.child(chosen.path),
+    open_array(cut.array)  # an unknown codec is an error here, once, and not one of every block
+    return Selection(image, chosen, replace(cut, channel=channels[0]), channels)
+
+
+def cut_of(image: Image, level: Level, time: str | None, region: str | None) -> VolumeSource:
+    """The cut of a level that ``--time`` and ``--region`` choose, of its first channel; errors as of :func:`select`."""
+    sizes = dict(zip(image.axis_names, level.shape, strict=True))
+    first, last = parse_time(time, sizes.get("t", 1))
+    bounds = parse_region(region, image.spatial, tuple(sizes[axis] for axis in image.spatial))
+    return VolumeSource(
+        array=image.location.child(level.path),
         axes=image.axis_names,
-        channel=channels[0],
+        channel=0,
         origin=tuple(start for start, _ in bounds),
         shape=tuple(stop - start for start, stop in bounds),
         first_time=first,
         volumes=last - first,
-        dtype=chosen.dtype,
+        dtype=level.dtype,
     )
-    open_array(source.array)  # an unknown codec is an error here, once, and not one of every block
-    return Selection(image, chosen, source, channels)
 
 
 def _level(image: Image, level: int | str) -> Level:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
-from chunkwise.operations.model import File, Parameter, Table
+from chunkwise.operations.model import Example, File, Image, Operation, Parameter, Table
 
 __all__ = [
     "ALL_SAME_VOXELS",
@@ -22,6 +23,8 @@ __all__ = [
     "TABLE",
     "TIME",
     "VIEW",
+    "in_both",
+    "of_image",
 ]
 
 
@@ -96,3 +99,12 @@ VIEW: Final = File(
 
 #: Of operations that are made of a kernel.
 PART: Final = {"level": LEVEL, "channel": CHANNELS, "time": TIME, "region": REGION, "planes": PLANES}
+
+#: An operation on an image as most are, unless it says otherwise: each channel is done alone, the type stays, and the
+#: result is equal to the bit.
+of_image: Final = partial(Operation, part=PART, takes={"image": Image("iuf")}, gives=Image(), exact={"iuf": "bit"})
+
+
+def in_both(**values: Any) -> tuple[Example, Example]:
+    """Examples of a plane and of a stack, with the same values."""
+    return Example("coins_2d.ome.zarr", values), Example("cells_zyx_v04.ome.zarr", values)

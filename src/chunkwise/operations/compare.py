@@ -1,7 +1,5 @@
 """Two label images held against each other."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from chunkwise.operations._part import LEVEL, REGION, SAME_VOXELS, TIME, VIEW

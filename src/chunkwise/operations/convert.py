@@ -1,7 +1,5 @@
 """A file of another format as an OME-Zarr, and the way back."""
 
-from __future__ import annotations
-
 from chunkwise.operations._part import FORMATS, FORMATS_ARE, PIECE
 from chunkwise.operations.model import Family, Image, Operation, Parameter
 

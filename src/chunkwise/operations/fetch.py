@@ -1,7 +1,5 @@
 """A piece of a store as a dataset of its own."""
 
-from __future__ import annotations
-
 from chunkwise.operations._part import FORMATS, FORMATS_ARE, PIECE
 from chunkwise.operations.model import Family, Image, Operation
 

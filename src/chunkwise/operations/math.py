@@ -7,6 +7,7 @@ from typing import Any
 
 from chunkwise.operations._part import ALL_SAME_VOXELS, CHANNELS, LEVEL, REGION, TIME
 from chunkwise.operations.model import Family, Image, Operation, Parameter
+from chunkwise.operations.project._axis import DTYPE
 
 __all__ = ["FAMILY", "OPERATION", "calculate"]
 
@@ -83,14 +84,7 @@ OPERATION = Operation(
             metavar="EXPRESSION",
             required=True,
         ),
-        "dtype": Parameter(
-            str,
-            None,
-            "Type of the result",
-            "voxel type of the result; for integers, values are rounded and limited to the type's range",
-            choices=("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64"),
-            default_words="float32; bool for a mask",
-        ),
+        "dtype": replace(DTYPE, default_words="float32; bool for a mask"),
     },
     part={
         "level": LEVEL,

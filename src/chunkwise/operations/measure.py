@@ -1,7 +1,5 @@
 """The objects of a label image, one row per object."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from chunkwise.operations._part import CHANNELS, LEVEL, REGION, SAME_VOXELS, TIME

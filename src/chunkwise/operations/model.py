@@ -276,7 +276,8 @@ class Operation:
     kernel: Callable[..., Any] | None = None
     """``kernel(image, **values) -> array`` of the same shape; a block with its halo, cut at the image's true edge."""
     reach: Callable[..., int | tuple[int, ...]] | None = None
-    """``reach(**values)``: how far the kernel looks along each axis; one number stands for all."""
+    """``reach(**values)``: how far the kernel looks along each axis; one number stands for all; without it, the kernel
+    looks at no neighbours."""
     reach_is: str = "exact"
     """``exact``, ``upper`` (a bound from above) or ``bounded`` (what lies beyond it changes little)."""
     least_reach: Callable[..., int | tuple[int, ...]] | None = None

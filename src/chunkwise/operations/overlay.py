@@ -1,7 +1,5 @@
 """Labels over an image, as a picture or an RGB image."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from chunkwise.operations._part import CHANNELS, LEVEL, REGION, SAME_VOXELS, TABLE, TIME

@@ -1,7 +1,5 @@
 """Points and shapes drawn as labels."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from chunkwise.operations._part import LEVEL, REGION, TIME

@@ -1,7 +1,5 @@
 """A bioimage.io model on an image."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from chunkwise.operations._part import CHANNELS, LEVEL, REGION, TIME

@@ -1,7 +1,5 @@
 """Small bright spots, one row each."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from chunkwise.operations._part import CHANNEL, LEVEL, REGION, TIME

@@ -206,7 +206,7 @@ def columns_page() -> str:
         meaning = entry.meaning + (" (2-D only)" if entry.planes else "")
         how = "by object" if entry.needs == "box" or entry.name == "not_measured" else "sums"
         how = "`--parents`" if entry.name.startswith("parent") else how
-        reference = f"`{entry.reference}`" if entry.reference else "-"
+        reference = f"`{entry.name}`" if entry.in_skimage else "-"
         unit = units.get(entry.unit, entry.unit)
         lines.append(f"| {name} | {unit} | {meaning} | {reference} | {entry.promise or '-'} | {how} |")
     return "\n".join(lines) + "\n"

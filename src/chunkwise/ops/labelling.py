@@ -18,54 +18,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from chunkwise.blocks.boxes import inside
-from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.merge import Components, face, touching_pairs
 from chunkwise.blocks.passes import BlockResult, map_pass
 from chunkwise.blocks.run import Run
 from chunkwise.ngff.layout import OutputImage
-from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.components import label, look_up, sizes_and_firsts
 from chunkwise.ops.row_files import rows_bytes
+from chunkwise.ops.volumes import BlockedVolumes
 from chunkwise.ops.write_unit import FULL, write_unit
 from chunkwise.storage.writer import StoredObject, compress, decompress, put_object
 
-__all__ = ["HEADERS", "Labelling", "MaskedVolumes", "load_small", "read_ahead"]
+__all__ = ["HEADERS", "Labelling", "load_small", "read_ahead"]
 
 Array = np.ndarray[Any, Any]
 
 BACKGROUND, OBJECTS = "background", "objects"
-
-
-class MaskedVolumes(Protocol):
-    """Volumes that a mask is taken from, block by block; blocks of all volumes are numbered through."""
-
-    @property
-    def source(self) -> VolumeSource:
-        """With the number of volumes."""
-
-    @property
-    def grid(self) -> Grid:
-        """Of one volume."""
-
-    @property
-    def n_blocks(self) -> int:
-        """Blocks of all volumes."""
-
-    @property
-    def voxels(self) -> int:
-        """Voxels of all volumes."""
-
-    def place(self, number: int) -> tuple[int, int]:
-        """Volume and block that a number stands for."""
-
-    def mask(self, number: int, threshold: Any, dark: bool) -> Array:
-        """Compare a block with a threshold: ``> threshold``, or for dark objects ``<= threshold``."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +46,7 @@ class _LabelPass:
     """What the workers of the labelling passes are handed."""
 
     run: Run
-    volumes: MaskedVolumes
+    volumes: BlockedVolumes
     thresholds: list[Any]
     dark: bool
     connectivity: int
@@ -92,7 +65,7 @@ class Labelling:
 
     Parameters
     ----------
-    volumes : MaskedVolumes
+    volumes : BlockedVolumes
         What the mask is taken from.
     thresholds : list
         One a volume.
@@ -104,7 +77,7 @@ class Labelling:
         Where the work is done, and what is done already.
     """
 
-    volumes: MaskedVolumes
+    volumes: BlockedVolumes
     thresholds: list[Any]
     dark: bool
     connectivity: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -32,21 +32,26 @@ Array = np.ndarray[Any, Any]
 Kernel = Callable[..., Any]
 
 
+def no_kernel(*_: Any, **__: Any) -> Any:
+    """Stand in for a kernel where volumes of another class say what is done."""
+    raise AssertionError
+
+
 @dataclass(frozen=True)
 class LocalVolumes(HaloedVolumes):
     """The volumes of a cut, all channels of a time point one after the other, and what is done to each."""
 
     channels: tuple[int, ...]
-    kernel: Kernel
-    values: Mapping[str, Any]
-    """Arguments of the kernel."""
-    far: tuple[int, ...]
-    """How far the kernel looks along each axis."""
-    planes: bool
-    """Whether each plane is done alone; then nothing is looked at along the other axis."""
     dtype: str
     """Of the result."""
-    needs: Mapping[str, str | Kernel]
+    kernel: Kernel = no_kernel
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the kernel."""
+    far: tuple[int, ...] = ()
+    """How far the kernel looks along each axis; without it, no farther than the voxel."""
+    planes: bool = False
+    """Whether each plane is done alone; then nothing is looked at along the other axis."""
+    needs: Mapping[str, str | Kernel] = field(default_factory=dict)
     """Arguments of the kernel that are statistics of the volume."""
     found: tuple[Mapping[str, Any], ...] = ()
     """These statistics, of each volume."""
@@ -74,7 +79,7 @@ class LocalVolumes(HaloedVolumes):
     @property
     def reach(self) -> tuple[int, ...]:
         """Thickness of the halo along each axis."""
-        return self.far
+        return self.far or (0,) * len(self.grid.shape)
 
     def read_box(self, volume: int, box: Box) -> Array:
         """Read a box of a channel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 __all__ = ["REGISTRY", "Property"]
 
@@ -12,17 +13,17 @@ class Property:
     """Something that is measured: a column, or several that belong together."""
 
     name: str
+    meaning: str
     group: str
     """``place``, ``shape``, ``moments`` or ``intensity``; ``always`` for what cannot be chosen."""
     type: str
     """Of a value: ``i8``, ``u8``, ``f8``, or ``values`` for the type in which the image's values are kept."""
     unit: str
     """``scale`` stands for the unit of the axes, ``size`` for their product."""
-    meaning: str
     promise: str
     """``bit`` or ``rtol 1e-9``; empty where there is nothing to compare with."""
-    reference: str = ""
-    """What scikit-image calls it."""
+    in_skimage: bool = True
+    """Whether scikit-image has it, under this name."""
     ends: str = ""
     """How the columns' names go on: ``axis`` (its number), ``letter`` (its), ``sides``, ``matrix``, ``powers``
     (up to 3 along each axis), ``seven``, ``percentile``."""
@@ -34,310 +35,117 @@ class Property:
     """Whether it is measured unless something else is asked for."""
 
 
+#: What most of a kind are, unless they say otherwise.
+_always = partial(Property, group="always", type="i8", unit="1", promise="", in_skimage=False)
+_place = partial(Property, group="place", type="f8", unit="voxel", promise="bit", default=True)
+_physical = partial(_place, promise="", in_skimage=False)
+_shape = partial(Property, group="shape", type="f8", unit="1", promise="bit")
+_inertia = partial(_shape, unit="voxel", promise="rtol 1e-9", needs="second")
+_outline = partial(_shape, unit="voxel", needs="box")
+_moments = partial(Property, group="moments", type="f8", unit="1", promise="rtol 1e-9", ends="powers", needs="box")
+_intensity = partial(Property, group="intensity", type="f8", unit="intensity", promise="bit")
+_usual = partial(_intensity, default=True)
+#: Sums of floats are rounded.
+_SUMMED = "bit (floats: rtol 1e-9)"
+
 REGISTRY = (
-    Property("label", "always", "u8", "", "number of the object in the label image", "bit", "label"),
-    Property("t", "always", "i8", "", "time point in the label image, from 0; 0 if it has no time axis", ""),
-    Property("num_pixels", "place", "i8", "voxel", "number of voxels", "bit", "num_pixels", default=True),
-    Property(
-        "area_physical",
-        "place",
-        "f8",
-        "size",
-        "number of voxels times the size of one: area (2-D), volume (3-D)",
-        "",
-        default=True,
-    ),
-    Property("centroid", "place", "f8", "voxel", "mean coordinate", "bit", "centroid", "axis", default=True),
-    Property(
+    _always("label", "number of the object in the label image", type="u8", unit="", promise="bit", in_skimage=True),
+    _always("t", "time point in the label image, from 0; 0 if it has no time axis", unit=""),
+    _place("num_pixels", "number of voxels", type="i8"),
+    _physical("area_physical", "number of voxels times the size of one: area (2-D), volume (3-D)", unit="size"),
+    _place("centroid", "mean coordinate", ends="axis"),
+    _physical(
         "centroid_physical",
-        "place",
-        "f8",
-        "scale",
         "mean coordinate as a position: translation plus scale times voxels",
-        "",
+        unit="scale",
         ends="letter",
-        default=True,
     ),
-    Property(
-        "bbox",
-        "place",
-        "i8",
-        "voxel",
-        "bounding box: the smallest coordinates, then the largest plus 1",
-        "bit",
-        "bbox",
-        "sides",
-        default=True,
-    ),
-    Property(
-        "equivalent_diameter_area",
-        "place",
-        "f8",
-        "voxel",
-        "diameter of the disk or ball with as many voxels",
-        "bit",
-        "equivalent_diameter_area",
-        default=True,
-    ),
-    Property(
-        "extent", "shape", "f8", "1", "voxels of the object divided by voxels of its bounding box", "bit", "extent"
-    ),
-    Property(
+    _place("bbox", "bounding box: the smallest coordinates, then the largest plus 1", type="i8", ends="sides"),
+    _place("equivalent_diameter_area", "diameter of the disk or ball with as many voxels"),
+    _shape("extent", "voxels of the object divided by voxels of its bounding box"),
+    _shape(
         "euler_number",
-        "shape",
-        "i8",
-        "1",
         "2-D: parts minus holes; 3-D: parts plus cavities minus tunnels; voxels that share a corner are connected",
-        "bit",
-        "euler_number",
+        type="i8",
         needs="euler",
     ),
-    Property(
+    _inertia(
         "inertia_tensor",
-        "shape",
-        "f8",
-        "voxel^2",
         "inertia about the centroid, per voxel; every voxel is a point",
-        "rtol 1e-9",
-        "inertia_tensor",
-        "matrix",
-        "second",
+        unit="voxel^2",
+        ends="matrix",
     ),
-    Property(
-        "inertia_tensor_eigvals",
-        "shape",
-        "f8",
-        "voxel^2",
-        "eigenvalues of the inertia, the largest first",
-        "rtol 1e-9",
-        "inertia_tensor_eigvals",
-        "axis",
-        "second",
-    ),
-    Property(
-        "axis_major_length",
-        "shape",
-        "f8",
-        "voxel",
-        "longest axis of the ellipse or ellipsoid with the same inertia",
-        "rtol 1e-9",
-        "axis_major_length",
-        needs="second",
-    ),
-    Property(
-        "axis_minor_length",
-        "shape",
-        "f8",
-        "voxel",
-        "shortest axis of the ellipse or ellipsoid with the same inertia",
-        "rtol 1e-9",
-        "axis_minor_length",
-        needs="second",
-    ),
-    Property(
-        "eccentricity",
-        "shape",
-        "f8",
-        "1",
-        "of that ellipse: 0 for a circle, near 1 for a line",
-        "rtol 1e-9",
-        "eccentricity",
-        needs="second",
-        planes=True,
-    ),
-    Property(
+    _inertia("inertia_tensor_eigvals", "eigenvalues of the inertia, the largest first", unit="voxel^2", ends="axis"),
+    _inertia("axis_major_length", "longest axis of the ellipse or ellipsoid with the same inertia"),
+    _inertia("axis_minor_length", "shortest axis of the ellipse or ellipsoid with the same inertia"),
+    _inertia("eccentricity", "of that ellipse: 0 for a circle, near 1 for a line", unit="1", planes=True),
+    _inertia(
         "orientation",
-        "shape",
-        "f8",
-        "radian",
         "angle between the first axis (y) and the longest axis of that ellipse, from -pi/2 to pi/2",
-        "rtol 1e-9",
-        "orientation",
-        needs="second",
+        unit="radian",
         planes=True,
     ),
-    Property(
-        "area_convex",
-        "shape",
-        "f8",
-        "voxel",
-        "voxels of the convex hull; nan if a 3-D object lies in one plane",
-        "bit",
-        "area_convex",
-        needs="box",
+    _outline("area_convex", "voxels of the convex hull; nan if a 3-D object lies in one plane"),
+    _outline("solidity", "voxels divided by voxels of the convex hull", unit="1"),
+    _outline("feret_diameter_max", "longest distance between two points of the convex hull's outline"),
+    _outline("area_filled", "voxels with those of its holes; what touches the outside at a corner is no hole"),
+    _outline("perimeter", "length of the outline through the centres of the border pixels", planes=True),
+    _outline(
+        "perimeter_crofton", "length of the outline, from how often lines in four directions cross it", planes=True
     ),
-    Property(
-        "solidity", "shape", "f8", "1", "voxels divided by voxels of the convex hull", "bit", "solidity", needs="box"
-    ),
-    Property(
-        "feret_diameter_max",
-        "shape",
-        "f8",
-        "voxel",
-        "longest distance between two points of the convex hull's outline",
-        "bit",
-        "feret_diameter_max",
-        needs="box",
-    ),
-    Property(
-        "area_filled",
-        "shape",
-        "f8",
-        "voxel",
-        "voxels with those of its holes; what touches the outside at a corner is no hole",
-        "bit",
-        "area_filled",
-        needs="box",
-    ),
-    Property(
-        "perimeter",
-        "shape",
-        "f8",
-        "voxel",
-        "length of the outline through the centres of the border pixels",
-        "bit",
-        "perimeter",
-        needs="box",
-        planes=True,
-    ),
-    Property(
-        "perimeter_crofton",
-        "shape",
-        "f8",
-        "voxel",
-        "length of the outline, from how often lines in four directions cross it",
-        "bit",
-        "perimeter_crofton",
-        needs="box",
-        planes=True,
-    ),
-    Property(
+    _moments(
         "moments",
-        "moments",
-        "f8",
-        "voxel^n",
         "sum of the products of these powers of the coordinates, from the corner of the bounding box",
-        "bit",
-        "moments",
-        "powers",
-        "box",
+        unit="voxel^n",
+        promise="bit",
     ),
-    Property(
-        "moments_central",
-        "moments",
-        "f8",
-        "voxel^n",
-        "the same from the centroid",
-        "rtol 1e-9",
-        "moments_central",
-        "powers",
-        "box",
-    ),
-    Property(
+    _moments("moments_central", "the same from the centroid", unit="voxel^n"),
+    _moments(
         "moments_normalized",
-        "moments",
-        "f8",
-        "1",
         "central moments that do not depend on the size; nan where the powers add up to less than 2",
-        "rtol 1e-9",
-        "moments_normalized",
-        "powers",
-        "box",
     ),
-    Property(
-        "moments_hu",
-        "moments",
-        "f8",
-        "1",
-        "Hu's moments, which do not depend on place, size and direction",
-        "rtol 1e-9",
-        "moments_hu",
-        "seven",
-        "box",
-        planes=True,
-    ),
-    Property(
-        "intensity_mean",
-        "intensity",
-        "f8",
-        "intensity",
-        "mean intensity",
-        "bit (floats: rtol 1e-9)",
-        "intensity_mean",
-        default=True,
-    ),
-    Property(
-        "intensity_min", "intensity", "values", "intensity", "smallest intensity", "bit", "intensity_min", default=True
-    ),
-    Property(
-        "intensity_max", "intensity", "values", "intensity", "largest intensity", "bit", "intensity_max", default=True
-    ),
-    Property(
-        "intensity_sum",
-        "intensity",
-        "values",
-        "intensity",
-        "sum of the intensities",
-        "bit (floats: rtol 1e-9)",
-        default=True,
-    ),
-    Property(
+    _moments("moments_hu", "Hu's moments, which do not depend on place, size and direction", ends="seven", planes=True),
+    _usual("intensity_mean", "mean intensity", promise=_SUMMED),
+    _usual("intensity_min", "smallest intensity", type="values"),
+    _usual("intensity_max", "largest intensity", type="values"),
+    _usual("intensity_sum", "sum of the intensities", type="values", promise=_SUMMED, in_skimage=False),
+    _usual(
         "intensity_std",
-        "intensity",
-        "f8",
-        "intensity",
         "standard deviation of the intensity, with the number of voxels as divisor",
-        "rtol 1e-9",
-        "intensity_std",
-        default=True,
+        promise="rtol 1e-9",
     ),
-    Property(
+    _intensity(
         "centroid_weighted",
-        "intensity",
-        "f8",
-        "voxel",
         "mean coordinate, each voxel weighted by its intensity",
-        "bit (floats: rtol 1e-9)",
-        "centroid_weighted",
-        "axis",
-        "weighted",
+        unit="voxel",
+        promise=_SUMMED,
+        ends="axis",
+        needs="weighted",
     ),
-    Property(
-        "intensity_median", "intensity", "f8", "intensity", "median intensity", "bit", "intensity_median", needs="box"
-    ),
-    Property(
+    _intensity("intensity_median", "median intensity", needs="box"),
+    _intensity(
         "intensity_percentile",
-        "intensity",
-        "f8",
-        "intensity",
         "percentile of the intensity, interpolated as numpy.percentile does",
-        "bit",
+        in_skimage=False,
         ends="percentile",
         needs="box",
     ),
-    Property(
+    _always(
         "parent",
-        "always",
-        "u8",
-        "",
         "the parent: the object of the other label image with most of this one's voxels, of equal ones that with the "
         "lowest number; 0 if there is none",
-        "bit",
+        type="u8",
+        unit="",
+        promise="bit",
     ),
-    Property(
+    _always(
         "parent_overlap",
-        "always",
-        "f8",
-        "1",
         "voxels shared with the parent, divided by those of the object; 0 without a parent",
-        "bit",
+        type="f8",
+        promise="bit",
     ),
-    Property(
+    _always(
         "not_measured",
-        "always",
-        "i8",
-        "1",
         "1 if the object's box does not fit in memory, so that columns that need it are nan; otherwise 0",
-        "",
     ),
 )

@@ -63,6 +63,10 @@ class BlockedVolumes:
         """Read a box of a volume."""
         return self.source.read(volume, box)
 
+    def mask(self, number: int, threshold: Any, dark: bool) -> Array:
+        """Compare a block with a threshold: ``> threshold``, or for dark objects ``<= threshold``."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class HaloedVolumes(BlockedVolumes):

@@ -26,9 +26,9 @@ from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
 from chunkwise.running.outputs import Output, StoreOutput, hold_outputs
 from chunkwise.running.planned import Planned
-from chunkwise.running.preview import preview_given, preview_named
+from chunkwise.running.preview import preview
 from chunkwise.running.request import REPORTS, WORDS
-from chunkwise.running.run import run_given, run_named
+from chunkwise.running.run import request_given, request_named, run
 from chunkwise.site import Site, load_site
 
 __all__ = ["bind", "call", "destination_parameters", "function_of", "list_operations", "numpy_docs"]
@@ -211,12 +211,13 @@ def call(family: str, operation: Operation, given: dict[str, Any], made: bool = 
         hold_outputs(options, site)
         if plan:
             options["plan"] = "json"
+        request = request_given(operation, options, site) if made else request_named(family, options, site)
         if tried:
             with _without_main():
-                return preview_given(operation, options, site) if made else preview_named(family, options, site)
+                return preview(request, options.get("preview"), options.get("preview_region"))
         try:
             with _without_main(), _progress(not quiet):
-                done = run_given(operation, options, site) if made else run_named(family, options, site)
+                done = run(request)
         except Planned as planned:
             return planned.content
     files = {name: str(value) for name, value in options.items() if isinstance(value, Output)}

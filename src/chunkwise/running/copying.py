@@ -19,9 +19,7 @@ MOST_TOGETHER, WIDEST = 4, 2**27
 def copied(selection: Selection, grid: Grid, together: int = 1) -> LocalVolumes:
     """The volumes of a selection, voxels as they are; with so many channels read at once."""
     source = selection.source
-    far = (0,) * len(source.shape)
-    channels = selection.channels
-    return LocalVolumes(source, grid, channels, np.asarray, {}, far, False, source.dtype, {}, together=together)
+    return LocalVolumes(source, grid, selection.channels, source.dtype, np.asarray, together=together)
 
 
 def together_of(selection: Selection) -> int:

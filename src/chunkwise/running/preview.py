@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -28,14 +28,14 @@ from chunkwise.report.pictures import to_gray
 from chunkwise.report.side_by_side import Panel, draw_panels
 from chunkwise.running.coarse import Coarse, cost_of, find_coarse
 from chunkwise.running.request import Around, Destination, Request
-from chunkwise.running.run import chain_of, do, request_given, request_named
+from chunkwise.running.run import chain_of, run
 from chunkwise.running.sizes import in_voxels
 from chunkwise.site import Site
 from chunkwise.storage.arrays import Box
 from chunkwise.storage.location import resolve
 from chunkwise.storage.outputs import check_output_file, write_atomically
 
-__all__ = ["Preview", "preview_given", "preview_named"]
+__all__ = ["Preview", "preview"]
 
 Array = np.ndarray[Any, Any]
 
@@ -79,42 +79,6 @@ class Preview:
         return self.picture
 
 
-def preview_named(family: str, options: Mapping[str, Any], site: Site | None) -> Preview:
-    """Try a family with options by their names, as :func:`chunkwise.running.run.run_named`.
-
-    Parameters
-    ----------
-    family : str
-        Its name.
-    options : mapping
-        As for a run, with ``preview`` in the place of where the result goes.
-    site : Site or None
-        The administrator's file.
-
-    Raises
-    ------
-    InputError
-        If the region is none, or too large to be read at once; else as a run.
-    """
-    own, rest = _parted(options)
-    return _preview(request_named(family, rest, site), own)
-
-
-def preview_given(operation: Operation, options: Mapping[str, Any], site: Site | None) -> Preview:
-    """Try an operation; see :func:`preview_named`."""
-    own, rest = _parted(options)
-    return _preview(request_given(operation, rest, site), own)
-
-
-def _parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is asked of the preview, and of the operation."""
-    rest = dict(options)
-    own = {name: rest.pop(name, None) for name in ("preview", "preview_region")}
-    if not own["preview"]:
-        raise InputError("--preview-region says where --preview looks; give --preview as well.")
-    return own, rest
-
-
 def _check_alone(request: Request) -> None:
     """Refuse what only a whole result has."""
     to = vars(request.to)
@@ -124,9 +88,26 @@ def _check_alone(request: Request) -> None:
         raise InputError(f"--preview writes only a picture; leave out --{given[0].replace('_', '-')}.")
 
 
-def _preview(request: Request, own: Mapping[str, Any]) -> Preview:
+def preview(request: Request, path: str | bool | None, region: str | None = None) -> Preview:
+    """Try what is asked for in a small region.
+
+    Parameters
+    ----------
+    request : Request
+        As for a run, without a place for a result.
+    path : str or bool
+        Of the picture that is written; True for none.
+    region : str, optional
+        Where to look, in voxels of the level; else in the middle.
+
+    Raises
+    ------
+    InputError
+        If the region is none, or too large to be read at once; else as a run.
+    """
+    if not path:
+        raise InputError("--preview-region says where --preview looks; give --preview as well.")
     _check_alone(request)
-    path = own["preview"]
     if isinstance(path, str):
         check_output_file(path)
     opened = request.open("image")
@@ -141,7 +122,7 @@ def _preview(request: Request, own: Mapping[str, Any]) -> Preview:
         request = replace(request, values={**request.values, "channel": [_channel(selection)]})
     around: Around = chain.around(request, selection)
     images = sum(role in inputs for role, taken in operation.takes.items() if isinstance(taken, Voxels))
-    inner, outer = _boxes(selection, around, own["preview_region"], images)
+    inner, outer = _boxes(selection, around, region, images)
     moved = _moved(selection, outer)
 
     def look() -> Coarse:
@@ -161,7 +142,7 @@ def _preview(request: Request, own: Mapping[str, Any]) -> Preview:
     with _scratch(path if isinstance(path, str) else None, request.site) as folder, _silent():
         store = os.path.join(folder, "result.ome.zarr")
         to = Destination(output=store, run_dir=os.path.join(folder, "run"), pyramid=False)
-        done = do(replace(request, to=to))
+        done = run(replace(request, to=to))
         assert done.location is not None
         made = select(open_image(done.location), 0, EVERY)
         # Of a projection there is one plane only.

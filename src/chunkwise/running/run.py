@@ -13,42 +13,16 @@ from chunkwise.running.request import REPORTS, Destination, Request, Result, Spr
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
-    from chunkwise.reference import OpenedInput
     from chunkwise.site import Site
 
-__all__ = ["chain_of", "do", "request_given", "request_named", "run", "run_given", "run_named"]
+__all__ = ["chain_of", "request_given", "request_named", "run"]
 
 #: Of operations that are a kernel.
 LOCAL = "chunkwise.running.chains.local:run"
 
 
-def run(
-    operation: Operation,
-    inputs: Mapping[str, str | OpenedInput],
-    values: Mapping[str, Any],
-    to: Destination,
-    spread: Spread,
-    site: Site | None,
-    plan: bool = False,
-) -> Result:
-    """Do an operation.
-
-    Parameters
-    ----------
-    operation : Operation
-        As declared.
-    inputs : mapping
-        Paths, URLs or references by role, or what is open already.
-    values : mapping
-        Of its parameters; those that are left out have their defaults.
-    to : Destination
-        Where the result goes.
-    spread : Spread
-        How the work is spread.
-    site : Site or None
-        The administrator's file.
-    plan : bool
-        Whether only its plan is asked for.
+def run(request: Request) -> Result:
+    """Do what is asked for.
 
     Raises
     ------
@@ -61,29 +35,14 @@ def run(
     Planned
         In the place of a result, where only the plan is asked for.
     """
-    return do(Request(operation, inputs, operation.check(values), to, spread, site, plan))
+    operation = request.operation
+    chain: Callable[[Request], Result] = getattr(chain_of(operation), (operation.chain or LOCAL).partition(":")[2])
+    return chain(request)
 
 
 def chain_of(operation: Operation) -> ModuleType:
     """Import the module that does an operation."""
     return importlib.import_module((operation.chain or LOCAL).partition(":")[0])
-
-
-def run_named(family: str, options: Mapping[str, Any], site: Site | None) -> Result:
-    """Run a family with options by their names, as people give them; see :func:`request_named`."""
-    return do(request_named(family, options, site))
-
-
-def run_given(operation: Operation, options: Mapping[str, Any], site: Site | None) -> Result:
-    """Run an operation with options by their names; see :func:`request_given`."""
-    return do(request_given(operation, options, site))
-
-
-def do(request: Request) -> Result:
-    """Do what is asked for; see :func:`run`."""
-    operation = request.operation
-    chain: Callable[[Request], Result] = getattr(chain_of(operation), (operation.chain or LOCAL).partition(":")[2])
-    return chain(request)
 
 
 def request_named(family: str, options: Mapping[str, Any], site: Site | None) -> Request:

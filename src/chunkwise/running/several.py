@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
+
+from chunkwise.blocks.grid import Grid
+from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
+from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.match import match_selections, region_of
+from chunkwise.ngff.model import Channel
 from chunkwise.ngff.volumes import EVERY, Selection, VolumeSource, select
 from chunkwise.ops.expression import LETTERS
+from chunkwise.ops.mixed import MixedVolumes
 from chunkwise.reference import OpenedInput
+from chunkwise.running.chains.local import BASE
 from chunkwise.running.inputs import Input
+from chunkwise.running.labels import report_remarks
+from chunkwise.running.life import check_files
 from chunkwise.running.request import Around, Request
+from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
 
-__all__ = ["around", "on_one_grid", "open_all", "others_of", "roles_of", "selected", "selections_of"]
+__all__ = ["around", "on_one_grid", "open_all", "roles_of", "selected", "selections_of", "write_mixed"]
 
 
 def roles_of(request: Request) -> dict[str, str]:
@@ -84,6 +96,57 @@ def on_one_grid(
     return sources, remarks
 
 
-def others_of(opened: Mapping[str, OpenedInput], chosen: Mapping[str, Selection]) -> list[Input]:
-    """What is read beside the first image."""
-    return [Input(one, opened[one], chosen[one].level.path, chosen[one].sources) for one in chosen if one != "a"]
+def write_mixed(
+    request: Request,
+    opened: Mapping[str, OpenedInput],
+    chosen: Mapping[str, Selection],
+    remarks: Sequence[str],
+    kernel: Callable[..., Any],
+    values: Mapping[str, Any],
+    *,
+    stacks: tuple[tuple[VolumeSource, ...], ...],
+    channels: Sequence[Channel],
+    dtype: str,
+    **recorded: Any,
+) -> tuple[StoreRun, OutputImage]:
+    """Make an image of several, of which a kernel makes a channel for every stack, voxel by voxel.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    opened, chosen : mapping
+        As of :func:`open_all` and :func:`selections_of`.
+    remarks : sequence of str
+        What was taken on trust.
+    kernel, values
+        ``kernel(blocks, **values)``, which gives an array of one channel.
+    stacks : tuple of tuple of VolumeSource
+        Of each channel what it is made of, on the grid of the first image.
+    channels : sequence of Channel
+        Of the result.
+    dtype : str
+        Of the result.
+    **recorded
+        More for the record.
+    """
+    first, count = chosen["a"], len(stacks)
+    item_in, item_out = sum(np.dtype(one.dtype).itemsize for one in stacks[0]), np.dtype(dtype).itemsize
+
+    def projected(grid: Grid, threads: int = 1) -> int:
+        # What is read, and the result, and as much where it is encoded; in between some voxels only are calculated.
+        outer = 2 * (item_in + item_out)
+        return projected_memory(grid, outer=outer, unit=2 * item_out, base=BASE, threads=threads)
+
+    check_files(request)
+    grid, resources = fit_blocks(request, first, projected, work=len(chosen), threads=True)
+    named = [f"{letter}={name}" for letter, one in chosen.items() for name in one.channel_names]
+    together = count if count > 1 or "c" in first.image.axis_names else None
+    output = laid_out(request, first, dtype, channels, count=together)
+    volumes = MixedVolumes(first.source, grid, first.channels, dtype, kernel, values, stacks=stacks, apart=True)
+    others = [Input(one, opened[one], chosen[one].level.path, chosen[one].sources) for one in chosen if one != "a"]
+    recorded = request.recorded(channel=named, **recorded)
+    work = StoreRun(request, opened["a"], first, grid, recorded, output=output, others=others)
+    work.write(volumes, output, resources)
+    report_remarks(work.recorder, tuple(remarks))
+    return work, output

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.cluster.resources import Resources, find_resources, fit_grid, size_words, with_threads
 from chunkwise.errors import InputError, ResumableError
+from chunkwise.ngff.channels import omero_of
 from chunkwise.ngff.layout import OutputImage, levels_like, output_like, shard_of, write_documents
-from chunkwise.ngff.model import Image
+from chunkwise.ngff.model import Channel, Image
 from chunkwise.ngff.read import open_image
 from chunkwise.ngff.volumes import Selection, VolumeSource
+from chunkwise.operations.model import Labels, Voxels
+from chunkwise.ops.content import Content
 from chunkwise.ops.write_unit import content_of
 from chunkwise.reference import OpenedInput, describe
 from chunkwise.running.inputs import Input
@@ -32,7 +35,10 @@ from chunkwise.storage.lock import held
 from chunkwise.storage.manifest import ATTACHED, FILE_NAME, Manifest, manifest_name
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["Also", "StoreRun", "check_block", "check_chunks", "fit_blocks"]
+if TYPE_CHECKING:
+    from chunkwise.ops.local import LocalVolumes
+
+__all__ = ["Also", "StoreRun", "check_block", "check_chunks", "fit_blocks", "laid_out"]
 
 #: Seconds that it waits for another one to write a few lines.
 LISTING = 60.0
@@ -128,6 +134,43 @@ class Also:
     output: OutputImage
 
 
+def laid_out(
+    request: Request,
+    selection: Selection,
+    dtype: str,
+    channels: Sequence[Channel],
+    *,
+    name: str = "",
+    count: int | None = None,
+    labels: bool = False,
+    **layout: Any,
+) -> OutputImage:
+    """Lay out the image, or the labels, that an operation makes of a selection.
+
+    Parameters
+    ----------
+    channels : sequence of Channel
+        Of the result; labels have none.
+    name : str
+        Of the multiscale, where it is not that of the image.
+    labels : bool
+        Whether it is a label image although the operation gives images.
+    count, **layout
+        As of :func:`chunkwise.ngff.layout.output_like`; they count more than what the operation says.
+    """
+    made, to = request.operation.gives, request.to
+    assert isinstance(made, Voxels)
+    labels = labels or isinstance(made, Labels)
+    usual = {
+        "labels": labels,
+        "shard": to.shard,
+        "pyramid": to.pyramid,
+        "downsampling": "nearest" if dtype == "bool" else made.downsampling,  # a mean of masks would be wider
+        "omero": None if labels else omero_of(tuple(channels), dtype),
+    }
+    return output_like(selection, name or selection.image.name or "image", dtype, channels=count, **(usual | layout))
+
+
 class StoreRun(LifeCycle):
     """A run that makes a store.
 
@@ -180,13 +223,7 @@ class StoreRun(LifeCycle):
             _labels_document(opened.image.location)
             self._levels = levels_like(opened.image, selection.level, source.shape)
         shard = shard or shard_of(source.shape, request.to.shard)[1]
-        layout = {
-            "shape": list(source.shape),
-            "volumes": source.volumes,
-            "unit": list(grid.unit),
-            "block": list(grid.block),
-            "shard": list(shard),
-        }
+        layout = grid.layout(source.volumes) | {"shard": list(shard)}
         if self._levels is not None:
             layout["levels"] = [list(shape) for shape in self._levels]
         if beside:
@@ -247,6 +284,15 @@ class StoreRun(LifeCycle):
             level_shapes=self._levels,
         )
 
+    def write(self, volumes: LocalVolumes, output: OutputImage, resources: Resources) -> tuple[Mapping[str, Any], ...]:
+        """Do what is to be done to every volume, and complete the store; gives what the kernel was told of each."""
+        from chunkwise.ops.local import apply_locally
+
+        with self.working(resources, volumes.n_groups * self._grid.n_units) as job:
+            found = apply_locally(volumes, output, job)
+            self.complete(output)
+        return found
+
     def complete(self, output: OutputImage) -> None:
         """Write the metadata, and give the store its final name, if the input is what it was when the run began."""
         self.inputs.check()
@@ -283,6 +329,10 @@ class StoreRun(LifeCycle):
         self.recorder.output("view", "page", path)
         return [f"  {path}", *(f"    {sentence}" for sentence in left_out)]
 
+    def content(self, output: OutputImage) -> Content | None:
+        """What the voxels that were written add up to, as far as the log says it."""
+        return content_of(self._run, output)
+
     def written(self, output: OutputImage) -> str:
         """Say what was written, and where."""
         lengths = ", ".join(f"{axis.name} {n}" for axis, n in zip(output.axes, output.shape, strict=True))
@@ -301,7 +351,7 @@ class StoreRun(LifeCycle):
         made = open_image(in_archive(self.location))
         manifest = Manifest.of(self._objects)
         mark = {"level": "full", "algorithm": ALGORITHM, "value": manifest.digest}
-        voxels = content_of(self._run, output)
+        voxels = self.content(output)
         described = describe(made) | ({} if voxels is None else {"content": voxels.facts()})
         self.recorder.output(
             "output", made.kind, self.location, fingerprint=mark, size=manifest.size, description=described

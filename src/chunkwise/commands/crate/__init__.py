@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from chunkwise.commands.crate import about, merge, report, rerun
+from chunkwise.commands.crate.words import add_action
 from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments", "run"]
@@ -40,13 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
 
-    build = actions.add_parser(
-        "build",
-        help="build a crate from run records",
-        description=BUILD,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    build.set_defaults(act=_build)
+    build = add_action(actions, "build", "build a crate from run records", BUILD, _build)
     build.add_argument(
         "--from",
         dest="sources",
@@ -74,13 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     about.add_about(build)
 
-    validate = actions.add_parser(
-        "validate",
-        help="check a crate against its profile",
-        description=VALIDATE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    validate.set_defaults(act=_validate)
+    validate = add_action(actions, "validate", "check a crate against its profile", VALIDATE, _validate)
     validate.add_argument("crate", metavar="CRATE", type=Path, help="a crate: a zip file or a folder")
     validate.add_argument(
         "--level",

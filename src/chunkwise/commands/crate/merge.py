@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from chunkwise.commands.crate import about
+from chunkwise.commands.crate.words import add_action
 from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments"]
@@ -20,13 +21,7 @@ export are found by themselves."""
 
 def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the action and its options."""
-    merge = actions.add_parser(
-        "merge",
-        help="join a crate that Galaxy exported with run records",
-        description=MERGE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    merge.set_defaults(act=_merge)
+    merge = add_action(actions, "merge", "join a crate that Galaxy exported with run records", MERGE, _merge)
     merge.add_argument(
         "--galaxy",
         metavar="INVOCATION.zip",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.crate.words import parser_of
+from chunkwise.commands.crate.words import add_action, parser_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.files import is_zip, read_file
 from chunkwise.running.outputs import Output
@@ -38,13 +38,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 def add_arguments(actions: Any) -> None:
     """Add the action to those of ``chunkwise crate``."""
-    parser = actions.add_parser(
-        "report",
-        help="write a crate as a page to read",
-        description=REPORT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(act=_report)
+    parser = add_action(actions, "report", "write a crate as a page to read", REPORT, _report)
     parser.add_argument("crate", metavar="CRATE", type=Path, help="a crate, a reference or a run record")
     parser.add_argument(
         "--html", type=Output, metavar="REPORT.html", required=True, help="the page to write; it must not exist yet"

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chunkwise.commands.crate.words import check_words, file_name, parser_of, words_of
+from chunkwise.commands.crate.words import add_action, check_words, file_name, parser_of, words_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.faces.parser import run_command
 from chunkwise.files import is_zip
@@ -37,13 +37,7 @@ something is missing."""
 
 def add_arguments(actions: Any) -> None:
     """Add the action to those of ``chunkwise crate``."""
-    parser = actions.add_parser(
-        "rerun",
-        help="run again what a crate says was run, and compare",
-        description=RERUN,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(act=_rerun)
+    parser = add_action(actions, "rerun", "run again what a crate says was run, and compare", RERUN, _rerun)
     parser.add_argument("crate", metavar="CRATE", type=Path, help="a crate, a reference or a run record")
     parser.add_argument("--dry-run", action="store_true", help="only print the commands")
     parser.add_argument(

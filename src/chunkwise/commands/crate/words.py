@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from chunkwise.errors import InputError
@@ -18,7 +18,7 @@ from chunkwise.faces.parser import add_arguments
 if TYPE_CHECKING:
     from chunkwise.provenance.rerun import Step
 
-__all__ = ["check_words", "file_name", "parser_of", "words_of"]
+__all__ = ["add_action", "check_words", "file_name", "parser_of", "words_of"]
 
 #: Parameters that are noted of a run and are no options of its command.
 _NOTED = {("predict", "model_sha256"), ("predict", "into_source"), ("fetch", "into_source"), ("objects", "model")}
@@ -32,6 +32,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{self.prog} does not understand what was recorded: {message}.")
+
+
+def add_action(actions: Any, name: str, words: str, about: str, act: Callable[..., int]) -> argparse.ArgumentParser:
+    """Add an action to those of ``chunkwise crate``: its parser, to which its options are still to be added."""
+    shown = argparse.RawDescriptionHelpFormatter
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=words, description=about, formatter_class=shown)
+    parser.set_defaults(act=act)
+    return parser
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:

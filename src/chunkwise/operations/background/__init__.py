@@ -1,7 +1,5 @@
 """Background: what is wide, and lies under what is of interest, is taken away."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

@@ -1,12 +1,13 @@
-"""The size of what is kept, and how top-hats are declared."""
+"""The size of what is kept, and how what a ball keeps is declared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Parameter
+from chunkwise.operations.morphology._footprint import once
 
 RADIUS: Final = Parameter(
     int,
@@ -19,33 +20,11 @@ RADIUS: Final = Parameter(
     most=200,
 )
 
-
-def background(
-    name: str,
-    title: str,
-    does: str,
-    kernel: Callable[..., Any],
-    equals: str,
-    examples: tuple[Example, ...],
-    **more: Any,
-) -> Operation:
-    """Declare one of them."""
-    return Operation(
-        name=name,
-        family="background",
-        title=title,
-        does=does,
-        part=PART,
-        takes={"image": Image("iuf")},
-        gives=Image(dtype="same", downsampling="mean"),
-        kernel=kernel,
-        equals=equals,
-        exact={"iuf": "bit"},
-        examples=examples,
-        **more,
-    )
-
-
-def examples(name: str, radius: float) -> tuple[Example, ...]:
-    """A wide one that shows something, and a narrow one of a stack."""
-    return (Example("coins_2d.ome.zarr", {name: radius}), Example("cells_zyx_v04.ome.zarr", {name: type(radius)(3)}))
+#: What a ball decides; without another reach, it is gone over once.
+by_ball: Final = partial(
+    of_image,
+    family="background",
+    parameters={"radius": RADIUS},
+    reach=once,
+    examples=(Example("coins_2d.ome.zarr", {"radius": 35}), Example("cells_zyx_v04.ome.zarr", {"radius": 3})),
+)

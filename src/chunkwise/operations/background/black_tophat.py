@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.background._ball import RADIUS, background, examples
+from chunkwise.operations.background._ball import by_ball
 from chunkwise.operations.morphology._footprint import BALL as SHAPE
 from chunkwise.operations.morphology._footprint import DIFFERENCE, twice
 
@@ -16,14 +16,12 @@ def black_tophat(image: Any, *, radius: int) -> Any:
     return difference(closing(image, radius, "ball"), image)
 
 
-OPERATION = background(
-    "black-tophat",
-    "Black top-hat",
-    "shows dark structures narrower than the ball as bright: the closing minus the image",
-    black_tophat,
-    f"{DIFFERENCE}(skimage.morphology.closing(image, {SHAPE}), image)",
-    examples("radius", 35),
-    parameters={"radius": RADIUS},
+OPERATION = by_ball(
+    name="black-tophat",
+    title="Black top-hat",
+    does="shows dark structures narrower than the ball as bright: the closing minus the image",
+    kernel=black_tophat,
+    equals=f"{DIFFERENCE}(skimage.morphology.closing(image, {SHAPE}), image)",
     reach=twice,
     working_set=4.0,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from chunkwise.operations.background._ball import background, examples
+from chunkwise.operations._part import of_image
 from chunkwise.operations.filter._floats import FLOATS, in_floats
-from chunkwise.operations.filter.gaussian import reach
-from chunkwise.operations.model import Parameter
+from chunkwise.operations.filter.gaussian import SIGMA, reach
+from chunkwise.operations.model import Example
 
 
 def gaussian(image: Any, *, sigma: float | tuple[float, ...]) -> Any:
@@ -26,28 +27,27 @@ def gaussian(image: Any, *, sigma: float | tuple[float, ...]) -> Any:
     return np.clip(np.rint(found, out=found), ends.min, ends.max, out=found).astype(image.dtype)
 
 
-OPERATION = background(
-    "gaussian",
-    "Gaussian subtraction",
-    "subtracts the image smoothed with a wide Gaussian; in unsigned integers, what is darker than that becomes 0",
-    gaussian,
-    f"(lambda made: made if image.dtype.kind == 'f' else numpy.clip(numpy.rint(made), numpy.iinfo(image.dtype).min, "
-    f"numpy.iinfo(image.dtype).max).astype(image.dtype))({FLOATS} - scipy.ndimage.gaussian_filter({FLOATS}, sigma))",
-    examples("sigma", 40.0),
+OPERATION = of_image(
+    name="gaussian",
+    family="background",
+    title="Gaussian subtraction",
+    does="subtracts the image smoothed with a wide Gaussian; in unsigned integers, what is darker than that becomes 0",
+    kernel=gaussian,
+    equals=(
+        "(lambda made: made if image.dtype.kind == 'f' else numpy.clip(numpy.rint(made), numpy.iinfo(image.dtype).min, "
+        f"numpy.iinfo(image.dtype).max).astype(image.dtype))({FLOATS} - scipy.ndimage.gaussian_filter({FLOATS}, sigma))"
+    ),
     parameters={
-        "sigma": Parameter(
-            float,
-            25.0,
-            "Smoothing (sigma)",
-            "standard deviation of the Gaussian, which has to be wider than the objects",
-            unit="voxel",
-            measures="length",
+        "sigma": replace(
+            SIGMA,
+            default=25.0,
+            help="standard deviation of the Gaussian, which has to be wider than the objects",
             least=0.1,
-            most=1000,
         )
     },
     reach=reach,
     rounds=True,
     working_set=0.0,
     scratch=18.0,
+    examples=(Example("coins_2d.ome.zarr", {"sigma": 40.0}), Example("cells_zyx_v04.ome.zarr", {"sigma": 3.0})),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.background._ball import RADIUS, background, examples
-from chunkwise.operations.morphology._footprint import DIFFERENCE, once
+from chunkwise.operations.background._ball import by_ball
+from chunkwise.operations.morphology._footprint import DIFFERENCE
 
 
 def rolling_ball(image: Any, *, radius: int) -> Any:
@@ -16,15 +16,12 @@ def rolling_ball(image: Any, *, radius: int) -> Any:
     return difference(image, rolling_ball(image, radius))
 
 
-OPERATION = background(
-    "rolling-ball",
-    "Rolling ball",
-    "subtracts the surface that a ball touches as it rolls along the underside of the intensities",
-    rolling_ball,
-    f"{DIFFERENCE}(image, skimage.restoration.rolling_ball(image, radius=radius))",
-    examples("radius", 35),
-    parameters={"radius": RADIUS},
-    reach=once,
+OPERATION = by_ball(
+    name="rolling-ball",
+    title="Rolling ball",
+    does="subtracts the surface that a ball touches as it rolls along the underside of the intensities",
+    kernel=rolling_ball,
+    equals=f"{DIFFERENCE}(image, skimage.restoration.rolling_ball(image, radius=radius))",
     working_set=0.0,
     scratch=13.0,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.background._ball import RADIUS, background, examples
+from chunkwise.operations.background._ball import by_ball
 from chunkwise.operations.morphology._footprint import BALL as SHAPE
 from chunkwise.operations.morphology._footprint import DIFFERENCE, twice
 
@@ -16,14 +16,12 @@ def white_tophat(image: Any, *, radius: int) -> Any:
     return difference(image, opening(image, radius, "ball"))
 
 
-OPERATION = background(
-    "white-tophat",
-    "White top-hat",
-    "keeps bright structures narrower than the ball: the image minus its opening",
-    white_tophat,
-    f"{DIFFERENCE}(image, skimage.morphology.opening(image, {SHAPE}))",
-    examples("radius", 35),
-    parameters={"radius": RADIUS},
+OPERATION = by_ball(
+    name="white-tophat",
+    title="White top-hat",
+    does="keeps bright structures narrower than the ball: the image minus its opening",
+    kernel=white_tophat,
+    equals=f"{DIFFERENCE}(image, skimage.morphology.opening(image, {SHAPE}))",
     reach=twice,
     working_set=4.0,
 )

@@ -1,7 +1,5 @@
 """Channels: colours become stains, grey or other axes of colour; channels are chosen, renamed, or put together."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

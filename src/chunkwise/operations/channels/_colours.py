@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from chunkwise.operations._part import PART
@@ -31,26 +32,22 @@ DTYPE: Final = Parameter(
 )
 
 
-def conversion(name: str, title: str, does: str, *, equals: str, **more: Any) -> Operation:
-    """Declare what a function of scikit-image makes of red, green and blue."""
-    parameters = more.pop("parameters", {})
-    values = more.pop("values", {})
-    return Operation(
-        name=name,
-        family="channels",
-        title=title,
-        does=does,
-        part=WHERE,
-        parameters={**parameters, "dtype": DTYPE},
-        takes={"image": Image("uf")},
-        gives=Image(dtype=lambda _, dtype, **__: dtype, contrast="new"),
-        mixes=3,
-        chain="chunkwise.running.chains.channels:run",
-        reach=lambda **_: 0,
-        equals=f"{equals}.astype(dtype)",
-        examples=(
-            Example("tissue_rgb.ome.zarr", values),
-            Example("tissue_rgb.ome.zarr", {**values, "dtype": "float64"}),
-        ),
-        **more,
-    )
+def turned(function: str, image: Any, **values: Any) -> Any:
+    """Apply a function of :mod:`chunkwise.ops.colour`."""
+    from chunkwise.ops import colour
+
+    return getattr(colour, function)(image, **values)
+
+
+#: What a function of scikit-image makes of red, green and blue.
+conversion: Final = partial(
+    Operation,
+    family="channels",
+    part=WHERE,
+    parameters={"dtype": DTYPE},
+    takes={"image": Image("uf")},
+    gives=Image(dtype=lambda _, dtype, **__: dtype, contrast="new"),
+    mixes=3,
+    chain="chunkwise.running.chains.channels:run",
+    examples=(Example("tissue_rgb.ome.zarr"), Example("tissue_rgb.ome.zarr", {"dtype": "float64"})),
+)

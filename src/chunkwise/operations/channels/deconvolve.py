@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from chunkwise.operations.channels._colours import conversion
+from chunkwise.operations.channels._colours import DTYPE, conversion, turned
 from chunkwise.operations.model import Parameter
-
-
-def deconvolve(image: Any, *, stains: str, dtype: str) -> Any:
-    """Separate three stains; see :mod:`chunkwise.ops.colour`."""
-    from chunkwise.ops.colour import deconvolved
-
-    return deconvolved(image, stains=stains, dtype=dtype)
 
 
 def _channels(stains: str, **_: Any) -> dict[str, None]:
@@ -22,9 +16,9 @@ def _channels(stains: str, **_: Any) -> dict[str, None]:
 
 
 OPERATION = conversion(
-    "deconvolve",
-    "Colour deconvolution",
-    "separates the stains of a slide by the colours that they absorb; each becomes a channel",
+    name="deconvolve",
+    title="Colour deconvolution",
+    does="separates the stains of a slide by the colours that they absorb; each becomes a channel",
     parameters={
         "stains": Parameter(
             str,
@@ -36,11 +30,13 @@ OPERATION = conversion(
             "fuchsin; ahx alcian blue, haematoxylin; hpx haematoxylin, PAS; of two stains, the third channel is what "
             "is left",
             choices=("hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"),
-        )
+        ),
+        "dtype": DTYPE,
     },
-    kernel=deconvolve,
-    rounds=True,
+    kernel=partial(turned, "deconvolved"),
     channels=_channels,
-    equals="skimage.color.separate_stains(image, getattr(skimage.color, stains + '_from_rgb'), channel_axis=0)",
+    rounds=True,
+    equals="skimage.color.separate_stains(image, getattr(skimage.color, stains + '_from_rgb'), channel_axis=0)"
+    ".astype(dtype)",
     exact={"uf": "rtol 1e-6"},
 )

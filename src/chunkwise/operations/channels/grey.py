@@ -1,25 +1,15 @@
 """Brightness of colours."""
 
-from __future__ import annotations
+from functools import partial
 
-from typing import Any
-
-from chunkwise.operations.channels._colours import conversion
-
-
-def grey(image: Any, *, dtype: str) -> Any:
-    """Weigh red, green and blue; see :mod:`chunkwise.ops.colour`."""
-    from chunkwise.ops import colour
-
-    return colour.grey(image, dtype=dtype)
-
+from chunkwise.operations.channels._colours import conversion, turned
 
 OPERATION = conversion(
-    "grey",
-    "Conversion to grey",
-    "makes one channel of red, green and blue: their brightness to the eye, from 0 to 1",
-    kernel=grey,
+    name="grey",
+    title="Conversion to grey",
+    does="makes one channel of red, green and blue: their brightness to the eye, from 0 to 1",
+    kernel=partial(turned, "grey"),
     channels=lambda **_: {"grey": None},
-    equals="skimage.color.rgb2gray(image, channel_axis=0)",
+    equals="skimage.color.rgb2gray(image, channel_axis=0).astype(dtype)",
     exact={"uf": "rtol 1e-6"},
 )

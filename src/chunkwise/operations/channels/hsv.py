@@ -1,25 +1,15 @@
 """Hue, saturation and value."""
 
-from __future__ import annotations
+from functools import partial
 
-from typing import Any
-
-from chunkwise.operations.channels._colours import conversion
-
-
-def hsv(image: Any, *, dtype: str) -> Any:
-    """Turn colours; see :mod:`chunkwise.ops.colour`."""
-    from chunkwise.ops import colour
-
-    return colour.hsv(image, dtype=dtype)
-
+from chunkwise.operations.channels._colours import conversion, turned
 
 OPERATION = conversion(
-    "hsv",
-    "Conversion to HSV",
-    "turns red, green and blue into hue, saturation and value, each from 0 to 1",
-    kernel=hsv,
+    name="hsv",
+    title="Conversion to HSV",
+    does="turns red, green and blue into hue, saturation and value, each from 0 to 1",
+    kernel=partial(turned, "hsv"),
     channels=lambda **_: dict.fromkeys(("hue", "saturation", "value")),
-    equals="skimage.color.rgb2hsv(image, channel_axis=0)",
+    equals="skimage.color.rgb2hsv(image, channel_axis=0).astype(dtype)",
     exact={"uf": "bit"},
 )

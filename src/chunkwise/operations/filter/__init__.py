@@ -1,7 +1,5 @@
 """Filters: every voxel becomes something of its neighbourhood."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations._part import in_both, of_image
+from chunkwise.operations.model import Image
 
 #: The image in the words of NumPy.
 FLOATS: Final = "(image if image.dtype.kind == 'f' else image.astype(float))"
@@ -22,29 +22,13 @@ def in_floats(image: Any) -> Any:
     return image if image.dtype.kind == "f" else image.astype("float64")
 
 
-def floats(
-    name: str, title: str, does: str, kernel: Callable[..., Any], equals: str, values: dict[str, Any], **more: Any
-) -> Operation:
-    """Declare a filter whose result is in floats; ``values`` are of the first example."""
-    given: dict[str, Any] = {
-        "reach": lambda **_: 1,
-        "working_set": 0.0,
-        "scratch": 15.0,
-        "exact": {"iuf": "bit"},
-        **more,
-    }
-    parameters: dict[str, Parameter] = given.pop("parameters", {})
-    return Operation(
-        name=name,
-        family="filter",
-        title=title,
-        does=does,
-        part=PART,
-        parameters=parameters,
-        takes={"image": Image("iuf")},
-        gives=Image(dtype=dtype, contrast="new"),
-        kernel=kernel,
-        equals=equals,
-        examples=(Example("coins_2d.ome.zarr", values), Example("cells_zyx_v04.ome.zarr", values)),
-        **given,
-    )
+#: A filter whose result is in floats, which looks at the nearest voxels unless it says otherwise.
+floats: Final = partial(
+    of_image,
+    family="filter",
+    gives=Image(dtype=dtype, contrast="new"),
+    reach=lambda **_: 1,
+    working_set=0.0,
+    scratch=15.0,
+    examples=in_both(),
+)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import floor, sqrt
 from typing import Any, Final
 
 from chunkwise.errors import InputError
+from chunkwise.operations._part import in_both
 from chunkwise.operations.filter._floats import floats, in_floats
-from chunkwise.operations.model import Operation, Parameter
+from chunkwise.operations.model import Parameter
 
 #: The widths, in the words of NumPy.
 SIGMAS: Final = "numpy.linspace(sigma_min, sigma_max, sigmas).tolist()"
@@ -122,8 +124,6 @@ def by_bends(image: Any, sigma: float, ridges: str, inner: Any, measure: Callabl
 
 def hessian(image: Any, sigma: float, ridges: str, inner: Any) -> list[Any]:
     """The elements of the Hessian, as scikit-image orders them: Gaussians' derivatives, one after the other."""
-    from functools import partial
-
     from scipy.ndimage import gaussian_filter
 
     voxels = in_floats(finite(image))
@@ -153,16 +153,16 @@ def _within(box: tuple[slice, ...], outer: tuple[slice, ...]) -> tuple[slice, ..
     )
 
 
-def ridge_filter(name: str, title: str, does: str, kernel: Callable[..., Any], equals: str, **more: Any) -> Operation:
-    """Declare a filter for ridges."""
-    own = {"sigma_min": 2.0, "sigmas": 1}
-    given: dict[str, Any] = {
-        "reach_is": "upper",
-        "least_reach": least_reach,
-        "rounds": True,
-        "crops": True,
-        "working_set": 0.0,
-        "scratch": 88.0,
-        **more,
-    }
-    return floats(name, title, does, kernel, equals, own, parameters=PARAMETERS, reach=reach, refuses=refuses, **given)
+#: A filter for ridges.
+ridge_filter: Final = partial(
+    floats,
+    parameters=PARAMETERS,
+    refuses=refuses,
+    reach=reach,
+    reach_is="upper",
+    least_reach=least_reach,
+    rounds=True,
+    crops=True,
+    scratch=88.0,
+    examples=in_both(sigma_min=2.0, sigmas=1),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from chunkwise.operations.model import Parameter
 
@@ -19,6 +19,6 @@ SIZE: Final = Parameter(
 )
 
 
-def reach(size: int | tuple[int, ...]) -> int | tuple[int, ...]:
+def reach(size: int | tuple[int, ...], **_: Any) -> int | tuple[int, ...]:
     """How far a box of that edge, or of those edges, reaches from its middle."""
     return size // 2 if isinstance(size, int) else tuple(edge // 2 for edge in size)

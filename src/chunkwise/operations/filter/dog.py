@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from chunkwise.operations._part import in_both
 from chunkwise.operations.filter._floats import FLOATS, floats, in_floats
 from chunkwise.operations.filter.gaussian import SIGMA
 from chunkwise.operations.filter.gaussian import reach as reach_of_one
@@ -29,12 +30,12 @@ def refuses(sigma: float, high_sigma: float) -> str:
 
 
 OPERATION = floats(
-    "dog",
-    "Difference of Gaussians",
-    "keeps structures between two sizes, such as spots on an uneven background; gives floats",
-    dog,
-    f"scipy.ndimage.gaussian_filter({FLOATS}, sigma) - scipy.ndimage.gaussian_filter({FLOATS}, high_sigma)",
-    {"sigma": 1.0, "high_sigma": 1.6},
+    name="dog",
+    title="Difference of Gaussians",
+    does="keeps structures between two sizes, such as spots on an uneven background; gives floats",
+    kernel=dog,
+    equals=f"scipy.ndimage.gaussian_filter({FLOATS}, sigma) - scipy.ndimage.gaussian_filter({FLOATS}, high_sigma)",
+    examples=in_both(sigma=1.0, high_sigma=1.6),
     parameters={
         "sigma": SIGMA,
         "high_sigma": replace(

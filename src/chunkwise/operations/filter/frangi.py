@@ -49,11 +49,11 @@ def norms(image: Any, *, ridges: str, inner: Any = None, **values: Any) -> Any:
 
 
 OPERATION = ridge_filter(
-    "frangi",
-    "Frangi vesselness filter",
-    "shows vessels and fibres, from 0 to 1, and leaves out blobs and plates; gives floats",
-    frangi,
-    f"skimage.filters.frangi(image, {SIGMAS}, black_ridges=ridges == 'dark')",
+    name="frangi",
+    title="Frangi vesselness filter",
+    does="shows vessels and fibres, from 0 to 1, and leaves out blobs and plates; gives floats",
+    kernel=frangi,
+    equals=f"skimage.filters.frangi(image, {SIGMAS}, black_ridges=ridges == 'dark')",
     needs={"largest": norms},
     # The largest norm is of the elements, and not of the eigenvalues, which are the slow part: another last bit.
     exact={"iu": "rtol 1e-12", "f": "rtol 1e-6"},

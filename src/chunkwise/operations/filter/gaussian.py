@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Parameter
 
 
 def gaussian(image: Any, *, sigma: float | tuple[float, ...]) -> Any:
@@ -37,22 +37,17 @@ def some(sigma: float, **_: Any) -> str:
     return "" if sigma > 0 else "--sigma has to be larger than 0 for this method."
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="gaussian",
     family="filter",
     title="Gaussian filter",
     does="smooths with a Gaussian, which removes noise and keeps broad shapes",
-    part=PART,
     parameters={"sigma": SIGMA},
-    takes={"image": Image("iuf")},
-    gives=Image(dtype="same", downsampling="mean"),
     kernel=gaussian,
     reach=reach,
     rounds=True,
     rate=0.023,
-    working_set=1.0,
     equals="scipy.ndimage.gaussian_filter(image, sigma)",
-    exact={"iuf": "bit"},
     examples=(
         Example("coins_2d.ome.zarr", {"sigma": 2.0}),
         Example("cells_zyx_v04.ome.zarr", {"sigma": 1.0}),

@@ -15,10 +15,9 @@ def laplace(image: Any) -> Any:
 
 
 OPERATION = floats(
-    "laplace",
-    "Laplace filter",
-    "sums the second derivatives: negative on bright spots and lines, positive on dark ones; gives floats",
-    laplace,
-    f"scipy.ndimage.laplace({FLOATS})",
-    {},
+    name="laplace",
+    title="Laplace filter",
+    does="sums the second derivatives: negative on bright spots and lines, positive on dark ones; gives floats",
+    kernel=laplace,
+    equals=f"scipy.ndimage.laplace({FLOATS})",
 )

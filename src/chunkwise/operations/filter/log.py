@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chunkwise.operations._part import in_both
 from chunkwise.operations.filter._along import AXIS, DERIVATIVE, derivative
 from chunkwise.operations.filter._floats import FLOATS, floats, in_floats
 from chunkwise.operations.filter.gaussian import SIGMA, reach, some
@@ -17,13 +18,13 @@ def log(image: Any, *, sigma: float | tuple[float, ...], axis: str) -> Any:
 
 
 OPERATION = floats(
-    "log",
-    "Laplacian of Gaussian",
-    "shows spots of a given size: negative on bright ones, most at a radius of 1.4 sigma in 2-D; along one axis, it is "
-    "the second derivative; gives floats",
-    log,
-    f"scipy.ndimage.gaussian_laplace({FLOATS}, sigma) if axis == 'all' else {DERIVATIVE.format(order=2)}",
-    {"sigma": 1.0},
+    name="log",
+    title="Laplacian of Gaussian",
+    does="shows spots of a given size: negative on bright ones, most at a radius of 1.4 sigma in 2-D; along one axis, "
+    "it is the second derivative; gives floats",
+    kernel=log,
+    equals=f"scipy.ndimage.gaussian_laplace({FLOATS}, sigma) if axis == 'all' else {DERIVATIVE.format(order=2)}",
+    examples=in_both(sigma=1.0),
     parameters={"sigma": SIGMA, "axis": AXIS},
     refuses=some,
     reach=reach,

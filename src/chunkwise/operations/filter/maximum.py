@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.filter._size import SIZE, reach
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.model import Example
 
 
 def maximum(image: Any, *, size: int | tuple[int, ...]) -> Any:
@@ -16,20 +16,16 @@ def maximum(image: Any, *, size: int | tuple[int, ...]) -> Any:
     return dilation(image, reach(size), "box")
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="maximum",
     family="filter",
     title="Maximum filter",
     does="replaces every voxel by the largest value in its neighbourhood, which widens what is bright",
-    part=PART,
     parameters={"size": SIZE},
-    takes={"image": Image("iuf")},
-    gives=Image(dtype="same", downsampling="mean"),
     kernel=maximum,
     reach=reach,
     rate=0.038,
     working_set=2.0,
     equals="scipy.ndimage.maximum_filter(image, size)",
-    exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.filter._size import SIZE, reach
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.model import Example
 
 
 def mean(image: Any, *, size: int | tuple[int, ...]) -> Any:
@@ -23,19 +23,15 @@ def mean(image: Any, *, size: int | tuple[int, ...]) -> Any:
     return image
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="mean",
     family="filter",
     title="Mean filter",
     does="replaces every voxel by the mean of its neighbourhood, which removes noise",
-    part=PART,
     parameters={"size": SIZE},
-    takes={"image": Image("iuf")},
-    gives=Image(dtype="same", downsampling="mean"),
     kernel=mean,
     reach=reach,
     rate=0.031,
-    working_set=1.0,
     equals="scipy.ndimage.uniform_filter(image, size)",
     exact={"iu": "bit", "f": "rtol 1e-6"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),

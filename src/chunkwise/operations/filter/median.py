@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.filter._size import SIZE, reach
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.model import Example
 
 
 def median(image: Any, *, size: int | tuple[int, ...]) -> Any:
@@ -18,20 +18,15 @@ def median(image: Any, *, size: int | tuple[int, ...]) -> Any:
     return found
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="median",
     family="filter",
     title="Median filter",
     does="replaces every voxel by the median of its neighbourhood, which removes single bright or dark voxels",
-    part=PART,
     parameters={"size": SIZE},
-    takes={"image": Image("iuf")},
-    gives=Image(dtype="same", downsampling="mean"),
     kernel=median,
     reach=reach,
     rate=0.030,
-    working_set=1.0,
     equals="scipy.ndimage.median_filter(image, size)",
-    exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
 )

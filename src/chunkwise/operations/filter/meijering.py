@@ -34,11 +34,11 @@ def neurites(image: Any, *, ridges: str, inner: Any = None, **widths: Any) -> An
 
 
 OPERATION = ridge_filter(
-    "meijering",
-    "Meijering neuriteness filter",
-    "shows thin lines such as neurites, from 0 to 1; gives floats",
-    meijering,
-    f"skimage.filters.meijering(image, {SIGMAS}, black_ridges=ridges == 'dark')",
+    name="meijering",
+    title="Meijering neuriteness filter",
+    does="shows thin lines such as neurites, from 0 to 1; gives floats",
+    kernel=meijering,
+    equals=f"skimage.filters.meijering(image, {SIGMAS}, black_ridges=ridges == 'dark')",
     needs={"largest": neurites},
     citation="10.1002/cyto.a.20022",
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.filter._size import SIZE, reach
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.model import Example
 
 
 def minimum(image: Any, *, size: int | tuple[int, ...]) -> Any:
@@ -16,19 +16,15 @@ def minimum(image: Any, *, size: int | tuple[int, ...]) -> Any:
     return erosion(image, reach(size), "box")
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="minimum",
     family="filter",
     title="Minimum filter",
     does="replaces every voxel by the smallest value in its neighbourhood, which widens what is dark",
-    part=PART,
     parameters={"size": SIZE},
-    takes={"image": Image("iuf")},
-    gives=Image(dtype="same", downsampling="mean"),
     kernel=minimum,
     reach=reach,
     working_set=2.0,
     equals="scipy.ndimage.minimum_filter(image, size)",
-    exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.filter._size import SIZE
-from chunkwise.operations.filter._size import reach as reach_of_a_box
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.filter._size import SIZE, reach
+from chunkwise.operations.model import Example, Parameter
 
 
 def percentile(image: Any, *, size: int | tuple[int, ...], percentile: float) -> Any:
@@ -23,9 +22,9 @@ def percentile(image: Any, *, size: int | tuple[int, ...], percentile: float) ->
     count = prod(sizes)
     rank = int(count * percentile / 100)  # as SciPy counts
     if rank == 0:
-        return erosion(image, reach_of_a_box(sizes), "box")
+        return erosion(image, reach(sizes), "box")
     if rank >= count - 1:
-        return dilation(image, reach_of_a_box(sizes), "box")
+        return dilation(image, reach(sizes), "box")
     refuse_rounding(image)
     if all(edge <= n for edge, n in zip(sizes, image.shape, strict=True)):
         found = percentile_filter(image, percentile, sizes)
@@ -37,29 +36,20 @@ def percentile(image: Any, *, size: int | tuple[int, ...], percentile: float) ->
     return found
 
 
-def reach(size: int | tuple[int, ...], **_: Any) -> int | tuple[int, ...]:
-    """How far the box goes."""
-    return reach_of_a_box(size)
-
-
-OPERATION = Operation(
+OPERATION = of_image(
     name="percentile",
     family="filter",
     title="Percentile filter",
     does="replaces every voxel by a percentile of its neighbourhood, such as 90 for a softer maximum",
-    part=PART,
     parameters={
         "size": SIZE,
         "percentile": Parameter(
             float, 50.0, "Percentile", "percentage that is darker: 50 is the median", unit="percent", least=0, most=100
         ),
     },
-    takes={"image": Image("iuf")},
-    gives=Image(dtype="same", downsampling="mean"),
     kernel=percentile,
     reach=reach,
     working_set=2.0,
     equals="scipy.ndimage.percentile_filter(image, percentile, size)",
-    exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"size": 3, "percentile": 90.0}),),
 )

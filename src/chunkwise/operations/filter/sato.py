@@ -24,10 +24,10 @@ def sato(image: Any, *, ridges: str, inner: Any = None, **widths: Any) -> Any:
 
 
 OPERATION = ridge_filter(
-    "sato",
-    "Sato tubeness filter",
-    "shows lines and tubes by how much the image bends across them; gives floats",
-    sato,
-    f"skimage.filters.sato(image, {SIGMAS}, black_ridges=ridges == 'dark')",
+    name="sato",
+    title="Sato tubeness filter",
+    does="shows lines and tubes by how much the image bends across them; gives floats",
+    kernel=sato,
+    equals=f"skimage.filters.sato(image, {SIGMAS}, black_ridges=ridges == 'dark')",
     citation="10.1016/S1361-8415(98)80009-1",
 )

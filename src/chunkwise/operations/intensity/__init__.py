@@ -1,7 +1,5 @@
 """Intensities: every voxel gets another value, or another type."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.intensity._range import DTYPE, refuse_nan
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.model import Example, Image
 
 
 def cast(image: Any, *, dtype: str) -> Any:
@@ -24,22 +24,19 @@ def cast(image: Any, *, dtype: str) -> Any:
     return np.clip(image, max(ends.min, own.min), min(ends.max, own.max)).astype(dtype)
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="cast",
     family="intensity",
     title="Conversion of the voxel type",
     does="converts voxels to another type; for integers, values are rounded and limited to the range of the type",
-    part=PART,
     parameters={"dtype": DTYPE},
     takes={"image": Image("iufe")},
     gives=Image(dtype=lambda _, dtype: dtype),
     kernel=cast,
-    reach=lambda **_: 0,
     working_set=8.0,
     equals=(
         "image.astype(dtype) if dtype[0] == 'f' else numpy.clip("
         "numpy.rint(image.astype(float)), numpy.iinfo(dtype).min, numpy.iinfo(dtype).max).astype(dtype)"
     ),
-    exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"dtype": "uint16"}), Example("cells_zyx_v04.ome.zarr", {"dtype": "uint8"})),
 )

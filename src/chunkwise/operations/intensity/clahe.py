@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.intensity._range import BINS, DTYPE, EQUALIZED
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations.model import Example, Image, Parameter
 
 
 def clahe(image: Any, *, tiles: Any, corner: tuple[int, ...], dtype: str, **_: Any) -> Any:
@@ -20,12 +20,11 @@ def scratch(kernel_size: int | tuple[int, ...] | None, bins: int, **_: Any) -> f
     return 16.0 + 8.0 * bins / smallest**2
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="clahe",
     family="intensity",
     title="Local equalisation (CLAHE)",
     does="brings out contrast everywhere: equalises the histogram around each voxel, up to a limit",
-    part=PART,
     parameters={
         "kernel_size": Parameter(
             int,
@@ -49,16 +48,13 @@ OPERATION = Operation(
         "bins": BINS,
         "dtype": DTYPE,
     },
-    takes={"image": Image("iuf")},
     gives=Image(dtype=lambda _, dtype, **__: dtype, contrast="new"),
     kernel=clahe,
     needs={"tiles": "tiles"},
     places=True,
-    reach=lambda **_: 0,
     working_set=0.0,
     scratch=scratch,
     equals=EQUALIZED.format("skimage.exposure.equalize_adapthist(image, kernel_size, clip_limit, bins)"),
-    exact={"iuf": "bit"},
     examples=(
         Example("coins_2d.ome.zarr", {"kernel_size": 12, "dtype": "uint16"}),
         Example("cells_zyx_v04.ome.zarr", {"clip_limit": 0.02}),

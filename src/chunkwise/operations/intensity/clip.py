@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.intensity._range import ENDS, in_order
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.model import Example
 
 
 def clip(image: Any, *, low: float | None, high: float | None) -> Any:
@@ -24,24 +24,18 @@ def clip(image: Any, *, low: float | None, high: float | None) -> Any:
     return np.clip(image, low, high)
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="clip",
     family="intensity",
     title="Clipping",
     does="limits intensities to a range; for integers, its ends are rounded inwards",
-    part=PART,
     parameters=ENDS,
     refuses=in_order,
-    takes={"image": Image("iuf")},
-    gives=Image(dtype="same"),
     kernel=clip,
-    reach=lambda **_: 0,
-    working_set=1.0,
     equals=(
         "numpy.clip(image, low, high) if image.dtype.kind == 'f' else numpy.clip(numpy.clip(image.astype(float), "
         "None if low is None else numpy.ceil(low), None if high is None else numpy.floor(high)), "
         "numpy.iinfo(image.dtype).min, numpy.iinfo(image.dtype).max).astype(image.dtype)"
     ),
-    exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"low": 50.5, "high": 180.0}),),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import of_image
 from chunkwise.operations.intensity._range import BINS, DTYPE, EQUALIZED, in_type
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.model import Example, Image
 
 
 def equalize(image: Any, *, shares: Any, dtype: str, **_: Any) -> Any:
@@ -14,22 +14,18 @@ def equalize(image: Any, *, shares: Any, dtype: str, **_: Any) -> Any:
     return in_type(shares.equalized(image), dtype)
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="equalize",
     family="intensity",
     title="Histogram equalisation",
     does="makes all intensities about as frequent: each becomes the share of the volume's voxels that are no brighter",
-    part=PART,
     parameters={"bins": BINS, "dtype": DTYPE},
-    takes={"image": Image("iuf")},
     gives=Image(dtype=lambda _, dtype, **__: dtype, contrast="new"),
     kernel=equalize,
     needs={"shares": "shares"},
-    reach=lambda **_: 0,
     working_set=0.0,
     scratch=18.0,
     equals=EQUALIZED.format("skimage.exposure.equalize_hist(image, bins)"),
-    exact={"iuf": "bit"},
     examples=(
         Example("coins_2d.ome.zarr", {"dtype": "uint16"}),
         Example("cells_zyx_v04.ome.zarr"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Image, Parameter
 
 
 def gamma(image: Any, *, gamma: float) -> Any:
@@ -26,12 +26,11 @@ def gamma(image: Any, *, gamma: float) -> Any:
     return made
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="gamma",
     family="intensity",
     title="Gamma correction",
     does="brightens (below 1) or darkens (above 1) mid-tones; 0 and the type's largest value stay",
-    part=PART,
     parameters={
         "gamma": Parameter(
             float,
@@ -45,7 +44,6 @@ OPERATION = Operation(
     takes={"image": Image("u")},
     gives=Image(dtype="same", contrast="new"),
     kernel=gamma,
-    reach=lambda **_: 0,
     rounds=True,
     working_set=4.0,
     equals="skimage.exposure.adjust_gamma(image, gamma)",

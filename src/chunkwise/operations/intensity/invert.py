@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Image
 
 
 def invert(image: Any) -> Any:
@@ -17,17 +17,14 @@ def invert(image: Any) -> Any:
     return ~image  # of signed integers, this is -1 less the value
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="invert",
     family="intensity",
     title="Inversion",
     does="turns bright into dark: the type's largest value (signed: -1, floats: 1) minus the voxel's",
-    part=PART,
     takes={"image": Image("biuf")},
     gives=Image(dtype="same", contrast="new"),
     kernel=invert,
-    reach=lambda **_: 0,
-    working_set=1.0,
     equals="skimage.util.invert(image)",
     exact={"biuf": "bit"},
     examples=(Example("coins_2d.ome.zarr"),),

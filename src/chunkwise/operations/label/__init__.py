@@ -1,7 +1,5 @@
 """Label images: objects are made of masks, grow, shrink, are chosen and renumbered; and masks are made of them."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

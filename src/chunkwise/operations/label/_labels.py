@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from chunkwise.operations._part import LEVEL, PLANES, REGION, TABLE, TIME
-from chunkwise.operations.model import Labels, Parameter
+from chunkwise.operations.model import Labels, Operation, Parameter
 
 #: A label image has one channel.
 PART: Final = {"level": LEVEL, "time": TIME, "region": REGION, "planes": PLANES}
@@ -81,3 +82,21 @@ def numbered_by_table(image: Any, *, objects: Any, **_: Any) -> Any:
 def keep(image: Any, objects: Any, kept: Callable[[Any], Any]) -> Any:
     """Leave the objects of a block for which ``kept(rows)`` is true."""
     return numbered(image, objects, lambda ids, rows: ids * kept(rows))
+
+
+#: Of an operation on labels what most are, unless it says otherwise; by what the whole volume says of its objects; by a
+#: table of them; by how far they grow; or of a mask.
+of_labels: Final = partial(Operation, family="label", part=PART, takes=TAKES, gives=Labels(), exact={"iu": "bit"})
+by_object: Final = partial(of_labels, needs={"objects": "objects"}, working_set=20.0)
+by_table: Final = partial(
+    by_object, takes=MEASURED, kernel=numbered_by_table, chain="chunkwise.running.chains.tabled:run"
+)
+growing: Final = partial(of_labels, parameters={"distance": DISTANCE}, reach=reach, working_set=36.0)
+of_mask: Final = partial(
+    of_labels,
+    part=WHOLE,
+    takes=MASK,
+    gives=Labels(dtype="uint32"),
+    chain="chunkwise.running.chains.components:run",
+    exact={"b": "bit"},
+)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import PART, TAKES, in_32_bits
-from chunkwise.operations.model import Example, Mask, Operation, Parameter
+from chunkwise.operations.label._labels import in_32_bits, of_labels
+from chunkwise.operations.model import Example, Mask, Parameter
 
 
 def boundaries(image: Any, *, mode: str) -> Any:
@@ -15,12 +15,10 @@ def boundaries(image: Any, *, mode: str) -> Any:
     return find_boundaries(in_32_bits(image), mode=mode)  # type: ignore[no-untyped-call]
 
 
-OPERATION = Operation(
+OPERATION = of_labels(
     name="boundaries",
-    family="label",
     title="Outline of objects",
     does="marks the voxels where an object ends, as a mask",
-    part=PART,
     parameters={
         "mode": Parameter(
             str,
@@ -30,12 +28,10 @@ OPERATION = Operation(
             choices=("thick", "inner", "outer"),
         ),
     },
-    takes=TAKES,
     gives=Mask(),
     kernel=boundaries,
     reach=lambda **_: 1,
     working_set=8.0,
     equals="skimage.segmentation.find_boundaries(image, mode=mode)",
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr", {"mode": "inner"}),),
 )

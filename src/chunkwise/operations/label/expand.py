@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import DISTANCE, PART, TAKES, reach
-from chunkwise.operations.model import Example, Labels, Operation
+from chunkwise.operations.label._labels import growing
+from chunkwise.operations.model import Example
 
 
 def expand(image: Any, *, distance: float) -> Any:
@@ -15,19 +15,11 @@ def expand(image: Any, *, distance: float) -> Any:
     return expand(image, distance)
 
 
-OPERATION = Operation(
+OPERATION = growing(
     name="expand",
-    family="label",
     title="Expansion of objects",
     does="grows every object into the background by a distance, and no object into another",
-    part=PART,
-    parameters={"distance": DISTANCE},
-    takes=TAKES,
-    gives=Labels(),
     kernel=expand,
-    reach=reach,
-    working_set=36.0,
     equals="skimage.segmentation.expand_labels(image, distance)",
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr", {"distance": 5.0}),),
 )

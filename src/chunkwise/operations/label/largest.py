@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import PART, TAKES, keep
-from chunkwise.operations.model import Example, Labels, Operation, Parameter
+from chunkwise.operations.label._labels import by_object, keep
+from chunkwise.operations.model import Example, Parameter
 
 
 def largest(image: Any, *, objects: Any, count: int) -> Any:
@@ -13,22 +13,15 @@ def largest(image: Any, *, objects: Any, count: int) -> Any:
     return keep(image, objects, lambda rows: objects["ranks"][rows] < count)
 
 
-OPERATION = Operation(
+OPERATION = by_object(
     name="largest",
-    family="label",
     title="Selection of the largest objects",
     does="removes all objects but the largest; among equals, the lowest numbers stay",
-    part=PART,
     parameters={"count": Parameter(int, 1, "How many", "how many of the largest objects are kept", least=1)},
-    takes=TAKES,
-    gives=Labels(),
     kernel=largest,
-    needs={"objects": "objects"},
-    working_set=20.0,
     equals=(
         "numpy.where(numpy.isin(image, numpy.unique(image[image != 0])[numpy.argsort("
         "-numpy.unique(image[image != 0], return_counts=True)[1], kind='stable')[:count]]), image, 0)"
     ),
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr", {"count": 5}),),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import COLUMN, MEASURED, PART
-from chunkwise.operations.model import Example, Image, Operation
+from chunkwise.operations.label._labels import COLUMN, by_table
+from chunkwise.operations.model import Example, Image
 
 
 def paint(image: Any, *, objects: Any, **_: Any) -> Any:
@@ -19,23 +19,17 @@ def paint(image: Any, *, objects: Any, **_: Any) -> Any:
     return values[where.reshape(image.shape)]
 
 
-OPERATION = Operation(
+OPERATION = by_table(
     name="map",
-    family="label",
     title="Map of a measurement",
     does="makes an image (float32) in which every object has its value in a column of a table of measurements; the "
     "background is 0, and an object without a row is not a number",
-    part=PART,
     parameters={"column": COLUMN},
-    takes=MEASURED,
     gives=Image(dtype="float32", downsampling="nearest"),
     kernel=paint,
-    chain="chunkwise.running.chains.tabled:run",
-    needs={"objects": "objects"},
     working_set=24.0,
     equals=(
         "skimage.util.map_array(image, numpy.array(table['label'], image.dtype), numpy.array(table[column], 'float32'))"
     ),
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr", {"column": "num_pixels"}, inputs={"table": "coins_2d_labels.tsv"}),),
 )

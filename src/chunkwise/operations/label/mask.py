@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import PART, TAKES
-from chunkwise.operations.model import Example, Mask, Operation
+from chunkwise.operations.label._labels import of_labels
+from chunkwise.operations.model import Example, Mask
 
 
 def mask(image: Any) -> Any:
@@ -13,17 +13,12 @@ def mask(image: Any) -> Any:
     return image != 0
 
 
-OPERATION = Operation(
+OPERATION = of_labels(
     name="mask",
-    family="label",
     title="Mask of objects",
     does="marks the voxels of all objects, as a mask",
-    part=PART,
-    takes=TAKES,
     gives=Mask(),
     kernel=mask,
-    working_set=1.0,
     equals="image != 0",
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr"),),
 )

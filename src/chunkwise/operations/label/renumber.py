@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chunkwise.errors import VoxelsError
-from chunkwise.operations.label._labels import PART, TAKES, numbered
-from chunkwise.operations.model import Example, Labels, Operation
+from chunkwise.operations.label._labels import by_object, numbered
+from chunkwise.operations.model import Example
 
 
 def renumber(image: Any, *, objects: Any) -> Any:
@@ -19,20 +19,13 @@ def renumber(image: Any, *, objects: Any) -> Any:
     return numbered(image, objects, lambda _, rows: rows + 1)
 
 
-OPERATION = Operation(
+OPERATION = by_object(
     name="renumber",
-    family="label",
     title="Renumbering of objects",
     does="numbers the objects 1, 2, 3, ... without gaps, in the order of the numbers that they have",
-    part=PART,
-    takes=TAKES,
-    gives=Labels(),
     kernel=renumber,
-    needs={"objects": "objects"},
-    working_set=20.0,
     equals=(
         "numpy.where(image != 0, numpy.searchsorted(numpy.unique(image[image != 0]), image) + 1, 0).astype(image.dtype)"
     ),
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr"),),
 )

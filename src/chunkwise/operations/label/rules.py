@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations.label._labels import MEASURED, MISSING, PART, numbered_by_table
+from chunkwise.operations.label._labels import MISSING, by_table
 from chunkwise.operations.label._rules import parse_rules
-from chunkwise.operations.model import Example, Labels, Operation, Parameter
+from chunkwise.operations.model import Example, Parameter
 
 
 def refuses(rule: list[str] | None, **_: Any) -> str:
@@ -19,12 +19,10 @@ def refuses(rule: list[str] | None, **_: Any) -> str:
     return ""
 
 
-OPERATION = Operation(
+OPERATION = by_table(
     name="rules",
-    family="label",
     title="Selection by rules",
     does="keeps the objects whose row in a table of measurements meets all rules, with their numbers or numbered anew",
-    part=PART,
     parameters={
         "rule": Parameter(
             str,
@@ -40,18 +38,11 @@ OPERATION = Operation(
         "renumber": Parameter(bool, False, "Number anew", "number the objects that are kept 1, 2, 3, ... without gaps"),
     },
     refuses=refuses,
-    takes=MEASURED,
-    gives=Labels(),
-    kernel=numbered_by_table,
-    chain="chunkwise.running.chains.tabled:run",
-    needs={"objects": "objects"},
-    working_set=20.0,
     equals=(
         "(lambda kept: numpy.where(numpy.isin(image, kept), numpy.searchsorted(kept, image) + 1 if renumber else image,"
         " 0))(numpy.intersect1d(numpy.append(table.query(' and '.join(rule))['label'], numpy.setdiff1d(image, "
         "table['label'])[: None if missing == 'keep' else 0]), image[image != 0])).astype(image.dtype)"
     ),
-    exact={"iu": "bit"},
     examples=(
         Example(
             "coins_2d_labels.ome.zarr",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import PART, TAKES, in_32_bits
-from chunkwise.operations.model import Example, Labels, Operation, Parameter
+from chunkwise.operations.label._labels import in_32_bits, of_labels
+from chunkwise.operations.model import Example, Parameter
 
 
 def shrink(image: Any, *, radius: int) -> Any:
@@ -19,17 +19,13 @@ def shrink(image: Any, *, radius: int) -> Any:
     return np.where(alone, image, 0)
 
 
-OPERATION = Operation(
+OPERATION = of_labels(
     name="shrink",
-    family="label",
     title="Shrinking of objects",
     does="takes a rim off every object, also where objects touch, but not at the border of the image",
-    part=PART,
     parameters={
         "radius": Parameter(int, 1, "Radius", "how many voxels are taken off", unit="voxel", least=0, most=127),
     },
-    takes=TAKES,
-    gives=Labels(),
     kernel=shrink,
     reach=lambda radius: radius,
     working_set=4.0,
@@ -37,6 +33,5 @@ OPERATION = Operation(
         "numpy.where((scipy.ndimage.minimum_filter(image, 2 * radius + 1) == image) & "
         "(scipy.ndimage.maximum_filter(image, 2 * radius + 1) == image), image, 0)"
     ),
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr", {"radius": 3}),),
 )

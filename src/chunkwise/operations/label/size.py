@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.label._labels import PART, TAKES, keep
-from chunkwise.operations.model import Example, Labels, Operation, Parameter
+from chunkwise.operations.label._labels import by_object, keep
+from chunkwise.operations.model import Example, Parameter
 
 
 def size(image: Any, *, objects: Any, min_size: int, max_size: int | None) -> Any:
@@ -21,12 +21,10 @@ def refuses(min_size: int, max_size: int | None) -> str:
     return f"--min-size {min_size} is larger than --max-size {max_size}, so no object would be left."
 
 
-OPERATION = Operation(
+OPERATION = by_object(
     name="size",
-    family="label",
     title="Selection by size",
     does="removes objects that are smaller or larger than asked for; the others keep their numbers",
-    part=PART,
     parameters={
         "min_size": Parameter(int, 0, "Minimum size", "objects of fewer voxels are removed", unit="voxel", least=0),
         "max_size": Parameter(
@@ -40,15 +38,10 @@ OPERATION = Operation(
         ),
     },
     refuses=refuses,
-    takes=TAKES,
-    gives=Labels(),
     kernel=size,
-    needs={"objects": "objects"},
-    working_set=20.0,
     equals=(
         "numpy.where(numpy.isin(image, numpy.unique(image)[(numpy.unique(image, return_counts=True)[1] >= min_size) & "
         "(numpy.unique(image, return_counts=True)[1] <= (image.size if max_size is None else max_size))]), image, 0)"
     ),
-    exact={"iu": "bit"},
     examples=(Example("coins_2d_labels.ome.zarr", {"min_size": 1300, "max_size": 2500}),),
 )

@@ -1,20 +1,15 @@
 """Objects of a mask, those that touch apart."""
 
-from chunkwise.operations.label._labels import MASK, WHOLE
-from chunkwise.operations.model import Example, Labels, Operation
+from chunkwise.operations.label._labels import of_mask
+from chunkwise.operations.model import Example
 from chunkwise.operations.segment import CONNECTIVITY, MIN_DISTANCE
 
-OPERATION = Operation(
+OPERATION = of_mask(
     name="split",
-    family="label",
     title="Splitting of touching objects of a mask",
     does="numbers the objects of a mask, and cuts those that touch where they narrow, by a watershed from the points "
     "deepest inside, as 'segment' does with --split distance",
-    part=WHOLE,
     parameters={"min_distance": MIN_DISTANCE, "connectivity": CONNECTIVITY},
-    takes=MASK,
-    gives=Labels(dtype="uint32"),
-    chain="chunkwise.running.chains.components:run",
     equals=(
         "skimage.measure.label((lambda distance: (lambda seeds: skimage.segmentation.watershed(numpy.unique(-distance, "
         "return_inverse=True)[1].reshape(image.shape) * (image.size + 1) + numpy.where(seeds, seeds.cumsum().reshape("
@@ -24,6 +19,5 @@ OPERATION = Operation(
         ").T, image.shape)).reshape(image.shape)))(scipy.ndimage.distance_transform_edt(image, sampling=spacing)), "
         "connectivity=connectivity).astype('uint32')"
     ),
-    exact={"b": "bit"},
     examples=(Example("coins_2d_mask.ome.zarr", {"min_distance": 25}),),
 )

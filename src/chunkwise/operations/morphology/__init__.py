@@ -1,7 +1,5 @@
 """Morphology: shapes grow, shrink, close and open."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Image, Parameter
 
 FOOTPRINT: Final = {
     "radius": Parameter(
@@ -49,23 +49,24 @@ def twice(radius: int | tuple[int, ...], **_: Any) -> int | tuple[int, ...]:
     return tuple(2 * far for far in radius) if isinstance(radius, tuple) else 2 * radius
 
 
-def morphology(name: str, title: str, does: str, equals: str, kernel: Callable[..., Any], **more: Any) -> Operation:
-    """Declare one of them."""
-    given: dict[str, Any] = {"family": "morphology", "reach": once, "working_set": 2.0, **more}
-    return Operation(
-        name=name,
-        title=title,
-        does=does,
-        part=PART,
-        parameters=FOOTPRINT,
-        takes={"image": Image("biuf")},
-        gives=Image(dtype="same", downsampling="mean"),
-        kernel=kernel,
-        equals=equals,
-        exact={"biuf": "bit"},
-        examples=(
-            Example("coins_2d.ome.zarr", {"radius": 2}),
-            Example("cells_zyx_v04.ome.zarr", {"radius": 1, "footprint": "box"}),
-        ),
-        **given,
-    )
+def shaped(function: str, image: Any, *, radius: int | tuple[int, ...], footprint: str) -> Any:
+    """Apply a function of :mod:`chunkwise.ops.morphology`."""
+    from chunkwise.ops import morphology
+
+    return getattr(morphology, function)(image, radius, footprint)
+
+
+#: What looks at a ball or a box; without another reach, once.
+by_shape: Final = partial(
+    of_image,
+    family="morphology",
+    parameters=FOOTPRINT,
+    takes={"image": Image("biuf")},
+    reach=once,
+    working_set=2.0,
+    exact={"biuf": "bit"},
+    examples=(
+        Example("coins_2d.ome.zarr", {"radius": 2}),
+        Example("cells_zyx_v04.ome.zarr", {"radius": 1, "footprint": "box"}),
+    ),
+)

@@ -1,23 +1,13 @@
 """Erosion by a ball or a box."""
 
-from __future__ import annotations
+from functools import partial
 
-from typing import Any
+from chunkwise.operations.morphology._footprint import SHAPE, by_shape, shaped
 
-from chunkwise.operations.morphology._footprint import SHAPE, morphology
-
-
-def erode(image: Any, *, radius: int | tuple[int, ...], footprint: str) -> Any:
-    """Take the minimum around every voxel; see :mod:`chunkwise.ops.morphology`."""
-    from chunkwise.ops.morphology import erosion
-
-    return erosion(image, radius, footprint)
-
-
-OPERATION = morphology(
-    "erode",
-    "Erosion",
-    "shrinks what is bright, or true: every voxel becomes the smallest of its neighbourhood",
-    f"skimage.morphology.erosion(image, {SHAPE})",
-    erode,
+OPERATION = by_shape(
+    name="erode",
+    title="Erosion",
+    does="shrinks what is bright, or true: every voxel becomes the smallest of its neighbourhood",
+    equals=f"skimage.morphology.erosion(image, {SHAPE})",
+    kernel=partial(shaped, "erosion"),
 )

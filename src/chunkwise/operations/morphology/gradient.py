@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.morphology._footprint import DIFFERENCE, SHAPE, morphology
+from chunkwise.operations.morphology._footprint import DIFFERENCE, SHAPE, by_shape
 
 
 def gradient(image: Any, *, radius: int | tuple[int, ...], footprint: str) -> Any:
@@ -14,11 +14,11 @@ def gradient(image: Any, *, radius: int | tuple[int, ...], footprint: str) -> An
     return difference(dilation(image, radius, footprint), erosion(image, radius, footprint))
 
 
-OPERATION = morphology(
-    "gradient",
-    "Morphological gradient",
-    "shows edges: the largest minus the smallest value of the neighbourhood",
-    f"{DIFFERENCE}(skimage.morphology.dilation(image, {SHAPE}), skimage.morphology.erosion(image, {SHAPE}))",
-    gradient,
+OPERATION = by_shape(
+    name="gradient",
+    title="Morphological gradient",
+    does="shows edges: the largest minus the smallest value of the neighbourhood",
+    equals=f"{DIFFERENCE}(skimage.morphology.dilation(image, {SHAPE}), skimage.morphology.erosion(image, {SHAPE}))",
+    kernel=gradient,
     working_set=4.0,
 )

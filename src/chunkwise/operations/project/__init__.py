@@ -1,7 +1,5 @@
 """Projections: planes, time points or channels become one."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

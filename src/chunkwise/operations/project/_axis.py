@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import PART, of_image
+from chunkwise.operations.intensity._range import DTYPE as TYPE
 from chunkwise.operations.model import Example, Image, Operation, Parameter
 
 AXIS: Final = Parameter(
@@ -16,12 +18,10 @@ AXIS: Final = Parameter(
     "what to combine: planes (z), time points (t) or channels (c); an image without that axis counts as one",
     choices=("z", "t", "c"),
 )
-DTYPE: Final = Parameter(
-    str,
-    None,
-    "Type of the result",
-    "voxel type of the result; for integers, values are rounded and limited to the type's range",
-    choices=("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64"),
+DTYPE: Final = replace(
+    TYPE,
+    default=None,
+    help="voxel type of the result; for integers, values are rounded and limited to the type's range",
     default_words="as the method gives it",
 )
 
@@ -70,7 +70,7 @@ def projection(
     name: str, title: str, does: str, usual: Callable[[str], str], kinds: str = "iuf", **more: Any
 ) -> Operation:
     """Declare the projection that NumPy's function of that name makes."""
-    return Operation(
+    return of_image(
         name=name,
         family="project",
         title=title,
@@ -82,7 +82,6 @@ def projection(
         kernel=partial(project, name),
         reduces=True,
         chain="chunkwise.running.chains.project:run",
-        reach=lambda **_: 0,
         equals=_CAST.format(f"numpy.{name}(image, axis=0)"),
         exact={kinds: "bit"},
         examples=(Example("cells_zyx_v04.ome.zarr"), Example("cells_tczyx.ome.zarr", {"dtype": "float32"})),

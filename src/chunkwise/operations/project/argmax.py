@@ -1,7 +1,5 @@
 """Brightest plane along an axis."""
 
-from __future__ import annotations
-
 from chunkwise.operations.project._axis import place, projection
 
 OPERATION = projection(

@@ -1,7 +1,5 @@
 """Maximum along an axis."""
 
-from __future__ import annotations
-
 from chunkwise.operations.project._axis import projection, same
 
 OPERATION = projection(

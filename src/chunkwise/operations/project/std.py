@@ -1,7 +1,5 @@
 """Standard deviation along an axis."""
 
-from __future__ import annotations
-
 from chunkwise.operations.project._axis import fraction, projection
 
 OPERATION = projection(

@@ -1,7 +1,5 @@
 """Sum along an axis."""
 
-from __future__ import annotations
-
 from chunkwise.operations.project._axis import projection, total
 
 OPERATION = projection(

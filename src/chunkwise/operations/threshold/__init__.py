@@ -1,7 +1,5 @@
 """Thresholds: every voxel becomes true or false."""
 
-from __future__ import annotations
-
 from chunkwise.operations.model import Family
 
 FAMILY = Family(

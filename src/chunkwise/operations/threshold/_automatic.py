@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Mask, Operation
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Mask, Operation
 from chunkwise.operations.threshold._foreground import FOREGROUND, OFFSET, compare
 
 
@@ -16,19 +16,15 @@ def automatic_threshold(image: Any, *, threshold: Any, offset: float, foreground
 
 def automatic(name: str, title: str, does: str, floats: str = "bit") -> Operation:
     """Declare a threshold of scikit-image's, which is found first, and then is the number to compare with."""
-    return Operation(
+    return of_image(
         name=name,
         family="threshold",
         title=title,
         does=does,
-        part=PART,
         parameters={"offset": OFFSET, "foreground": FOREGROUND},
-        takes={"image": Image("iuf")},
         gives=Mask(),
         kernel=automatic_threshold,
         needs={"threshold": name},
-        reach=lambda **_: 0,
-        working_set=1.0,
         equals=f"(image > skimage.filters.threshold_{name}(image) - offset) == (foreground == 'bright')",
         exact={"iu": "bit", "f": floats},
         examples=(Example("coins_2d.ome.zarr"), Example("cells_zyx_v04.ome.zarr", {"foreground": "dark"})),

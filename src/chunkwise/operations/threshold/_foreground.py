@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
+from chunkwise.operations.filter._size import SIZE as filter_size
 from chunkwise.operations.model import Parameter
 
 FOREGROUND: Final = Parameter(
@@ -16,17 +18,7 @@ FOREGROUND: Final = Parameter(
 OFFSET: Final = Parameter(
     float, 0.0, "Offset", "subtracted from the threshold; a number above 0 makes more voxels count as bright"
 )
-SIZE: Final = Parameter(
-    int,
-    35,
-    "Size",
-    "edge length of the box around each voxel that is looked at",
-    unit="voxel",
-    measures="window",
-    least=3,
-    most=255,
-    odd=True,
-)
+SIZE: Final = replace(filter_size, default=35, least=3)
 
 
 def compare(image: Any, threshold: Any, foreground: str) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, Final
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Mask, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.filter._size import reach
+from chunkwise.operations.model import Example, Mask, Operation, Parameter
 from chunkwise.operations.threshold._foreground import FOREGROUND, SIZE
 
 K: Final = Parameter(float, 0.2, "k", "weight of the local deviation; more lowers the threshold", least=-1, most=1)
@@ -36,22 +37,15 @@ def mean_and_deviation(image: Any, size: int | tuple[int, ...]) -> tuple[Any, An
     return mean, np.sqrt(np.maximum(squares - mean**2, 0))
 
 
-def reach(size: int | tuple[int, ...], **_: Any) -> int | tuple[int, ...]:
-    """How far the box goes."""
-    return size // 2 if isinstance(size, int) else tuple(edge // 2 for edge in size)
-
-
 def by_spread(name: str, title: str, does: str, kernel: Callable[..., Any], formula: str) -> Operation:
     """Declare one; ``formula`` says the threshold of ``mean`` and ``deviation``."""
     deviation = _DEVIATION.format(box=_BOX)
-    return Operation(
+    return of_image(
         name=name,
         family="threshold",
         title=title,
         does=does,
-        part=PART,
         parameters={"size": SIZE, "k": K, "foreground": FOREGROUND},
-        takes={"image": Image("iuf")},
         gives=Mask(),
         kernel=kernel,
         reach=reach,
@@ -61,7 +55,6 @@ def by_spread(name: str, title: str, does: str, kernel: Callable[..., Any], form
             f"(image > (lambda mean, deviation: {formula})({_BOX}(image.astype(float)), {deviation})) "
             "== (foreground == 'bright')"
         ),
-        exact={"iuf": "bit"},
         examples=(
             Example("coins_2d.ome.zarr", {"size": 15, "k": 0.2}),
             Example("cells_zyx_v04.ome.zarr", {"size": 5, "foreground": "dark"}),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Mask, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Mask, Parameter
 
 
 def refuses(low: float, high: float) -> str:
@@ -11,13 +11,12 @@ def refuses(low: float, high: float) -> str:
     return f"--low {low:g} is larger than --high {high:g}." if low > high else ""
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="hysteresis",
     family="threshold",
     title="Hysteresis threshold",
     does="keeps what is brighter than one number, and connected across faces with what is brighter than another; for "
     "faint ends of bright objects",
-    part=PART,
     parameters={
         "low": Parameter(
             float, None, "Lower threshold", "number that voxels of the mask have to be brighter than", required=True
@@ -27,11 +26,9 @@ OPERATION = Operation(
         ),
     },
     refuses=refuses,
-    takes={"image": Image("iuf")},
     gives=Mask(),
-    chain="chunkwise.running.chains.hysteresis:run",
+    chain="chunkwise.running.chains.masks:run",
     working_set=12.0,
     equals="skimage.filters.apply_hysteresis_threshold(image, low, high)",
-    exact={"iuf": "bit"},
     examples=(Example("coins_2d.ome.zarr", {"low": 100.0, "high": 180.0}),),
 )

@@ -1,7 +1,5 @@
 """Isodata threshold."""
 
-from __future__ import annotations
-
 from chunkwise.operations.threshold._automatic import automatic
 
 OPERATION = automatic(

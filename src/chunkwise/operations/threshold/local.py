@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from chunkwise.operations._part import PART
-from chunkwise.operations.model import Example, Image, Mask, Operation, Parameter
+from chunkwise.operations._part import of_image
+from chunkwise.operations.model import Example, Mask, Parameter
 from chunkwise.operations.threshold._foreground import FOREGROUND, OFFSET, SIZE, compare
 
 
@@ -45,12 +45,11 @@ def _far(weights: str, edge: int) -> int:
     return int(4.0 * ((edge - 1) / 6) + 0.5) if weights == "gaussian" else edge // 2
 
 
-OPERATION = Operation(
+OPERATION = of_image(
     name="local",
     family="threshold",
     title="Local threshold",
     does="compares every voxel with the mean or median around it, for images with uneven illumination",
-    part=PART,
     parameters={
         "weights": Parameter(
             str,
@@ -64,7 +63,6 @@ OPERATION = Operation(
         "offset": OFFSET,
         "foreground": FOREGROUND,
     },
-    takes={"image": Image("iuf")},
     gives=Mask(),
     kernel=local,
     reach=reach,
@@ -78,7 +76,6 @@ OPERATION = Operation(
         "image.astype(float), range(image.ndim)) / size**image.ndim - offset if weights == 'mean' "
         "else skimage.filters.threshold_local(image, size, weights, offset))) == (foreground == 'bright')"
     ),
-    exact={"iuf": "bit"},
     examples=(
         Example("coins_2d.ome.zarr", {"size": 35}),
         Example("coins_2d.ome.zarr", {"weights": "median", "size": 21, "offset": -5.0}),

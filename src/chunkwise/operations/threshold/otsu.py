@@ -1,7 +1,5 @@
 """The threshold of Otsu, of a whole volume."""
 
-from __future__ import annotations
-
 from chunkwise.operations.threshold._automatic import automatic
 
 OPERATION = automatic(

@@ -1,7 +1,5 @@
 """The threshold of Yen, of a whole volume."""
 
-from __future__ import annotations
-
 from chunkwise.operations.threshold._automatic import automatic
 
 OPERATION = automatic("yen", "Yen threshold", "maximises the entropic correlation, for bright objects that vary a lot")

@@ -11,18 +11,15 @@ import numpy as np
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
-from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.model import Channel
 from chunkwise.ngff.volumes import Selection
 from chunkwise.operations.model import Image
-from chunkwise.ops.local import apply_locally
 from chunkwise.ops.mixed import MixedVolumes
 from chunkwise.running.chains.local import BASE, check, selected
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.several import around
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
@@ -54,25 +51,12 @@ def run(request: Request) -> Result:
     check_files(request)
     grid, resources = fit_blocks(request, selection, projected, threads=operation.threads)
     recorded = request.recorded(method=operation.name, channel=selection.channel_names)
-    output = output_like(
-        selection,
-        selection.image.name or "image",
-        dtype,
-        channels=count if count > 1 or "c" in selection.image.axis_names else None,
-        shard=request.to.shard,
-        pyramid=request.to.pyramid,
-        downsampling="nearest" if dtype == "bool" else made.downsampling,
-        omero=omero_of(channels, dtype),
-    )
-    none = (0,) * len(grid.shape)
+    together = count if count > 1 or "c" in selection.image.axis_names else None
+    output = laid_out(request, selection, dtype, channels, count=together)
     stacks = (selection.sources,)
-    volumes = MixedVolumes(
-        source, grid, selection.channels, kernel, own, none, False, dtype, {}, together=count, stacks=stacks
-    )
+    volumes = MixedVolumes(source, grid, selection.channels, dtype, kernel, own, together=count, stacks=stacks)
     work = StoreRun(request, opened, selection, grid, recorded, output=output)
-    with work.working(resources, volumes.n_groups * grid.n_units) as job:
-        apply_locally(volumes, output, job)
-        work.complete(output)
+    work.write(volumes, output, resources)
     names = ", ".join(channel.name for channel in channels)
     return work.finish(output, [work.written(output), f"  channels: {names}"])
 

@@ -14,7 +14,6 @@ from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.value_table import ObjectRows
 from chunkwise.provenance.record import Recorder
 from chunkwise.report.colormaps import steps_of
-from chunkwise.running.chains.local import no_kernel
 from chunkwise.running.chains.tabled import GivenTable, TabledVolumes, Told, found_rows, read_table, report_missing
 from chunkwise.running.request import Request
 
@@ -86,9 +85,9 @@ class Coloured:
 
     def volumes(self, labels: VolumeSource, grid: Grid) -> TabledVolumes:
         """Say how the objects of whole volumes are found, and the step of each in the colour map."""
-        none, needs = (0,) * len(grid.shape), {"objects": "objects"}
         return TabledVolumes(
-            *(labels, grid, (labels.channel,), no_kernel, {}, none, False, labels.dtype, needs),
+            *(labels, grid, (labels.channel,), labels.dtype),
+            needs={"objects": "objects"},
             rows=self.rows,
             by=self._steps,
             told=self.told,

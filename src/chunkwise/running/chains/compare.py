@@ -52,12 +52,7 @@ def run(request: Request) -> Result:
     grid, resources = reading_grid(request, truth, lambda grid: memory_of(grid, *types), 2 * prod(truth.cut_shape))
     compared = Compared(truth.source.as_numbers, judged.as_numbers, grid)
     recorded = request.recorded(threshold=list(thresholds), block=list(grid.block))
-    layout = {
-        "shape": list(grid.shape),
-        "volumes": compared.truth.volumes,
-        "unit": list(grid.unit),
-        "block": list(grid.block),
-    }
+    layout = grid.layout(compared.truth.volumes)
     read = [
         Input("truth", opened[0], truth.level.path, (truth.source,)),
         Input("predicted", opened[1], predicted.level.path, (predicted.source,)),

@@ -10,8 +10,7 @@ import numpy as np
 
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.memory import projected_memory
-from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like, shard_of
+from chunkwise.ngff.layout import shard_of
 from chunkwise.ngff.volumes import EVERY, Selection, select
 from chunkwise.operations._part import FORMATS
 from chunkwise.ops.check_copy import check_copy
@@ -22,7 +21,7 @@ from chunkwise.running.copying import copied, together_of, wide_block
 from chunkwise.running.life import check_files
 from chunkwise.running.one_file import FILES, line_of, write_one_file
 from chunkwise.running.request import Destination, Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
 from chunkwise.storage.location import ZIP_NAMES
 
 __all__ = ["bytes_of", "copy_to_store", "format_of", "run"]
@@ -101,14 +100,9 @@ def copy_to_store(
     grid, resources = fit_blocks(request, selection, projected(dtype, together), usual=usual)
     asked = {} if check is None else {"check": "yes" if check else "no"}
     recorded = request.recorded(channel=selection.channel_names, format=form, **asked)
-    output = output_like(
-        selection,
-        image.name or "image",
-        dtype,
+    output = laid_out(
+        *(request, selection, dtype, [image.channels[c] for c in selection.channels]),
         labels=labels,
-        shard=request.to.shard,
-        pyramid=request.to.pyramid,
-        omero=None if labels else omero_of(tuple(image.channels[c] for c in selection.channels), dtype),
         downsampling="nearest" if labels else "mean",
         attached=attached or {},
     )

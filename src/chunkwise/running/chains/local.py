@@ -12,13 +12,11 @@ import numpy as np
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
-from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import EVERY, Selection, select
 from chunkwise.operations.model import KINDS, Image, Labels, Voxels
 from chunkwise.ops.clahe import Tiles, stretched, tiles_of_volume, tiling_of
 from chunkwise.ops.equalize import Shares, shares_of_volume
-from chunkwise.ops.local import LocalVolumes, apply_locally
+from chunkwise.ops.local import LocalVolumes, no_kernel
 from chunkwise.ops.multi_otsu import classes_of_volume
 from chunkwise.ops.object_table import ObjectTable
 from chunkwise.ops.percentiles import finite
@@ -28,13 +26,13 @@ from chunkwise.running.labels import check_labels, report_remarks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Around, Request, Result
 from chunkwise.running.sizes import in_voxels
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
     from chunkwise.reference import OpenedInput
 
-__all__ = ["Beside", "BASE", "around", "check", "no_kernel", "run", "run_with", "selected", "settle"]
+__all__ = ["Beside", "BASE", "around", "check", "run", "run_with", "selected", "settle"]
 
 #: Bytes that a worker takes before it reads a voxel, with NumPy, SciPy and what reads arrays (measured: 280 MB).
 BASE = 290 * 10**6
@@ -88,19 +86,9 @@ def run_with(request: Request, of: Callable[..., LocalVolumes], beside: Beside |
         dtype != source.dtype or made.contrast != "same"
     ):  # the contrast was that of other voxels; names and colours stay
         channels = tuple(replace(channel, window=None) for channel in channels)
-    output = output_like(
-        selection,
-        image.name or "image",
-        dtype,
-        shard=request.to.shard,
-        pyramid=request.to.pyramid,
-        downsampling="nearest" if dtype == "bool" else made.downsampling,  # a mean of masks would be wider
-        labels=isinstance(made, Labels),
-        omero=None if isinstance(made, Labels) else omero_of(channels, dtype),
-    )
-    channels_read, planes = selection.channels, values["planes"]
+    output = laid_out(request, selection, dtype, channels)
     volumes = of(
-        *(source, grid, channels_read, kernel or no_kernel, own, reach, planes, dtype, operation.needs),
+        *(source, grid, selection.channels, dtype, kernel or no_kernel, own, reach, values["planes"], operation.needs),
         places=operation.places,
         crops=operation.crops,
     )
@@ -111,21 +99,14 @@ def run_with(request: Request, of: Callable[..., LocalVolumes], beside: Beside |
             f"{image.name or 'The image'} does not say that it is a label image; its numbers were taken for objects."
         )
         report_remarks(work.recorder, (remark,))
-    with work.working(resources, output.n_volumes * grid.n_units) as job:
-        found = apply_locally(volumes, output, job)
-        if found:
-            known = [{name: _in_record(one) for name, one in each.items()} for each in found]
-            work.recorder.result("statistics", known)
-        work.complete(output)
+    found = work.write(volumes, output, resources)
+    if found:
+        known = [{name: _in_record(one) for name, one in each.items()} for each in found]
+        work.recorder.result("statistics", known)
     more = beside.end(work)
     if sizes.found:
         work.recorder.result("sizes_in_voxels", sizes.found)
     return work.finish(output, [work.written(output), *sizes.lines, *more])
-
-
-def no_kernel(*_: Any, **__: Any) -> Any:
-    """Stand in for a kernel where volumes of another class say what is done."""
-    raise AssertionError
 
 
 def selected(request: Request, opened: OpenedInput) -> Selection:

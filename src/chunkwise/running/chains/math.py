@@ -7,24 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
-from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.model import Channel
 from chunkwise.ngff.volumes import Selection
 from chunkwise.operations.math import calculate
 from chunkwise.ops.expression import evaluate, images_of, parse
-from chunkwise.ops.local import apply_locally
-from chunkwise.ops.mixed import MixedVolumes
-from chunkwise.ops.write_unit import content_of
-from chunkwise.running.chains.local import BASE
-from chunkwise.running.labels import report_remarks
-from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
-from chunkwise.running.several import around, on_one_grid, open_all, others_of, roles_of, selected, selections_of
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.several import around, on_one_grid, open_all, roles_of, selected, selections_of, write_mixed
 
 __all__ = ["around", "run", "selected"]
 
@@ -36,7 +25,6 @@ def run(request: Request) -> Result:
     _check_images(images_of(tree), set(roles_of(request)), text)
     opened = open_all(request)
     chosen = selections_of(request, opened)
-    first, letters = chosen["a"], "".join(chosen)
     sources, remarks = on_one_grid(request, chosen)
     widest = max(chosen.values(), key=lambda one: len(one.channels))
     count = len(widest.channels)
@@ -50,38 +38,14 @@ def run(request: Request) -> Result:
     types = {letter: one.source.dtype for letter, one in chosen.items()}
     probe = evaluate(tree, text, {letter: np.ones(1, dtype) for letter, dtype in types.items()})
     dtype = values["dtype"] or ("bool" if probe.dtype == bool else "float32")
-    item_in, item_out = sum(np.dtype(one).itemsize for one in types.values()), np.dtype(dtype).itemsize
-
-    def projected(grid: Grid, threads: int = 1) -> int:
-        # What is read, and the result, and as much where it is encoded; in between some voxels only are calculated.
-        outer = 2 * (item_in + item_out)
-        return projected_memory(grid, outer=outer, unit=2 * item_out, base=BASE, threads=threads)
-
-    check_files(request)
-    grid, resources = fit_blocks(request, first, projected, work=len(chosen), threads=True)
-    recorded = request.recorded(
-        channel=[f"{letter}={name}" for letter, one in chosen.items() for name in one.channel_names]
+    work, output = write_mixed(
+        *(request, opened, chosen, remarks, calculate),
+        {"expression": text, "letters": "".join(chosen), "dtype": dtype},
+        stacks=stacks,
+        channels=_channels(chosen, widest, text),
+        dtype=dtype,
     )
-    output = output_like(
-        first,
-        first.image.name or "image",
-        dtype,
-        channels=count if count > 1 or "c" in first.image.axis_names else None,
-        shard=request.to.shard,
-        pyramid=request.to.pyramid,
-        downsampling="nearest" if dtype == "bool" else "mean",
-        omero=omero_of(_channels(chosen, widest, text), dtype),
-    )
-    none, own = (0,) * len(grid.shape), {"expression": text, "letters": letters, "dtype": dtype}
-    volumes = MixedVolumes(
-        first.source, grid, first.channels, calculate, own, none, False, dtype, {}, stacks=stacks, apart=True
-    )
-    work = StoreRun(request, opened["a"], first, grid, recorded, output=output, others=others_of(opened, chosen))
-    with work.working(resources, volumes.n_groups * grid.n_units) as job:
-        apply_locally(volumes, output, job)
-        content = content_of(job.run, output)
-        work.complete(output)
-    report_remarks(work.recorder, tuple(remarks))
+    content = work.content(output)
     lines = [work.written(output)]
     if content is not None and content.not_finite:
         work.recorder.result("not_finite", content.not_finite)

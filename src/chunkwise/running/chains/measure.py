@@ -107,12 +107,7 @@ def run(request: Request) -> Result:
         format=form,
         block=list(grid.block),
     )
-    layout = {
-        "shape": list(grid.shape),
-        "volumes": measured.labels.volumes,
-        "unit": list(grid.unit),
-        "block": list(grid.block),
-    }
+    layout = grid.layout(measured.labels.volumes)
     work = LifeCycle(request, read, recorded, layout, recorded.keys() - {"workers", "memory", "block", "format"})
     recorder = work.recorder
     with work.working(resources, measured.n_blocks) as job:

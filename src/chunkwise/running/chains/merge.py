@@ -8,24 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from chunkwise.blocks.grid import Grid
-from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
-from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.model import Channel
 from chunkwise.ngff.volumes import Selection
 from chunkwise.operations.channels.merge import leave
-from chunkwise.ops.local import apply_locally
-from chunkwise.ops.mixed import MixedVolumes
 from chunkwise.report.pictures import CHANNEL_COLORS
 from chunkwise.running.chains.channels import renamed
-from chunkwise.running.chains.local import BASE, check
-from chunkwise.running.labels import report_remarks
-from chunkwise.running.life import check_files
+from chunkwise.running.chains.local import check
 from chunkwise.running.request import Request, Result
-from chunkwise.running.several import around, on_one_grid, open_all, others_of, selected, selections_of
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.several import around, on_one_grid, open_all, selected, selections_of, write_mixed
 
 __all__ = ["around", "run", "selected"]
 
@@ -36,40 +27,17 @@ def run(request: Request) -> Result:
     chosen = selections_of(request, opened)
     for selection in chosen.values():
         check(request, selection)
-    first, dtype = chosen["a"], chosen["a"].source.dtype
     _check_types(chosen)
     sources, remarks = on_one_grid(request, chosen)
     stacks = tuple((source,) for channels in sources.values() for source in channels)
     channels = _channels(chosen, values["names"], values["colors"])
-    item = np.dtype(dtype).itemsize
-
-    def projected(grid: Grid, threads: int = 1) -> int:
-        # One channel at a time: what is read, which is the result, and as much where it is encoded.
-        return projected_memory(grid, outer=4 * item, unit=2 * item, base=BASE, threads=threads)
-
-    check_files(request)
-    grid, resources = fit_blocks(request, first, projected, work=len(chosen), threads=True)
-    named = [f"{letter}={name}" for letter, one in chosen.items() for name in one.channel_names]
-    recorded = request.recorded(method=request.operation.name, channel=named)
-    output = output_like(
-        first,
-        first.image.name or "image",
-        dtype,
-        channels=len(channels),
-        shard=request.to.shard,
-        pyramid=request.to.pyramid,
-        downsampling="nearest" if dtype == "bool" else "mean",
-        omero=omero_of(channels, dtype),
+    work, output = write_mixed(
+        *(request, opened, chosen, remarks, leave, {}),
+        stacks=stacks,
+        channels=channels,
+        dtype=chosen["a"].source.dtype,
+        method=request.operation.name,
     )
-    none = (0,) * len(grid.shape)
-    volumes = MixedVolumes(
-        first.source, grid, first.channels, leave, {}, none, False, dtype, {}, stacks=stacks, apart=True
-    )
-    work = StoreRun(request, opened["a"], first, grid, recorded, output=output, others=others_of(opened, chosen))
-    with work.working(resources, volumes.n_groups * grid.n_units) as job:
-        apply_locally(volumes, output, job)
-        work.complete(output)
-    report_remarks(work.recorder, tuple(remarks))
     said = ", ".join(f"{channel.name} ({channel.color})" for channel in channels)
     return work.finish(output, [work.written(output), f"  channels: {said}"])
 

@@ -14,25 +14,22 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.memory import projected_memory
 from chunkwise.cluster.resources import find_resources, size_words
 from chunkwise.errors import InputError
-from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.match import match_image, region_of
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import EVERY, Selection, VolumeSource, select
-from chunkwise.ops.local import apply_locally
 from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
 from chunkwise.report.paint import Paint, PaintedVolumes
 from chunkwise.report.pictures import CHANNEL_COLORS, READABLE, contrast, numbered, write_png
 from chunkwise.running.chains.coloured import COUNTING, Coloured, check_coloured
 from chunkwise.running.chains.fetch import BASE, format_of
-from chunkwise.running.chains.local import no_kernel
 from chunkwise.running.coarse import find_coarse
 from chunkwise.running.inputs import Input, Inputs
 from chunkwise.running.labels import check_labels, report_remarks, time_of_labels
 from chunkwise.running.life import check_files, earlier_records, write_reports
 from chunkwise.running.planned import Planned
 from chunkwise.running.request import Request, Result
-from chunkwise.running.stores import StoreRun, check_chunks, fit_blocks
+from chunkwise.running.stores import StoreRun, check_chunks, fit_blocks, laid_out
 from chunkwise.storage.outputs import check_output_file
 
 __all__ = ["run"]
@@ -180,16 +177,8 @@ def _image(
     remarks: tuple[str, ...],
 ) -> Result:
     """Draw every plane of every time point, block by block."""
-    image, source = chosen.image, chosen.source
-    output = output_like(
-        chosen,
-        image.name or "image",
-        "uint8",
-        channels=3,
-        shard=request.to.shard,
-        downsampling="mean",
-        omero=RED_GREEN_BLUE,
-    )
+    source = chosen.source
+    output = laid_out(request, chosen, "uint8", (), count=3, omero=RED_GREEN_BLUE)
     item = np.dtype(source.dtype).itemsize * len(chosen.channels) + np.dtype(labels.dtype).itemsize
 
     def projected(grid: Grid) -> int:
@@ -202,28 +191,15 @@ def _image(
 
     grid, resources = fit_blocks(request, chosen, projected)
     recorded = request.recorded(channel=chosen.channel_names, format=format_of(request.to))
-    none = (0,) * len(grid.shape)
     volumes = PaintedVolumes(
-        source,
-        grid,
-        chosen.channels,
-        no_kernel,
-        {},
-        none,
-        False,
-        "uint8",
-        {},
+        *(source, grid, chosen.channels, "uint8"),
         together=3,
         labels=labels,
         paint=paint,
         tabled=None if coloured is None else coloured.volumes(labels, grid),
     )
     work = StoreRun(
-        request,
-        inputs[0].opened,
-        chosen,
-        grid,
-        recorded,
+        *(request, inputs[0].opened, chosen, grid, recorded),
         output=output,
         sources=inputs[0].sources,
         others=inputs[1:],
@@ -231,9 +207,7 @@ def _image(
     )
     if coloured is not None:
         coloured.table.record(work.recorder)
-    with work.working(resources, source.volumes * grid.n_units) as job:
-        apply_locally(volumes, output, job)
-        work.complete(output)
+    work.write(volumes, output, resources)
     report_remarks(work.recorder, remarks)
     work.recorder.result("contrast", [list(one) for one in paint.windows])
     if coloured is not None:

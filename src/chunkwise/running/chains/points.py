@@ -14,12 +14,12 @@ from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import Selection, select
-from chunkwise.ops.local import LocalVolumes, apply_locally
+from chunkwise.ops.local import LocalVolumes
 from chunkwise.ops.row_files import rows_bytes
 from chunkwise.ops.shape_files import FIELDS, Asked, read_shapes
 from chunkwise.ops.shapes import Shapes, draw
 from chunkwise.provenance.files import describe_file
-from chunkwise.running.chains.local import BASE, no_kernel
+from chunkwise.running.chains.local import BASE
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.stores import StoreRun, fit_blocks
@@ -65,15 +65,12 @@ def run(request: Request) -> Result:
 
     grid, resources = fit_blocks(request, selection, projected)
     known = describe_file(place.address)
-    none = (0,) * len(grid.shape)
-    volumes = DrawnVolumes(source, grid, (source.channel,), no_kernel, {}, none, False, dtype, {}, shapes=drawn)
+    volumes = DrawnVolumes(source, grid, (source.channel,), dtype, shapes=drawn)
     beside = str(known.get("fingerprint", {}).get("value", ""))
     work = StoreRun(request, opened, selection, grid, request.recorded(), beside=beside)
     output = work.label_image(dtype)
     work.recorder.input("points", "table", place, **known)
-    with work.working(resources, source.volumes * grid.n_units) as job:
-        apply_locally(volumes, output, job)
-        work.complete(output)
+    work.write(volumes, output, resources)
     facts = {"drawn": len(drawn.rows), "labels": len(np.unique(drawn.rows["label"])), "outside": outside}
     work.recorder.result("shapes", facts | {"hidden": len(hidden.rows)})
     if len(hidden.rows):

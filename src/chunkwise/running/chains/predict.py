@@ -14,15 +14,14 @@ from chunkwise.models.package import Package, read_package
 from chunkwise.models.predict import Inference, halo_of, memory_of, predict, tile_axes
 from chunkwise.models.rescale import Rescaled
 from chunkwise.models.session import choose_format
-from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like, shard_of
+from chunkwise.ngff.layout import shard_of
 from chunkwise.ngff.model import Axis, Channel, Image
 from chunkwise.ngff.units import conversion, standard_unit
 from chunkwise.ngff.volumes import EVERY, Selection, select
 from chunkwise.reference import OpenedInput
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Around, Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
 
 __all__ = ["around", "run", "selected"]
 
@@ -80,15 +79,11 @@ def run(request: Request) -> Result:
         model=model.id,
         model_sha256=model.sha256,
     )
-    output = output_like(
-        selection,
-        "maps",
-        dtype,
-        channels=len(names),
+    output = laid_out(
+        *(request, selection, dtype, [Channel(index, name) for index, name in enumerate(names)]),
+        name="maps",
+        count=len(names),
         shard=shard_asked,
-        pyramid=request.to.pyramid,
-        omero=omero_of(tuple(Channel(index, name) for index, name in enumerate(names)), dtype),
-        downsampling="mean",
         about=about,
     )
     store = StoreRun(request, opened, selection, grid, recorded, output=output, shard=shard)

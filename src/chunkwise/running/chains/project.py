@@ -10,15 +10,12 @@ import numpy as np
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.memory import projected_memory
 from chunkwise.errors import InputError
-from chunkwise.ngff.channels import omero_of
-from chunkwise.ngff.layout import output_like
 from chunkwise.ngff.volumes import Selection
 from chunkwise.operations.model import Image
-from chunkwise.ops.local import apply_locally
 from chunkwise.ops.stacks import StackedVolumes
 from chunkwise.running.chains.local import BASE, check, selected
 from chunkwise.running.request import Around, Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
 
 if TYPE_CHECKING:
     from chunkwise.reference import OpenedInput
@@ -58,21 +55,10 @@ def run(request: Request) -> Result:
         channels = tuple(replace(channel, window=window) for channel in channels)
     if axis == "c":  # one that is none of them
         channels = (replace(channels[0], name=f"{operation.name} of {count} channels", color=None),)
-    output = output_like(
-        less,
-        image.name or "image",
-        dtype,
-        shard=request.to.shard,
-        pyramid=request.to.pyramid,
-        downsampling="nearest" if dtype == "bool" else made.downsampling,
-        omero=omero_of(channels, dtype),
-    )
-    own_channels, none = selection.channels, (0,) * len(grid.shape)
-    volumes = StackedVolumes(source, grid, own_channels, kernel, own, none, False, dtype, {}, axis=axis)
+    output = laid_out(request, less, dtype, channels)
+    volumes = StackedVolumes(source, grid, selection.channels, dtype, kernel, own, axis=axis)
     work = StoreRun(request, opened, less, grid, recorded, output=output, sources=selection.sources)
-    with work.working(resources, output.n_volumes * grid.n_units) as job:
-        apply_locally(volumes, output, job)
-        work.complete(output)
+    work.write(volumes, output, resources)
     what = WORDS[axis] if count != 1 else WORDS[axis].removesuffix("s")
     lines = [f"{work.written(output)}, made of {count} {what}"]
     if axis not in image.axis_names:

@@ -51,12 +51,7 @@ def run(request: Request) -> Result:
     output = os.path.abspath(to.output or "")
     form = to.format or form_of(output, places=True)
     recorded = request.recorded(channel=selection.channel_names[0], format=form, block=list(grid.block))
-    layout = {
-        "shape": list(grid.shape),
-        "volumes": source.volumes,
-        "unit": list(grid.unit),
-        "block": list(grid.block),
-    }
+    layout = grid.layout(source.volumes)
     read = [Input("image", opened, selection.level.path, (source,))]
     # Share, border and overlap are looked at when all candidates are there: others go on from the same journal.
     late = {"workers", "memory", "block", "format", "relative", "border", "overlap"}
