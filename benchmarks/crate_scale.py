@@ -45,7 +45,8 @@ def closed_run(folder: Path, objects: list[StoredObject]) -> Path:
     edge = 64
     layout = {"shape": [edge * len(objects), edge, edge], "block": [edge] * 3}
     plan = Plan("measure", {"image": "made up"}, {"sigma": 1.0}, layout)
-    run = Run.start(plan, str(folder / "run"), str(folder / "none"), str(folder / "run" / "scratch"))
+    run = Run.at(plan, str(folder / "run"), str(folder / "run" / "scratch"))
+    run.begin(plan, str(folder / "none"))
     recorder = Recorder("measure", plan.parameters)
     recorder.input("image", "image", "/made/up/image.ome.zarr", size=2**30)
     mark = {"level": "full", "algorithm": "sha256-manifest", "value": Manifest.of(objects).digest}

@@ -80,6 +80,16 @@ def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
         return pool.apply(function, arguments)
 
 
+def begun(folder: str) -> Any:
+    """A run that has begun in a folder."""
+    from chunkwise.blocks.run import Plan, Run
+
+    plan = Plan("simulated", {}, {}, {})
+    run = Run.at(plan, folder, os.path.join(folder, "scratch"))
+    run.begin(plan, os.path.join(folder, "none"))
+    return run
+
+
 def show(title: str, rows: list[tuple[str, Any]]) -> None:
     """Print a table, for docs/scale.md."""
     print(f"\n### {title}\n\n| | |\n|---|---|")
@@ -144,12 +154,9 @@ def drive(address: str, security: Any, workers: int, blocks: int, calls: int, fo
     from chunkwise.blocks import passes
     from chunkwise.blocks.job import Job
     from chunkwise.blocks.passes import map_pass
-    from chunkwise.blocks.run import Plan, Run
     from chunkwise.cluster.executor import CONFIGURATION, DaskExecutor
 
-    run = Run.start(
-        Plan("simulated", {}, {}, {}), folder, os.path.join(folder, "none"), os.path.join(folder, "scratch")
-    )
+    run = begun(folder)
     connect: Any = Client
     with dask.config.set(CONFIGURATION), connect(address, security=security) as client:
         executor = DaskExecutor(client, workers)
@@ -226,15 +233,12 @@ def lead(args: argparse.Namespace, folder: str) -> dict[str, Any]:
 
     from chunkwise.blocks.job import Job
     from chunkwise.blocks.passes import map_pass
-    from chunkwise.blocks.run import Plan, Run
     from chunkwise.cluster.array import open_array
     from chunkwise.cluster.resources import Resources
     from chunkwise.site.model import Cluster
 
     os.environ["PYTHONPATH"] = os.path.dirname(os.path.abspath(__file__))
-    run = Run.start(
-        Plan("simulated", {}, {}, {}), folder, os.path.join(folder, "none"), os.path.join(folder, "scratch")
-    )
+    run = begun(folder)
     cluster, most = Cluster("array", kind="array", walltime=3600), 0
     with open_array(cluster, Resources(args.workers, 2**29), args.blocks, folder) as executor:
         began, used = time.monotonic(), cpu()
@@ -287,14 +291,12 @@ def array_way(args: argparse.Namespace, folder: str) -> None:
 
 def resume(folder: str, blocks: int, what: str) -> tuple[float, int, int]:
     """Time, memory, and size of what comes out, of one thing that the driver does with the journal."""
-    from chunkwise.blocks.run import Plan, Run
+    from chunkwise.blocks.journal import read_entries
 
-    run = Run.start(
-        Plan("simulated", {}, {}, {}), folder, os.path.join(folder, "none"), os.path.join(folder, "scratch")
-    )
+    run = begun(folder)
     began = time.monotonic()
     if what == "read":
-        size = sum(1 for _ in run.entries())
+        size = sum(1 for _ in read_entries(run.journal, run.hash))
     elif what == "done":
         done, data = run.done("label", blocks)
         size = len(done) + len(data)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import skimage.measure
 
+from begun import begun
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.run import Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.volumes import VolumeSource
 from chunkwise.ops.columns import DEFAULT, REGISTRY, choose, table_columns
@@ -24,7 +25,7 @@ from chunkwise.ops.object_shapes import SHAPES
 from whole_image import Array, write_array
 
 #: Scikit-image's names of what it measures, too.
-KNOWN = {entry.name: entry.promise for entry in REGISTRY if entry.reference or entry.name == "intensity_percentile"}
+KNOWN = {entry.name: entry.promise for entry in REGISTRY if entry.in_skimage or entry.name == "intensity_percentile"}
 
 
 @contextmanager
@@ -71,10 +72,6 @@ def prepare(
     )
 
 
-def start(folder: Path) -> Run:
-    return Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(folder / "none"), str(folder / "partial"))
-
-
 def table(measured: Measured, run: Run, memory: int = 2**30) -> dict[str, Array]:
     """The whole table, in this process."""
     wanted = table_columns(measured.objects, measured.properties)
@@ -87,7 +84,7 @@ def blockwise(
     labels: Array, image: Array | None, block: tuple[int, ...], properties: tuple[str, ...] = DEFAULT
 ) -> dict[str, Array]:
     with folder_of_its_own() as folder:
-        return table(prepare(folder, labels, image, block, properties), start(folder))
+        return table(prepare(folder, labels, image, block, properties), begun(folder))
 
 
 def reference(labels: Array, image: Array | None, properties: tuple[str, ...]) -> dict[str, Array]:

@@ -13,9 +13,9 @@ import skimage.measure
 import skimage.segmentation
 import zarr
 
+from begun import begun
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Executor, Job
-from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.layout import OutputImage, shard_of, write_documents
 from chunkwise.ngff.model import Axis
@@ -153,7 +153,7 @@ def blockwise_segment(
         return OutputImage("labels", axes, volumes.shape, dtype, ones, zeros, True, shard)
 
     output = folder / "out.ome.zarr"
-    run = Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(output), str(folder / "partial"))
+    run = begun(folder, output=output)
     result = segment(smoothed, parameters, make_output, Job(executor or InlineExecutor(), run, memory=memory))
     if results is not None:
         results.append(result)

@@ -12,9 +12,9 @@ import skimage.draw
 import skimage.measure
 import skimage.segmentation
 
+from begun import begun
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Executor, Job
-from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ngff.layout import OutputImage, shard_of, write_documents
 from chunkwise.ngff.model import Axis
@@ -174,7 +174,7 @@ def blockwise_objects(
         return OutputImage("labels", axes, full, dtype, (1.0,) * len(full), (0.0,) * len(full), True, shard)
 
     output = folder / "out.ome.zarr"
-    run = Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(output), str(folder / "partial"))
+    run = begun(folder, output=output)
     grid = Grid.fit(shape, shard_of(shape, shard)[1], block)
     result = find(channels, grid, parameters, make_output, Job(executor or InlineExecutor(), run, memory=memory))
     if results is not None:

@@ -119,7 +119,10 @@ def factors(image: str) -> list[dict[str, int]]:
 def _run(folder: str, store: str) -> Any:
     from chunkwise.blocks.run import Plan, Run
 
-    return Run.start(Plan("bench", {}, {"folder": folder}, {}), folder, os.path.join(folder, "none"), store)
+    plan = Plan("bench", {}, {"folder": folder}, {})
+    run = Run.at(plan, folder, store)
+    run.begin(plan, os.path.join(folder, "none"))
+    return run
 
 
 def _bare_run(folder: str, store: str) -> Any:

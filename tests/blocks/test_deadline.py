@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from begun import begun
 from chunkwise.blocks import deadline
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
-from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 
 BLOCKS = 64
@@ -37,11 +37,6 @@ class Counting(InlineExecutor):
             yield function(*call)
 
 
-def _run(tmp_path: Path) -> Run:
-    plan = Plan("test", {}, {}, {})
-    return Run.start(plan, str(tmp_path / "run"), str(tmp_path / "out"), str(tmp_path / "partial"))
-
-
 def _block(context: int, block: int) -> BlockResult:
     return BlockResult(data=context * block)
 
@@ -57,7 +52,7 @@ def _add(one: int, other: int) -> int:
 @pytest.mark.parametrize("over", [False, True])
 def test_a_map_pass_is_done_by_others(tmp_path: Path, over: bool) -> None:
     deadline.set_deadline(time.time() + (-1 if over else 3600))
-    executor, run = Counting(), _run(tmp_path)
+    executor, run = Counting(), begun(tmp_path)
     found = map_pass(Job(executor, run), "test", _block, 3, BLOCKS)
     assert found == {block: 3 * block for block in range(BLOCKS)}
     assert executor.calls == (BLOCKS if over else 8)
@@ -69,6 +64,6 @@ def test_a_reduce_pass_counts_every_block_once(tmp_path: Path, over: bool) -> No
     deadline.set_deadline(time.time() + (-1 if over else 3600))
     executor = Counting()
     groups = [list(range(40)), list(range(40, BLOCKS))]
-    found = reduce_pass(Job(executor, _run(tmp_path)), "test", _value, _add, 3, groups, lambda _, value: value)
+    found = reduce_pass(Job(executor, begun(tmp_path)), "test", _value, _add, 3, groups, lambda _, value: value)
     assert found == {0: 3 * sum(groups[0]), 1: 3 * sum(groups[1])}
     assert executor.calls == (BLOCKS if over else 8)

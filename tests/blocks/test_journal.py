@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from begun import begun
 from chunkwise.blocks.journal import Entry, Journal, last_time, read_entries
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.blocks.table import COLUMNS
@@ -83,8 +84,8 @@ def test_a_block_whose_object_is_gone_or_another_is_lost(tmp_path: Path) -> None
         journal.append("write", block, 0, 1, (put_object(run.store, f"0/c/{block}", b"voxels"),))
     journal.append("join", 0, 0, 1, (put_object(run.folder, "scratch/a", b"pairs"),))
     assert run.table(sure=False)[1] == {"total": 4, "done": 4, "retried": 0, "failed": 0}
-    (tmp_path / "out.partial/0/c/0").unlink()
-    (tmp_path / "out.partial/0/c/1").write_bytes(b"voxelz")
+    (tmp_path / "partial/0/c/0").unlink()
+    (tmp_path / "partial/0/c/1").write_bytes(b"voxelz")
     (tmp_path / "run/scratch/a").unlink()
     content, sums = run.table(sure=False)
     assert sums == {"total": 4, "done": 1, "retried": 0, "failed": 0, "lost": 3}
@@ -122,8 +123,7 @@ def test_a_changed_byte_is_left_out() -> None:
 
 
 def _run(folder: Path, parameter: int = 0) -> Run:
-    plan = Plan("test", {}, {"p": parameter}, {})
-    return Run.start(plan, str(folder / "run"), str(folder / "out"), str(folder / "out.partial"))
+    return begun(folder, Plan("test", {}, {"p": parameter}, {}))
 
 
 def test_a_block_counts_only_with_its_bytes(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_a_block_counts_only_with_its_bytes(tmp_path: Path) -> None:
     item = put_object(run.store, "0/c/0", b"voxels")
     Journal(run.journal, run.hash).append("write", 0, 0, 1, (item,))
     assert run.done("write", 2)[0].tolist() == [True, False]
-    (tmp_path / "out.partial/0/c/0").write_bytes(b"voxelz")
+    (tmp_path / "partial/0/c/0").write_bytes(b"voxelz")
     assert run.done("write", 2)[0].tolist() == [False, False]
-    (tmp_path / "out.partial/0/c/0").unlink()
+    (tmp_path / "partial/0/c/0").unlink()
     assert run.done("write", 2)[0].tolist() == [False, False]
 
 

@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from begun import begun
 from chunkwise.blocks.job import Job, Workers
 from chunkwise.blocks.passes import BlockResult, map_pass, reduce_pass
-from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.cluster.local import open_local
 from chunkwise.cluster.resources import Resources
 from chunkwise.errors import InputError, ResumableError
-
-
-def _run(folder: Path) -> Run:
-    return Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(folder / "out"), str(folder / "partial"))
 
 
 def _map(context: Path, block: int) -> BlockResult:
@@ -45,7 +41,7 @@ def _add(a: int, b: int) -> int:
 
 
 def test_a_block_that_fails_is_named_and_the_rest_is_finished(tmp_path: Path) -> None:
-    run = _run(tmp_path)
+    run = begun(tmp_path)
     said = r"1 of 9 blocks failed.*block 5: The chunk 0/5 is truncated.*same command"
     with pytest.raises(ResumableError, match=said):
         map_pass(Job(InlineExecutor(), run), "pass", _map, tmp_path, 9)
@@ -57,7 +53,7 @@ def test_a_block_that_fails_is_named_and_the_rest_is_finished(tmp_path: Path) ->
 
 
 def test_a_block_that_kills_workers_is_named_and_the_rest_is_finished(tmp_path: Path) -> None:
-    run, workers = _run(tmp_path), Workers()
+    run, workers = begun(tmp_path), Workers()
     (tmp_path / "killer").touch()
     with (
         open_local(Resources(2, 2**30), 40) as executor,
@@ -69,7 +65,7 @@ def test_a_block_that_kills_workers_is_named_and_the_rest_is_finished(tmp_path: 
 
 
 def test_a_reduction_without_one_of_its_blocks_is_no_result(tmp_path: Path) -> None:
-    run = _run(tmp_path)
+    run = begun(tmp_path)
     groups = [range(0, 4), range(4, 8)]
     with pytest.raises(ResumableError, match="block 5: The chunk"):
         reduce_pass(Job(InlineExecutor(), run), "sum", _value, _add, None, groups, lambda _, total: total)
@@ -78,8 +74,8 @@ def test_a_reduction_without_one_of_its_blocks_is_no_result(tmp_path: Path) -> N
 
 def test_two_runs_on_one_output(tmp_path: Path) -> None:
     refused = pytest.raises(InputError, match="Another run is working")
-    with _run(tmp_path).locked(), refused, _run(tmp_path).locked():
+    with begun(tmp_path).locked(), refused, begun(tmp_path).locked():
         pass
-    with _run(tmp_path).locked():
+    with begun(tmp_path).locked():
         pass
     assert not list(tmp_path.glob("*.lock"))

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chunkwise.blocks.run import RECORD, Plan, Run
+from begun import begun
+from chunkwise.blocks.run import RECORD
 from chunkwise.errors import InputError, ResumableError
-
-
-def start(folder: Path) -> Run:
-    return Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(folder / "out"), str(folder / "partial"))
 
 
 def test_a_folder_of_other_things_is_no_finished_run(tmp_path: Path) -> None:
@@ -19,14 +16,14 @@ def test_a_folder_of_other_things_is_no_finished_run(tmp_path: Path) -> None:
     (tmp_path / "run" / RECORD).write_text("a record that somebody keeps here")
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="exists and is not empty"):
-        start(tmp_path)
+        begun(tmp_path)
     assert (tmp_path / "run" / "thesis.txt").exists()
     assert (tmp_path / "run" / RECORD).exists()
 
 
 @pytest.mark.parametrize("ending", ["abandoned", "done"])
 def test_what_somebody_put_into_the_run_directory_stays(tmp_path: Path, ending: str) -> None:
-    run = start(tmp_path)
+    run = begun(tmp_path)
     (tmp_path / "run" / "journal").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     if ending == "abandoned":
@@ -35,19 +32,19 @@ def test_what_somebody_put_into_the_run_directory_stays(tmp_path: Path, ending: 
         (tmp_path / "run" / RECORD).write_text("{}")
         (tmp_path / "partial").rmdir()
         with pytest.raises(InputError, match="exists and is not empty"):
-            start(tmp_path)
+            begun(tmp_path)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 
 def test_nothing_is_left_of_an_abandoned_run(tmp_path: Path) -> None:
-    run = start(tmp_path)
+    run = begun(tmp_path)
     (tmp_path / "run" / "scratch").mkdir()
     run.abandon()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_result_whose_name_was_taken_is_kept_for_the_next_try(tmp_path: Path) -> None:
-    run = start(tmp_path)
+    run = begun(tmp_path)
     (tmp_path / "out").mkdir()
     with pytest.raises(ResumableError, match="is kept in"):
         run.finish(str(tmp_path / "out"))

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import made_stores
+from begun import begun
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult, map_pass
-from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.inline import InlineExecutor, ThreadsExecutor
 from chunkwise.cluster.local import open_local
 from chunkwise.cluster.resources import VOXELS_OF_ONE_PROCESS, Resources, find_resources, with_threads
@@ -82,7 +82,7 @@ def _map(context: Path, block: int) -> BlockResult:
 
 
 def test_a_block_that_fails_is_named_and_the_rest_is_finished(tmp_path: Path) -> None:
-    run = Run.start(Plan("test", {}, {}, {}), str(tmp_path / "r"), str(tmp_path / "o"), str(tmp_path / "p"))
+    run = begun(tmp_path)
     with pytest.raises(ResumableError, match=r"1 of 60 blocks failed.*block 5: The chunk 0/5 is truncated"):
         map_pass(Job(ThreadsExecutor(3), run), "pass", _map, tmp_path, 60)
     assert set(np.flatnonzero(run.done("pass", 60)[0])) == set(range(60)) - {5}

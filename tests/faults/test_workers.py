@@ -15,9 +15,9 @@ import pytest
 
 import fault_blocks
 import made_stores
+from begun import begun
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import map_pass
-from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.resources import Resources
 from chunkwise.cluster.start import open_executor
 from chunkwise.errors import ResumableError
@@ -118,7 +118,7 @@ def test_a_block_over_its_memory_is_named_and_the_others_are_done(
         options = {"memory_per_worker": 4 * 2**30, "sbatch": ("--mem=400M",)}
     cluster = Cluster("test", "slurm", walltime=900, worker_lost_after=10, driver_lost_after=20, **options)
     greedy = fault_blocks.Greedy(7, 700 * 2**20, beside=by == "slurm")
-    run = Run.start(Plan("test", {}, {}, {}), str(tmp_path / "run"), str(tmp_path / "out"), str(tmp_path / "partial"))
+    run = begun(tmp_path)
     with (
         pytest.raises(ResumableError, match=r"1 of 40 blocks failed .*block 7: workers died on it again and again"),
         open_executor(Resources(2, cluster.memory_per_worker, cluster), 40, run.folder) as executor,

@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from begun import begun
 from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import BlockResult
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.run import Run
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.errors import ResumableError
 from chunkwise.ngff.volumes import VolumeSource
@@ -55,10 +56,6 @@ def source(folder: Path, name: str, data: Array) -> VolumeSource:
     )
 
 
-def start(folder: Path) -> Run:
-    return Run.start(Plan("test", {}, {}, {}), str(folder / "run"), str(folder / "none"), str(folder / "partial"))
-
-
 def prepare(folder: Path, truth: Array, predicted: Array, block: tuple[int, ...]) -> Compared:
     grid = Grid.fit(truth.shape[1:], block, block)
     return Compared(source(folder, "truth", truth), source(folder, "predicted", predicted), grid)
@@ -75,7 +72,7 @@ def blockwise(
     truth: Array, predicted: Array, block: tuple[int, ...], batch: int = 2**18, share: float = 0.1
 ) -> tuple[list[Tally], dict[str, Array]]:
     with folder_of_its_own() as folder:
-        return work(prepare(folder, truth, predicted, block), start(folder), batch, share)
+        return work(prepare(folder, truth, predicted, block), begun(folder), batch, share)
 
 
 # The definitions, once more, in plain Python on the whole volume.
@@ -443,7 +440,7 @@ class Counting:
 
 def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = crowded((2, 40, 40))
-    compared, run = prepare(tmp_path, *images, (16, 16)), start(tmp_path)
+    compared, run = prepare(tmp_path, *images, (16, 16)), begun(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(module, "_compare_block", Counting(fail_at=7))
         with pytest.raises(ResumableError):
@@ -453,7 +450,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyt
     again = Counting()
     with monkeypatch.context() as patch:
         patch.setattr(module, "_compare_block", again)
-        tallies, table = work(compared, start(tmp_path))
+        tallies, table = work(compared, begun(tmp_path))
     assert again.seen == [3, *range(7, 18)]
     whole_tallies, whole_table = blockwise(*images, (16, 16))
     assert tallies == whole_tallies
@@ -463,7 +460,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyt
 
 def test_a_merge_that_was_stopped_leaves_nothing_that_counts(tmp_path: Path) -> None:
     images = crowded((1, 40, 40))
-    compared, run = prepare(tmp_path, *images, (16, 16)), start(tmp_path)
+    compared, run = prepare(tmp_path, *images, (16, 16)), begun(tmp_path)
 
     def stop(_: Any) -> None:
         raise ResumableError("no space")
@@ -471,6 +468,6 @@ def test_a_merge_that_was_stopped_leaves_nothing_that_counts(tmp_path: Path) -> 
     with pytest.raises(ResumableError):
         compare(compared, Job(InlineExecutor(), run), THRESHOLDS, 0.1, stop, 20)
     assert any((tmp_path / "run" / "scratch" / "merge").rglob("*.npy"))
-    tallies, _ = work(compared, start(tmp_path), batch=2**18)
+    tallies, _ = work(compared, begun(tmp_path), batch=2**18)
     assert tallies == blockwise(*images, (16, 16))[0]
     assert not any((tmp_path / "run" / "scratch" / "merge").rglob("*.npy"))

@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from begun import begun
 from chunkwise.blocks.passes import BlockResult
 from chunkwise.errors import ResumableError
 from chunkwise.ops import measure as module
 from chunkwise.ops import moments
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
-from measuring import blockwise, check, crowded, folder_of_its_own, prepare, start, table
+from measuring import blockwise, check, crowded, folder_of_its_own, prepare, table
 from whole_image import Array
 
 STARDIST = Path(__file__).parents[3] / "shared" / "data" / "stardist_nuclei"
@@ -241,7 +242,7 @@ class Counting:
 
 def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels, image = crowded((2, 40, 40))
-    measured, run = prepare(tmp_path, labels, image, (16, 16)), start(tmp_path)
+    measured, run = prepare(tmp_path, labels, image, (16, 16)), begun(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(module, "_measure_block", Counting(fail_at=7))
         with pytest.raises(ResumableError):
@@ -249,7 +250,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyt
     again = Counting()
     with monkeypatch.context() as patch:
         patch.setattr(module, "_measure_block", again)
-        found = table(measured, start(tmp_path))
+        found = table(measured, begun(tmp_path))
     assert again.seen == list(range(7, 18))
     whole = blockwise(labels, image, (16, 16))
     for name in whole:
@@ -257,13 +258,13 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_damaged_row_file_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured, run = prepare(tmp_path, *crowded((1, 40, 40)), (16, 16)), start(tmp_path)
+    measured, run = prepare(tmp_path, *crowded((1, 40, 40)), (16, 16)), begun(tmp_path)
     whole = table(measured, run)
     victim = tmp_path / "run" / "scratch" / "rows" / "0" / "4.npy"
     victim.write_bytes(victim.read_bytes()[:-8])
     again = Counting()
     monkeypatch.setattr(module, "_measure_block", again)
-    found = table(measured, start(tmp_path))
+    found = table(measured, begun(tmp_path))
     assert again.seen == [4]
     for name in whole:
         np.testing.assert_array_equal(found[name], whole[name])

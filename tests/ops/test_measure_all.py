@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.morphology import convex_hull_image
 
+from begun import begun
 from chunkwise.errors import InputError, ResumableError
 from chunkwise.ops import measure as module
 from chunkwise.ops import moments, object_boxes, second
 from chunkwise.ops.euler import euler_numbers
 from chunkwise.ops.object_shapes import convex_hull, longest_diameter
 from chunkwise.ops.properties import REGISTRY
-from measuring import blockwise, check, crowded, prepare, start, table
+from measuring import blockwise, check, crowded, prepare, table
 from whole_image import Array
 
 ALL = ("all", "all_moments")
@@ -218,7 +219,7 @@ def test_boxes_too_large_for_memory_are_flagged(tmp_path: Path) -> None:
     labels[0, np.arange(60), np.arange(60)] = 4
     labels[0, 50:59, 2:9] = 6
     measured = prepare(tmp_path, labels, None, (20, 20), ("num_pixels", "perimeter", "solidity"))
-    found = table(measured, start(tmp_path), object_boxes.BASE + 18 * 2000)
+    found = table(measured, begun(tmp_path), object_boxes.BASE + 18 * 2000)
     assert found["not_measured"].tolist() == [0, 1, 0]
     assert found["num_pixels"].tolist() == [18, 60, 63]
     for name in ("perimeter", "solidity"):
@@ -234,7 +235,7 @@ def test_how_many_are_read_at_once_changes_nothing(room: int, tmp_path: Path) ->
     labels, image = crowded((2, 40, 40))
     measured = prepare(tmp_path, labels, image, (16, 16), ("all",))
     found, whole = (
-        table(measured, start(tmp_path), object_boxes.BASE + room),
+        table(measured, begun(tmp_path), object_boxes.BASE + room),
         blockwise(labels, image, (16, 16), ("all",)),
     )
     assert (found["not_measured"] == 0).all() or room == 3_000
@@ -276,10 +277,10 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(object_boxes, "_measure_objects", until(7))
         with pytest.raises(ResumableError):
-            table(measured, start(tmp_path))
+            table(measured, begun(tmp_path))
     seen.clear()
     monkeypatch.setattr(object_boxes, "_measure_objects", until(None))
-    found = table(measured, start(tmp_path))
+    found = table(measured, begun(tmp_path))
     assert seen == list(range(7, 18))
     monkeypatch.undo()
     whole = blockwise(labels, image, (16, 16), ALL)

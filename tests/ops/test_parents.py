@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from begun import begun
 from chunkwise.blocks.job import Job
 from chunkwise.cluster.inline import InlineExecutor
 from chunkwise.ops import parents as module
 from chunkwise.ops.measure import measure
 from chunkwise.ops.parents import CHILDREN, Parents
-from measuring import folder_of_its_own, prepare, source, start
+from measuring import folder_of_its_own, prepare, source
 from whole_image import Array
 
 
 def found(labels: Array, others: Array, block: tuple[int, ...], batch: int) -> tuple[list[Any], list[Any]]:
     """Objects with their parents, and parents with their children, as blocks give them."""
     with folder_of_its_own() as folder:
-        measured, run = prepare(folder, labels, None, block), start(folder)
+        measured, run = prepare(folder, labels, None, block), begun(folder)
         pieces: list[dict[str, Array]] = []
         related = source(folder, "others", others, measured.labels.axes)[0].as_numbers
         job = Job(InlineExecutor(), run, memory=2**30)
@@ -92,7 +93,7 @@ def test_mutants_of_ties_and_of_pairs_over_blocks(monkeypatch: pytest.MonkeyPatc
 
 def test_the_folder_is_left_empty(tmp_path: Path) -> None:
     labels, others = pair((3, 9, 9), "uint16")
-    measured, run = prepare(tmp_path, labels, None, (4, 4)), start(tmp_path)
+    measured, run = prepare(tmp_path, labels, None, (4, 4)), begun(tmp_path)
     related = source(tmp_path, "others", others, "tyx")[0]
     Parents(measured.labels, related, measured.grid, Job(InlineExecutor(), run), lambda columns: None).close()
     assert not list(tmp_path.glob("run/scratch/children/*"))

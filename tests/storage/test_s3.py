@@ -157,7 +157,9 @@ def test_the_output_exists(place: Place, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_run_that_would_fail_again_leaves_nothing(place: Place) -> None:
     target = resolve("results:b.zarr", place.site, write=True)
-    run = Run.start(Plan("test", {}, {}, {}), "b.run", target.address, target)
+    plan = Plan("test", {}, {}, {})
+    run = Run.at(plan, "b.run", target)
+    run.begin(plan, target.address)
     item = put_object(run.store, "0/c/0", b"voxels")
     assert kv.list_keys(target) == [CLAIM, "0/c/0"]
     assert growth_of(target).are_whole([item]) == [True]

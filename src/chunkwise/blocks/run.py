@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from chunkwise.blocks.journal import Entry, read_entries
+from chunkwise.blocks.journal import read_entries
 from chunkwise.blocks.table import make_table
 from chunkwise.errors import InputError, ResumableError
 from chunkwise.files import read_file
@@ -101,8 +101,8 @@ class Run:
     """Whether all its processes have to round alike (:mod:`chunkwise.blocks.rounding`)."""
 
     @classmethod
-    def start(cls, plan: Plan, folder: str, output: str, partial: str | Location) -> Run:
-        """Begin a run, or go on with one of the same plan.
+    def at(cls, plan: Plan, folder: str, partial: str | Location, rounds: bool = False) -> Run:
+        """Name a run, and touch nothing.
 
         Parameters
         ----------
@@ -110,28 +110,22 @@ class Run:
             What to do.
         folder : str
             The run directory.
-        output : str
-            Final address of the store.
         partial : str or Location
-            Where the store grows until then: a folder on the same file system, or its own place on S3.
+            Where the store grows until it is whole: a folder on the same file system, or its own place on S3.
+        rounds : bool
+            Whether all its processes have to round alike.
+        """
+        place = Location(os.path.abspath(partial)) if isinstance(partial, str) else partial
+        return cls(os.path.abspath(folder), place, plan.hash, rounds)
+
+    def begin(self, plan: Plan, output: str) -> None:
+        """Begin the run, or go on with one of the same plan, whose store will have the address ``output``.
 
         Raises
         ------
         InputError
             If the output exists, or the directory belongs to another run.
         """
-        run = cls.at(plan, folder, partial)
-        run.begin(plan, output)
-        return run
-
-    @classmethod
-    def at(cls, plan: Plan, folder: str, partial: str | Location, rounds: bool = False) -> Run:
-        """Name a run, and touch nothing; for the parameters see :meth:`start` and :attr:`rounds`."""
-        place = Location(os.path.abspath(partial)) if isinstance(partial, str) else partial
-        return cls(os.path.abspath(folder), place, plan.hash, rounds)
-
-    def begin(self, plan: Plan, output: str) -> None:
-        """Begin the run, or go on with it; see :meth:`start`."""
         growing = growth_of(self.store)
         growing.check(self.folder, output)
         known = os.path.join(self.folder, PLAN)
@@ -296,10 +290,6 @@ class Run:
                     data[entry.block] = entry.data
         return done, {block: value for block, value in data.items() if done[block]}
 
-    def entries(self) -> Iterator[Entry]:
-        """Every line of the journal, segment by segment."""
-        return read_entries(self.journal, self.hash)
-
     def contents(self) -> Iterator[Any]:
         """What the log says that the voxels of every block add up to that wrote some of the full resolution.
 
@@ -319,7 +309,7 @@ class Run:
         """The objects of the store that the journal names; the last line about an object counts."""
         objects = {
             item.key: item
-            for entry in self.entries()
+            for entry in read_entries(self.journal, self.hash)
             if entry.status == "done"
             for item in entry.objects
             if not item.key.startswith("scratch/")

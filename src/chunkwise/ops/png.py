@@ -30,29 +30,19 @@ UP = b"\2"
 def write_png(
     path: str, cut: Cut, dtype: str, memory: int, workers: int = 1, check: Callable[[], None] = lambda: None
 ) -> None:
-    """Write a PNG under a temporary name, and give it its own when all of it is there.
+    """Write a PNG as :func:`chunkwise.ops.tiff.write_ome_tiff` writes its file, with the same errors.
 
     Parameters
     ----------
-    path : str
-        Its name; a file of that name is replaced.
     cut : Cut
         One plane at one time, of one channel or of three, which become red, green and blue in their order.
     dtype : str
         ``uint8``, ``uint16``, or ``bool``, which has one bit a pixel.
-    memory : int
-        Bytes that a slab of voxels may take, about.
-    workers : int
-        Not used.
-    check : callable
-        Called when all is written, before the file gets its name.
 
     Raises
     ------
     InputError
-        If it is more than a plane, has another number of channels, or cannot be read.
-    ResumableError
-        If the disk is full or fails; nothing is left behind.
+        Also if it is more than a plane, or has another number of channels.
     """
     del workers  # there is one stream
     times, channels, depth, height, width = cut.shape

@@ -70,27 +70,16 @@ def part_by_boundary(
 def part_by_distance(
     mask: Array, distance: Array, seed_threshold: float, min_distance: int, connectivity: int
 ) -> tuple[Array, int]:
-    """Part a component around the peaks of a predicted distance.
+    """Part a component around the peaks of a predicted distance; the rest as of :func:`part_by_boundary`.
 
     Parameters
     ----------
-    mask : ndarray of bool
-        2-D or 3-D, the component alone.
     distance : ndarray of float
         Of the mask's shape: larger the further inside an object a voxel lies.
     seed_threshold : float
         Peaks are higher than this.
     min_distance : int
         Nothing so many voxels around a peak, along every axis, is higher; peaks of one height that are so near are one.
-    connectivity : int
-        Under which the component is connected: 1 .. ndim.
-
-    Returns
-    -------
-    parts : ndarray of int32
-        0 outside the component, 1..n inside.
-    n : int
-        Number of parts, 1 or more.
     """
     heights = _ranks(mask, distance)
     highest = maximum_filter(heights, 2 * min_distance + 1, mode="constant", cval=0)

@@ -145,7 +145,7 @@ def find_stars(
     make_output: Callable[[str], OutputImage],
     job: Job,
 ) -> StarResult:
-    """Make objects of every image's polygons, into the run's store.
+    """Make objects of every image's polygons, as :func:`chunkwise.ops.objects.find_objects` makes them of maps.
 
     Parameters
     ----------
@@ -155,17 +155,6 @@ def find_stars(
         One a ray.
     grid : Grid
         Of an image, 2-D.
-    parameters : ObjectParameters
-        What an object is.
-    make_output : callable
-        ``make_output(dtype) -> OutputImage``; the dtype is known only when the objects are counted.
-    job : Job
-        Where the work is done, and what is done already.
-
-    Raises
-    ------
-    ResumableError
-        If the run stopped in the middle.
     """
     work = _StarPass(job.run, grid, Maps((channels["probability"],)), distances, parameters.values)
     pixels, count = work.volumes * prod(grid.shape), work.volumes * grid.n_blocks

@@ -111,25 +111,7 @@ def threshold_of_values(method: str, histogram: Histogram, dtype: str) -> Any:
 
 
 def threshold_of_volume(method: str, volume: Array) -> Any:
-    """Threshold of a volume that is in memory, as scikit-image finds it.
-
-    Parameters
-    ----------
-    method : str
-        One of :data:`METHODS`.
-    volume : ndarray
-        Of integers or floats.
-
-    Returns
-    -------
-    numpy scalar
-        As scikit-image returns it.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """Threshold of a volume of integers or floats that is in memory; the rest as of :func:`threshold_of_values`."""
     if volume.dtype.kind in "iu" and int(volume.max()) - int(volume.min()) < EXACT_SPAN:
         return threshold_of_values(method, count_values(volume), volume.dtype.name)
     if not np.isfinite(volume).all():  # li would give a number

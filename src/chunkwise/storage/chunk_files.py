@@ -19,15 +19,7 @@ __all__ = ["chunk_stats", "held_chunks", "hold_chunk"]
 
 
 def chunk_stats(location: Location, keys: Iterable[str]) -> Iterator[tuple[str, os.stat_result | None]]:
-    """Say of chunks what their files are, without reading them; None for an absent chunk.
-
-    Raises
-    ------
-    InputError
-        If one is there and cannot be read.
-    PolicyError
-        If one is, or lies behind, a symbolic link to what the policy does not allow.
-    """
+    """Say of chunks what their files are, without reading them; None for an absent chunk. See :func:`hold_chunk`."""
     sound: set[str] = set()
     for key in keys:
         held = hold_chunk(location, key, None, sound)
@@ -40,23 +32,12 @@ def chunk_stats(location: Location, keys: Iterable[str]) -> Iterator[tuple[str, 
 
 @contextmanager
 def held_chunks(location: Location, keys: Iterable[str], largest: int | None = None) -> Iterator[dict[str, Held]]:
-    """Hold the files of chunks, as long as they are read; absent chunks are left out.
+    """Hold the files of chunks, as long as they are read; absent chunks are left out. See :func:`hold_chunk`.
 
     Parameters
     ----------
-    location : Location
-        Of the array; a folder.
     keys : iterable of str
         A few hundred at most: each takes an open file.
-    largest : int, optional
-        Bytes that the file of one may have.
-
-    Raises
-    ------
-    InputError
-        If one is there and cannot be read.
-    PolicyError
-        If one is, or lies behind, a symbolic link to what the policy does not allow.
     """
     found: dict[str, Held] = {}
     sound: set[str] = set()
