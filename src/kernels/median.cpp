@@ -1,6 +1,7 @@
-// Median filter by bisection: see chunkwise/ops/median.py, which says what is computed and why it is equal to SciPy.
+// Median and other ranks of a neighbourhood, by bisection: see chunkwise/ops/median.py, which says what is computed and why it is equal to SciPy.
 //
-// The median of n values is the largest number below which at most n / 2 of them lie. Its bits are found from the
+// Of n values in order, that at place k is the largest number below which at most k of them lie; k is n / 2 for the
+// median. Its bits are found from the
 // highest to the lowest, by counting the values below a candidate: comparisons and sums only, no branch that depends on
 // a voxel, and so the same code for a whole register of neighbouring voxels, for every type and every size. Bits in
 // which the whole neighbourhood agrees are not asked for.
@@ -148,10 +149,9 @@ template <class W, int BYTES> struct Registers {
         return all;
     }
 
-    // The medians of a chunk of which the neighbourhoods begin at x in these rows.
-    static INLINE void medians(const std::vector<const W *> &rows, int64_t x, int64_t size_x, W *out) {
+    // The values at place 'rank' of a chunk of which the neighbourhoods begin at x in these rows.
+    static INLINE void ranked(const std::vector<const W *> &rows, int64_t x, int64_t size_x, int64_t rank, W *out) {
         using U = std::make_unsigned_t<W>;
-        const int64_t middle = (int64_t)rows.size() * size_x / 2;
         const U differ = (U)differing(rows, x, size_x), sign = (U)1 << (8 * sizeof(W) - 1);
         // The smallest number that they could be. A sign bit that is set is a small one's, so that turning a bit round
         // always raises the number.
@@ -159,21 +159,21 @@ template <class W, int BYTES> struct Registers {
         V found[COUNT] = {least, least, least, least};
         for (U bit = sign; bit; bit >>= 1) {
             if (!(differ & bit)) continue;
-            const V none = V{} + (W)(-1 - middle), turned = V{} + (W)bit;
+            const V none = V{} + (W)(-1 - rank), turned = V{} + (W)bit;
             V candidate[COUNT] = {found[0] ^ turned, found[1] ^ turned, found[2] ^ turned, found[3] ^ turned};
             V count[COUNT] = {none, none, none, none};
             for (const W *row : rows)
                 for (int64_t i = 0; i < size_x; i++)
                     for (int64_t u = 0; u < COUNT; u++)
                         count[u] -= (V)(at(row + x + i + u * LANES)->v < candidate[u]);
-            // Negative where at most 'middle' values lie below the candidate.
+            // Negative where at most 'rank' values lie below the candidate.
             for (int64_t u = 0; u < COUNT; u++) found[u] = count[u] < 0 ? candidate[u] : found[u];
         }
         std::memcpy(out, found, sizeof(found));
     }
 };
 
-template <int BYTES, class T, class W> INLINE bool filter_body(Block<T, W> &block, T *out) {
+template <int BYTES, class T, class W> INLINE bool filter_body(Block<T, W> &block, int64_t rank, T *out) {
     const Bounds &b = block.bounds;
     using At = Registers<W, BYTES>;
     W found[At::CHUNK];
@@ -184,7 +184,7 @@ template <int BYTES, class T, class W> INLINE bool filter_body(Block<T, W> &bloc
         for (int64_t y = b.y0; y < b.y1; y++) {
             block.point_at(z, y);
             for (int64_t x = 0; x < block.width; x += At::CHUNK) {
-                At::medians(block.rows, x, block.size.x, found);
+                At::ranked(block.rows, x, block.size.x, rank, found);
                 const int64_t n = std::min(At::CHUNK, block.width - x);
                 for (int64_t i = 0; i < n; i++) out[x + i] = from_wide<T>(found[i]);
             }
@@ -196,8 +196,8 @@ template <int BYTES, class T, class W> INLINE bool filter_body(Block<T, W> &bloc
 
 #define FOR_TARGET(name, bytes, target)                                                                      \
     struct name {                                                                                            \
-        template <class T, class W> target static bool filter(Block<T, W> &block, T *out) {                  \
-            return filter_body<bytes>(block, out);                                                           \
+        template <class T, class W> target static bool filter(Block<T, W> &block, int64_t rank, T *out) {    \
+            return filter_body<bytes>(block, rank, out);                                                     \
         }                                                                                                    \
     };
 
@@ -207,33 +207,34 @@ FOR_TARGET(Avx2, 32, __attribute__((flatten, target(AVX2))))
 #endif
 
 template <class W, class T>
-bool filter(const Solid<const T, 3> &source, Edges edges, Size size, T *out) {
+bool filter(const Solid<const T, 3> &source, Edges edges, Size size, int64_t rank, T *out) {
     auto [z0, z1, y0, y1, x0, x1] = edges;
     Block<T, W> block(source.data(), (int64_t)source.shape(0), (int64_t)source.shape(1), (int64_t)source.shape(2),
                       {z0, z1, y0, y1, x0, x1}, size);
 #ifdef __x86_64__
-    if (simd_level() != baseline) return Avx2::filter(block, out);
+    if (simd_level() != baseline) return Avx2::filter(block, rank, out);
 #endif
-    return Baseline::filter(block, out);
+    return Baseline::filter(block, rank, out);
 }
 
 // False, and the output is to be thrown away, where a voxel has no place in the order.
 template <class T>
-bool median(Solid<const T, 3> source, Edges edges, std::tuple<int64_t, int64_t, int64_t> sizes, Solid<T, 3> out) {
+bool rank_filter(Solid<const T, 3> source, Edges edges, std::tuple<int64_t, int64_t, int64_t> sizes, int64_t rank,
+                 Solid<T, 3> out) {
     auto [z, y, x] = sizes;
     const int64_t n = z * y * x;
     // Counts are kept in as many bits as voxels: more of them where the neighbourhood is larger.
     if constexpr (sizeof(T) == 1)
-        if (n < 1 << 8) return filter<int8_t>(source, edges, {z, y, x}, out.data());
+        if (n < 1 << 8) return filter<int8_t>(source, edges, {z, y, x}, rank, out.data());
     if constexpr (sizeof(T) <= 2)
-        if (n < 1 << 16) return filter<int16_t>(source, edges, {z, y, x}, out.data());
-    return filter<std::conditional_t<sizeof(T) == 8, int64_t, int32_t>>(source, edges, {z, y, x}, out.data());
+        if (n < 1 << 16) return filter<int16_t>(source, edges, {z, y, x}, rank, out.data());
+    return filter<std::conditional_t<sizeof(T) == 8, int64_t, int32_t>>(source, edges, {z, y, x}, rank, out.data());
 }
 
-const Register register_median([](nb::module_ &m) {
+const Register register_rank_filter([](nb::module_ &m) {
     each_real([&]<class T>() {
-        m.def("median", &median<T>, nb::arg("source").noconvert(), nb::arg("bounds"), nb::arg("size"),
-              nb::arg("out").noconvert(), without_gil());
+        m.def("rank_filter", &rank_filter<T>, nb::arg("source").noconvert(), nb::arg("bounds"), nb::arg("size"),
+              nb::arg("rank"), nb::arg("out").noconvert(), without_gil());
     });
 });
 

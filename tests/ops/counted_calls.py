@@ -60,7 +60,7 @@ def smoothing(image: np.ndarray[Any, Any]) -> Iterator[Case]:
             yield (
                 f"median {dtype} {level}",
                 VOXELS,
-                lambda volume=volume, out=out: _kernels.median(volume, box, (3, 3, 3), out),
+                lambda volume=volume, out=out: _kernels.rank_filter(volume, box, (3, 3, 3), 13, out),
             )
         yield (
             f"gaussian_count uint16 {level}",

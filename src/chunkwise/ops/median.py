@@ -1,4 +1,4 @@
-"""Median filter over a box, equal to ``scipy.ndimage.median_filter`` to the bit.
+"""Median and other ranks of a box, equal to SciPy's to the bit.
 
 SciPy gathers the neighbourhood of every voxel and sorts as much of it as it needs. Here the bits of
 the median are found from the highest to the lowest: a bit is set when at most half of the
@@ -8,13 +8,14 @@ The loops are in ``src/kernels/median.cpp``.
 
 SciPy itself computes what that order cannot tell: see :func:`median`.
 
-Reference: ``scipy.ndimage.median_filter(image, size)``, mode ``reflect``. Algorithm: bisection by
+References: ``scipy.ndimage.median_filter(image, size)`` and ``rank_filter(image, rank, size)``, mode ``reflect``. Algorithm: bisection by
 rank, as in P. E. Danielsson, "Getting the median faster", Computer Graphics and Image Processing
 17 (1981) 71-78, https://doi.org/10.1016/S0146-664X(81)80010-3.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ __all__ = ["median"]
 Array = np.ndarray[Any, Any]
 
 
-def median(image: Array, size: int | tuple[int, ...], inner: Box | None = None) -> Array:
+def median(image: Array, size: int | tuple[int, ...], inner: Box | None = None, rank: int | None = None) -> Array:
     """Filter an image, or a block with its halo.
 
     Parameters
@@ -40,6 +41,8 @@ def median(image: Array, size: int | tuple[int, ...], inner: Box | None = None) 
         Edge of the box in voxels, the same along every axis or one for each.
     inner : tuple of slice, optional
         The part to return; the whole image without it.
+    rank : int, optional
+        Which value of the neighbourhood in order, from 0; the middle one without it.
 
     Returns
     -------
@@ -75,8 +78,9 @@ def median(image: Array, size: int | tuple[int, ...], inner: Box | None = None) 
     solid, box = solid_of(image, inner)
     out = np.empty(tuple(part.stop - part.start for part in box), image.dtype)
     solid_size = sizes if image.ndim == 3 else (sizes[0], 1, sizes[1])
-    if out.size and not _kernels.median(solid, bounds_of(box), solid_size, out):
-        from scipy.ndimage import median_filter
+    rank = prod(sizes) // 2 if rank is None else rank
+    if out.size and not _kernels.rank_filter(solid, bounds_of(box), solid_size, rank, out):
+        from scipy.ndimage import rank_filter
 
-        return np.asarray(median_filter(image, sizes))[inner]
+        return np.asarray(rank_filter(image, rank, sizes))[inner]
     return out.reshape(tuple(part.stop - part.start for part in inner))
