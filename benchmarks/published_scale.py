@@ -7,7 +7,7 @@ Starts the Galaxy, Pulsar and Slurm of deploy/cluster (as root) unless they run,
 workflows/nuclei-counting by Galaxy's API: every job goes through Pulsar to Slurm, and every image stays in the site's
 workspace. What comes of the smaller plane is compared with literal calls of SciPy and scikit-image on the whole of it.
 What comes of the larger one is compared, file by file, with the same steps by the command line on the same Slurm, with
-other blocks and numbers of workers (--runs). Writes the tables of docs/scale.md; --small only compares.
+other blocks and numbers of workers (--runs). Writes the tables of docs/scale.md.
 
 Two GiB want 20 GB of disk below .galaxy and .bench, which are freed at the end, and half an hour of two cores.
 """
@@ -16,306 +16,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import json
-import os
 import resource
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tifffile
-import yaml
 import zarr
-from scipy import ndimage
-from skimage import exposure, filters, measure, util
-
-from harness import BENCH, CHUNKWISE, ROOT, machine
+from harness import BENCH, ROOT, machine
 
 # What the tests do with the same servers and the same workflow.
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from cluster_jobs import ENVIRONMENT, RUN, driver_of, files_of, record_in, slurm, staging_of
-from galaxy_invocation import invoke
-from galaxy_server import User
-from made_stores import digest, multiscale
-from published_workflows import NUCLEI
-from workflow_steps import WORKFLOWS, Steps
+from mosaic_runs import BLOCKS, RUN, STEPS, STORES, Run, added, by_galaxy, by_hand, files_of, mosaic, whole, wrong
 
 PAGE = ROOT / "docs" / "scale.md"
 BEGIN, END = "<!-- mosaic: written by benchmarks/published_scale.py -->", "<!-- end of mosaic -->"
-FLOW = "nuclei-counting"
-#: An eighth of the published image, which is what the workflow takes of it; of a mosaic that would be another size.
-KERNEL = 25
-CHUNK = 1024
-#: Blocks that end inside shards, and in one direction inside tiles of the mosaic.
-BLOCKS = {"A": "2048,2048", "B": "1500,4000"}
-#: Whose jobs go through Pulsar by REST; the tests' users have everything kept that was staged.
-WAY = "rest"
-#: The site's profile for these users (deploy/galaxy/only_for_tests/site.toml), for the command line.
-SITE = """[roots.all]
-path = "/"
-access = "write"
-[cluster]
-default = "tests"
-[clusters.tests]
-kind = "slurm"
-partition = "main"
-memory_per_worker = "4GB"
-walltime = "2h"
-"""
-STORES = {
-    "smooth": "Smoothed image",
-    "threshold": "Mask",
-    "label": "Labels",
-    "brighten": "Image to look at",
-    "overlay": "Overlay",
-}
-TABLES = ("Table of nuclei", "Count")
-STEPS = (*STORES, "count")
-
-
-@dataclass
-class Step:
-    """What a step took."""
-
-    wall: float
-    cpu: float
-    """Of its workers, and of what drives them."""
-    workers: int
-    peak: int
-    """Of the largest worker."""
-    driver: int
-    """Peak of the driver, where Slurm accounts for it."""
-    blocks: int
-
-
-@dataclass
-class Run:
-    """What a run of the workflow made and took."""
-
-    name: str
-    stores: dict[str, Path] = field(default_factory=dict)
-    tables: dict[str, bytes] = field(default_factory=dict)
-    steps: dict[str, Step] = field(default_factory=dict)
-    planned: dict[str, int] = field(default_factory=dict)
-    wall: float = 0.0
-    moved: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Files and bytes that were staged, or kept by Galaxy, by what they are."""
-
-    def digests(self) -> dict[str, str]:
-        """Of every level of every store, all files with their names; of every table, its bytes."""
-        found = {
-            f"{name}/{level.name}": digest(level)
-            for name, store in self.stores.items()
-            for level in sorted(store.iterdir())
-            if level.is_dir()
-        }
-        return found | {name: hashlib.sha256(content).hexdigest() for name, content in self.tables.items()}
-
-
-def mosaic(store: Path, edge: int) -> int:
-    """Write the mosaic as plain OME-Zarr; its bytes before compression."""
-    image = tifffile.imread(NUCLEI / "input_image.tiff")
-    tile = np.pad(image, [(0, n) for n in image.shape], mode="symmetric")
-    if not store.exists():
-        part = store.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        group = zarr.open_group(part, mode="w", zarr_format=3)
-        group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale("yx", levels=1)]}
-        array: Any = group.create_array(
-            "0", shape=(edge, edge), dtype=tile.dtype, chunks=(CHUNK, CHUNK), dimension_names=["y", "x"]
-        )
-        for y in range(0, edge, CHUNK):
-            rows = np.arange(y, min(y + CHUNK, edge)) % tile.shape[0]
-            array[y : y + CHUNK] = tile[np.ix_(rows, np.arange(edge) % tile.shape[1])]
-        part.rename(store)
-    return edge * edge * tile.itemsize
-
-
-def adapt(workflow: dict[str, Any]) -> None:
-    """What is said of a mosaic beside what the workflow says: the tiles' size, and an overlay of full resolution."""
-    workflow["steps"]["brighten"]["tool_state"]["operation"]["kernel_size"] = KERNEL
-    workflow["steps"]["overlay"]["tool_state"] |= {"black": 0.0, "white": 65535.0}
-
-
-def in_place(block: str, name: str) -> str:
-    """The workflow as a user changes it in the editor: images go to the workspace, references to the next step."""
-    workflow = yaml.safe_load((WORKFLOWS / FLOW / f"{FLOW}.gxwf.yml").read_text())
-    adapt(workflow)
-    for label in STORES:
-        state = workflow["steps"][label]["tool_state"]
-        state["destination"] = {"where": "workspace", "to_workspace": f"{name}-{label}"}
-        state["advanced"]["block"] = block
-        workflow["outputs"][STORES[label]]["outputSource"] = f"{label}/reference"
-    for step in workflow["steps"].values():
-        for key, source in step["in"].items():
-            if isinstance(source, str) and source.endswith("/output"):
-                step["in"][key] = source.replace("/output", "/reference")
-    del workflow["report"]  # it shows the picture
-    return str(yaml.safe_dump(workflow, sort_keys=False))
-
-
-def by_galaxy(store: Path, name: str, block: str, limit: int) -> Run:
-    """Run the workflow by Galaxy, Pulsar and Slurm."""
-    url = f"http://127.0.0.1:{(RUN / 'port').read_text().strip()}"
-    user, admin = User(url, WAY), User(url, "admin")
-    before = files_of(RUN / "data" / "objects")
-    location = {"source|kind": "location", "source|location": f"images:{store.name}"}
-    reference = user.run("chunkwise_open", location)["reference"]
-    run, begin = Run("Galaxy, Pulsar, Slurm"), time.monotonic()
-    image = {"Image": {"src": "hda", "id": reference["id"]}}
-    invocation = invoke(user, in_place(block, name), image, limit)
-    run.wall = time.monotonic() - begin
-    told = user.call("GET", f"/api/invocations/{invocation}?view=element")
-    jobs = {one["workflow_step_label"]: one["job_id"] for one in told["steps"] if one["job_id"]}
-    staged = [staging_of(WAY, admin.job_of(reference)["external_id"])]
-    for label, job in jobs.items():
-        done = admin.call("GET", f"/api/jobs/{job}?full=true")
-        if done["state"] != "ok":
-            raise SystemExit(f"{label} ended as {done['state']}: {done['stderr']}")
-        staged.append(staging_of(WAY, done["external_id"]))
-        if label in STEPS:
-            command = done["tool_id"].removeprefix("chunkwise_")
-            record = record_in(user.content(done["outputs"]["crate"]), command)
-            cpu, driver = accounted(driver_of(staged[-1]))
-            run.steps[label] = step_of(record, cpu, driver)
-    outputs = {label: user.wait(one["id"]) for label, one in told["outputs"].items()}
-    for label in STORES.values():
-        run.stores[label] = RUN / "workspace" / json.loads(user.content(outputs[label]))["store"]["path"]
-    run.tables = {label: user.content(outputs[label]) for label in TABLES}
-    kept = {file: size for file, size in files_of(RUN / "data" / "objects").items() if file not in before}
-    run.moved = {
-        "in Pulsar's folders of the jobs": added([files_of(folder) for folder in staged]),
-        "in Galaxy's object store": added([kept]),
-        "of these: the table of nuclei": (1, len(run.tables["Table of nuclei"])),
-    }
-    return run
-
-
-def added(found: list[dict[Path, int]]) -> tuple[int, int]:
-    """Files and bytes."""
-    return sum(map(len, found)), sum(sum(one.values()) for one in found)
-
-
-def accounted(job: str) -> tuple[float, int]:
-    """What Slurm says of a job: CPU-seconds, and the most bytes that it held."""
-    cpu, held = 0.0, 0
-    time.sleep(3)  # the last look at a job reaches the database a moment after its end
-    for line in slurm("sacct", "-n", "-P", "-o", "TotalCPU,MaxRSS,JobID", "-j", job).splitlines():
-        spent, peak, name = line.split("|")
-        if "." not in name:
-            days, _, clock = spent.rpartition("-")
-            cpu = sum(float(part) * 60**n for n, part in enumerate(reversed(clock.split(":")))) + 86400 * int(days or 0)
-        elif peak:
-            unit = "BKMG".find(peak[-1])
-            held = max(held, int(float(peak.rstrip("BKMG")) * 1024 ** max(unit, 0)))
-    return cpu, held
-
-
-def step_of(record: dict[str, Any], cpu: float, driver: int) -> Step:
-    """What a record says, and what its driver took."""
-    begin, end = (datetime.fromisoformat(record[key]).timestamp() for key in ("start", "end"))
-    workers = [one for one in record["workers"] if one["blocks"]]
-    return Step(
-        wall=end - begin,
-        cpu=cpu + sum(one["cpu_seconds"] for one in workers),
-        workers=len(workers),
-        peak=max(one["peak_rss_bytes"] for one in workers),
-        driver=driver,
-        blocks=record["plan"]["blocks"],
-    )
-
-
-class OnSlurm(Steps):
-    """The steps by the command line, with workers that are batch jobs."""
-
-    def __init__(self, store: Path, folder: Path, block: str, workers: int) -> None:
-        super().__init__(FLOW, folder, {"Image": store}, block)
-        adapt(self.workflow)
-        self.workers = workers
-        self.took: dict[str, Step] = {}
-        self.planned: dict[str, int] = {}
-        site = folder / "site.toml"
-        site.write_text(SITE)
-        told = ("GALAXY_", "CHUNKWISE_")
-        self.environment = {key: value for key, value in ENVIRONMENT.items() if not key.startswith(told)}
-        self.environment |= {"CHUNKWISE_SITE": str(site)}
-
-    def run(self, step: str) -> Path:
-        """Ask for the plan, then run a step."""
-        words, output = self.words(step)
-        words = [CHUNKWISE, *words, "--workers", str(self.workers)]
-        plan = subprocess.run([*words, "--plan", "json"], env=self.environment, check=True, capture_output=True)
-        self.planned[step] = json.loads(plan.stdout)["memory_bytes_a_worker"]
-        record, before = output.with_suffix(".json"), os.times()
-        subprocess.run([*words, "--record", str(record)], env=self.environment, check=True, stdout=subprocess.DEVNULL)
-        after = os.times()
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
-        self.took[step] = step_of(json.loads(record.read_text()), cpu, 0)
-        shutil.rmtree(f"{output}.run", ignore_errors=True)
-        return output
-
-
-def by_hand(store: Path, folder: Path, block: str, workers: int) -> Run:
-    """Run the steps by the command line on Slurm."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    steps, begin = OnSlurm(store, folder, block, workers), time.monotonic()
-    run = Run(f"command line, Slurm, {workers} worker{'s' * (workers > 1)}", steps=steps.took, planned=steps.planned)
-    run.stores = {label: steps.result(label) for label in STORES.values()}
-    run.tables = {label: steps.result(label).read_bytes() for label in TABLES}
-    run.wall = time.monotonic() - begin
-    return run
-
-
-def whole(image: Any) -> dict[str, Any]:
-    """The literal calls, on the whole image."""
-    smooth = ndimage.gaussian_filter(image, 3)
-    mask = smooth > filters.threshold_otsu(smooth)
-    labels = measure.label(mask, connectivity=1)
-    even = util.img_as_uint(exposure.equalize_adapthist(image, KERNEL, 0.01, 256))
-    # Two voxels wide along y and x: of one voxel this is skimage.segmentation.find_boundaries(labels, mode="inner").
-    cross = np.zeros((5, 5), bool)
-    cross[2] = cross[:, 2] = True
-    edge = ndimage.grey_dilation(labels, footprint=cross) != ndimage.grey_erosion(labels, footprint=cross)
-    grey = np.rint(exposure.rescale_intensity(even, (0, 65535), (0.0, 255.0))).astype(np.uint8)
-    drawn = np.repeat(grey[None], 3, axis=0)
-    drawn[:, edge & (labels > 0)] = np.array([[255], [0], [0]], np.uint8)
-    names = ("label", "area", "bbox", "intensity_mean", "intensity_min", "intensity_max")
-    table = measure.regionprops_table(labels, image, properties=names)
-    return {
-        "Smoothed image": smooth,
-        "Mask": mask,
-        "Labels": labels,
-        "Image to look at": even,
-        "Overlay": drawn,
-        "Table of nuclei": np.stack(list(table.values())).astype(float),
-        "Count": float(labels.max()),
-    }
-
-
-#: What ours are called, in the order of :func:`whole`.
-COLUMNS = ("label", "num_pixels", *(f"bbox-{n}" for n in range(4)), *(f"intensity_{n}-0" for n in ("mean", "min", "max")))
-
-
-def wrong(run: Run, image: Any) -> list[str]:
-    """The outputs that differ from those of the literal calls."""
-    expected = whole(image)
-    found: dict[str, Any] = {label: zarr.open_array(store / "0", mode="r")[...] for label, store in run.stores.items()}
-    lines = {label: [line.split("\t") for line in run.tables[label].decode().splitlines()] for label in TABLES}
-    head, *rows = lines["Table of nuclei"]
-    found["Table of nuclei"] = np.array([[float(row[head.index(one)]) for row in rows] for one in COLUMNS])
-    head, row = lines["Count"]
-    found["Count"] = float(row[head.index("objects")])
-    return [label for label, theirs in expected.items() if not np.array_equal(found[label], theirs)]
 
 
 @contextlib.contextmanager
@@ -341,46 +59,42 @@ def table(*rows: list[str]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:]))
 
 
-def page(small: dict[str, Any], runs: list[tuple[Run, str]], bytes_of: dict[str, tuple[int, int]], edge: int) -> str:
+def page(small: dict[str, Any], runs: list[Run], bytes_of: dict[str, tuple[int, int]], edge: int) -> str:
     """The tables."""
-    about, galaxy = machine(), runs[0][0]
-    same = all(run.digests() == galaxy.digests() for run, _ in runs)
-    equal = "all are equal" if not small["wrong"] else f"**other results: {', '.join(small['wrong'])}**"
+    about, galaxy, held = small["about"], runs[0], mib(small["held"])
+    same = all(run.digests == galaxy.digests for run in runs)
+    over = [f"{run.name}: {step}" for run in runs for step in STEPS if run.steps[step].peak > run.planned[step]]
     lines = [
         f"`{about['command']}` at commit {about['commit']}, {about['when'][:10]}; {about['processor']}, "
         f"{about['cores']} cores; load before: {about['load']}.",
-        f"**{small['edge']:,} x {small['edge']:,} voxels, against the whole image in memory**: by Galaxy, Pulsar and Slurm in "
-        f"blocks of {BLOCKS['B'].replace(',', ' x ')}, {small['wall']:.0f} s; {small['objects']:,} nuclei. Every voxel of "
-        f"{', '.join(STORES.values())}, and number, size, box and intensities of every nucleus: {equal}. The literal "
-        f"calls took {small['literal']:.0f} s and {mib(small['held'])} MiB, our largest worker {mib(small['peak'])} MiB.",
-        f"**{edge:,} x {edge:,} voxels**: {len(runs)} runs, the files of every level of every image and both tables "
-        f"({len(galaxy.digests())} digests): {'the same bytes' if same else '**not the same bytes**'}.",
+        f"**{small['edge']:,} x {small['edge']:,} voxels, against the whole image in memory.** By Galaxy, Pulsar and "
+        f"Slurm, blocks of {shape(BLOCKS['B'])}, {small['wall']:.0f} s; {small['objects']:,} nuclei. Every voxel of "
+        f"{', '.join(STORES.values())}, and number, size, box and intensities of every nucleus: "
+        f"{'all are equal' if not small['wrong'] else '**not equal: ' + ', '.join(small['wrong']) + '**'}. The "
+        f"literal calls took {small['literal']:.0f} s and {held} MiB; our largest worker {mib(small['peak'])} MiB.",
+        f"**{edge:,} x {edge:,} voxels, {len(runs)} runs.** Compared: all files of every level of every image, and "
+        f"both tables ({len(galaxy.digests)} digests): {'the same bytes' if same else '**not the same bytes**'}. "
+        f"Workers that took more memory than planned: {', '.join(over) or 'none'}.",
     ]
-    rows = [["run", "blocks", "workers", "wall s", "CPU-s", "largest worker, MiB", "planned, MiB"]]
-    planned = {block: run.planned for run, block in runs if run.planned}
-    for run, block in runs:
+    rows = [["run", "blocks", "workers", "wall s", "CPU-s", "largest worker, MiB", "planned for it, MiB"]]
+    for run in runs:
         worst = max(STEPS, key=lambda step: run.steps[step].peak)
-        plan = planned.get(block, {}).get(worst, 0)
-        workers = max(one.workers for one in run.steps.values())
-        rows.append(
-            [
-                run.name,
-                BLOCKS[block].replace(",", " x "),
-                f"{workers}",
-                f"{run.wall:,.0f}",
-                f"{sum(one.cpu for one in run.steps.values()):,.0f}",
-                f"{mib(run.steps[worst].peak)} ({worst})",
-                mib(plan),
-            ]
-        )
+        figures = [f"{max(one.workers for one in run.steps.values())}", f"{run.wall:,.0f}"]
+        figures.append(f"{sum(one.cpu for one in run.steps.values()):,.0f}")
+        peak = [f"{mib(run.steps[worst].peak)} ({worst})", mib(run.planned[worst])]
+        rows.append([run.name, shape(run.block), *figures, *peak])
     steps = [["step, by Galaxy", "blocks", "wall s", "CPU-s", "largest worker, MiB", "planned, MiB", "driver, MiB"]]
-    plans = planned.get(runs[0][1], {})
     for name, one in galaxy.steps.items():
         figures = [f"{one.blocks:,}", f"{one.wall:,.0f}", f"{one.cpu:,.0f}"]
-        steps.append([name, *figures, mib(one.peak), mib(plans.get(name, 0)), mib(one.driver)])
+        steps.append([name, *figures, mib(one.peak), mib(galaxy.planned[name]), mib(one.driver)])
     moved = [["what", "files", "bytes"]]
     moved += [[name, f"{files:,}", f"{size:,}"] for name, (files, size) in (bytes_of | galaxy.moved).items()]
     return "\n\n".join([*lines, table(*rows), table(*steps), table(*moved)])
+
+
+def shape(block: str) -> str:
+    """Of blocks."""
+    return block.replace(",", " x ") or "as chosen"
 
 
 def main() -> None:
@@ -396,54 +110,55 @@ def main() -> None:
         help=f"by the command line: blocks, {BLOCKS}, and the number of workers (default: A3,B1)",
     )
     parser.add_argument("--limit", type=int, default=3600, metavar="S", help="for one workflow (default: 3600)")
-    parser.add_argument("--small", action="store_true", help="the smaller one alone; writes nothing")
-    parser.add_argument("--keep", action="store_true", help="leave the images and results of the larger one")
     args = parser.parse_args()
-    edge, images, work = int((args.size * 2**29) ** 0.5), RUN / "images", BENCH / "mosaic"
+    edge, work = int((args.size * 2**29) ** 0.5), BENCH / "mosaic"
     with servers():
         small = compare(args.whole, args.limit)
-        print(json.dumps(small), flush=True)
-        if small["wrong"] or args.small:
-            raise SystemExit(f"not equal: {small['wrong']}" if small["wrong"] else 0)
-        store = images / f"mosaic-{edge}.ome.zarr"
+        print(small, flush=True)
+        store = RUN / "images" / f"mosaic-{edge}.ome.zarr"
         voxels = mosaic(store, edge)
-        runs = [(by_galaxy(store, f"m{int(time.time())}", BLOCKS["A"], args.limit), "A")]
-        print(runs[0][0].wall, runs[0][0].moved, runs[0][0].steps, flush=True)
+        runs = [by_galaxy(store, f"m{int(time.time())}", "", args.limit)]
+        print(runs[0].wall, runs[0].moved, runs[0].steps, flush=True)
         for one in args.runs.split(","):
             run = by_hand(store, work / one, BLOCKS[one[0]], int(one[1:]))
-            print(one, run.wall, run.steps, run.planned, run.digests() == runs[0][0].digests(), flush=True)
-            runs.append((run, one[0]))
-        results = [files_of(folder) for folder in runs[0][0].stores.values()]
+            print(one, run.wall, run.steps, run.planned, run.digests == runs[0].digests, flush=True)
+            shutil.rmtree(work / one)
+            runs.append(run)
+        runs[0].planned = runs[1].chosen
+        results = [files_of(folder) for folder in runs[0].stores.values()]
         bytes_of = {
             f"the image, where it lies ({voxels:,} bytes before compression)": added([files_of(store)]),
             "the five images made of it, in the workspace": added(results),
         }
         written = page(small, runs, bytes_of, edge)
-        if not args.keep:
-            for folder in (store, work, *runs[0][0].stores.values()):
-                shutil.rmtree(folder)
+        for folder in (store, *runs[0].stores.values()):
+            shutil.rmtree(folder)
     before, _, rest = PAGE.read_text().partition(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n\n{written}\n\n{END}{rest.partition(END)[2]}")
     print(written)
 
 
-def compare(edge: int, limit: int = 600) -> dict[str, Any]:
+def compare(edge: int, limit: int) -> dict[str, Any]:
     """The workflow by Galaxy on a mosaic that fits into memory, beside the literal calls."""
-    store = RUN / "images" / f"mosaic-{edge}.ome.zarr"
+    about, store = machine(), RUN / "images" / f"mosaic-{edge}.ome.zarr"
     mosaic(store, edge)
     run = by_galaxy(store, f"w{int(time.time())}", BLOCKS["B"], limit)
     image, begin = zarr.open_array(store / "0", mode="r")[...], time.monotonic()
-    differing, literal = wrong(run, image), time.monotonic() - begin
+    expected = whole(image)
+    literal = time.monotonic() - begin
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    differing = wrong(run, expected)
     for folder in (store, *run.stores.values()):
         shutil.rmtree(folder)
     return {
+        "about": about,
         "edge": edge,
         "wrong": differing,
         "objects": run.tables["Table of nuclei"].count(b"\n") - 1,
         "wall": run.wall,
         "peak": max(one.peak for one in run.steps.values()),
         "literal": literal,
-        "held": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "held": held,
     }
 
 
