@@ -195,7 +195,7 @@ def by_galaxy(store: Path, name: str, block: str, limit: int) -> Run:
     run.moved = {
         "in Pulsar's folders of the jobs": added([files_of(folder) for folder in staged]),
         "in Galaxy's object store": added([kept]),
-        "of these: the table of nuclei": (1, len(run.tables["Table of nuclei"])),
+        "the table of nuclei, which is in both": (1, len(run.tables["Table of nuclei"])),
     }
     return run
 
