@@ -81,9 +81,9 @@ def size_of(folder: Path) -> int:
     return sum(files_of(folder).values())
 
 
-def record_in(crate: bytes) -> dict[str, Any]:
+def record_in(crate: bytes, command: str = "segment") -> dict[str, Any]:
     """The record of the run that a crate tells of."""
     with zipfile.ZipFile(io.BytesIO(crate)) as archive:
-        (name,) = (one for one in archive.namelist() if one.startswith("records/segment"))
+        (name,) = (one for one in archive.namelist() if one.startswith(f"records/{command}-"))
         record: dict[str, Any] = json.loads(archive.read(name))
     return record

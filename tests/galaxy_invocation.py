@@ -52,17 +52,17 @@ def nested() -> str:
     return str(yaml.safe_dump(outer, sort_keys=False))
 
 
-def invoke(user: User, workflow: str, inputs: dict[str, Any]) -> str:
+def invoke(user: User, workflow: str, inputs: dict[str, Any], seconds: int = 600) -> str:
     """Run a workflow to its end, and return the invocation."""
     text = {"class": "GalaxyWorkflow", "yaml_content": workflow}
     made = user.call("POST", "/api/workflows", {"workflow": text})
     body = {"history_id": user.history, "inputs_by": "name", "inputs": inputs}
-    return wait_for(user, str(user.call("POST", f"/api/workflows/{made['id']}/invocations", body)["id"]))
+    return wait_for(user, str(user.call("POST", f"/api/workflows/{made['id']}/invocations", body)["id"]), seconds)
 
 
-def wait_for(user: User, invocation: str) -> str:
+def wait_for(user: User, invocation: str, seconds: int = 600) -> str:
     """Wait for the end of an invocation, and return it."""
-    for _ in range(1200):
+    for _ in range(2 * seconds):
         state = user.call("GET", f"/api/invocations/{invocation}")["state"]
         jobs = set(user.call("GET", f"/api/invocations/{invocation}/jobs_summary")["states"])
         if state in ("completed", "failed", "cancelled") and not jobs - {"ok", "error", "paused", "skipped", "deleted"}:

@@ -25,7 +25,18 @@ FILES = sorted(WORKFLOWS.glob("*/*.gxwf.yml"))
 MADE = ROOT / "test-data"
 
 #: What only says where results go, which of them are datasets, and how many inputs a form shows.
-PLACES = {"destination", "advanced", "browse", "summary", "children", "dictionary", "format", "images", "choice"}
+PLACES = {
+    "destination",
+    "advanced",
+    "browse",
+    "summary",
+    "children",
+    "dictionary",
+    "format",
+    "images",
+    "choice",
+    "kind",
+}
 
 #: What the forms say where the command line leaves an option out.
 UNSAID = ("usual", "all", "no", "file")
@@ -111,8 +122,8 @@ class Steps:
             self.made[step] = self.run(step)
         return self.made[step].with_suffix(".summary") if output == "summary_table" else self.made[step]
 
-    def run(self, step: str) -> Path:
-        """Run a step, after those that it needs; its result."""
+    def words(self, step: str) -> tuple[list[str], Path]:
+        """A step as a command, after those that it needs; and its result."""
         stated = self.workflow["steps"][step]
         command = stated["tool_id"].removeprefix("chunkwise_")
         words = [word for name, value in parameters(self.state(step)) for word in words_of(name, value)]
@@ -123,9 +134,13 @@ class Steps:
             elif value is not None:
                 words += words_of(name, value)
         output = self.folder / f"{step}.{ENDINGS.get(command, 'ome.zarr')}"
-        words += ["--output", str(output), "--workers", "1"]
+        words += ["--output", str(output), "--block", self.block]
         if self.state(step).get("summary"):
             words += ["--summary", str(output.with_suffix(".summary"))]
-        words += ["--block", self.block]
-        assert main([command, *words]) == 0, step
+        return [command, *words], output
+
+    def run(self, step: str) -> Path:
+        """Run a step; its result."""
+        words, output = self.words(step)
+        assert main([*words, "--workers", "1"]) == 0, step
         return output

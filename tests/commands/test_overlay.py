@@ -121,6 +121,21 @@ def test_channels_are_added_up_and_numbers_make_tiny_pictures_larger(
     assert "1: black is 0, white is 1" in capsys.readouterr().out
 
 
+def test_numbers_that_would_cover_the_picture_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plane = np.arange(1, 100 * 100 + 1, dtype=np.uint32).reshape(100, 100).repeat(10, 0).repeat(10, 1)
+    image = made_models.image_store(tmp_path, plane, "yx", "many.ome.zarr")
+    words = ["overlay", str(image), "--labels", str(image)]
+    found = []
+    for number, more in enumerate(
+        ([], ["--numbers"], ["--region", "0:100,0:100"], ["--region", "0:100,0:100", "--numbers"])
+    ):
+        assert main([*words, *more, "--output", str(tmp_path / f"{number}.png")]) == 0
+        found.append((read(tmp_path / f"{number}.png"), "too many objects" in capsys.readouterr().out))
+    assert [said for _, said in found] == [False, True, False, False]
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[3][0].shape == (800, 800, 3)
+
+
 #: What ``matplotlib.colormaps["viridis"](numpy.array([0, 64, 128, 192, 255]), bytes=True)`` gives.
 VIRIDIS = {0: (68, 1, 84), 64: (58, 82, 139), 128: (32, 144, 140), 192: (94, 201, 97), 255: (253, 231, 36)}
 #: By time point and object: one lacks a row, one a number, and one is in no image.

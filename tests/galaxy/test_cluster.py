@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from skimage import filters, measure
 
 from cluster_jobs import ROOT, RUN, files_of, record_in, size_of, slurm, staging_of, until
 from made_stores import digest, multiscale, write
+from mosaic_runs import by_galaxy, mosaic, whole, wrong
+from published_workflows import NUCLEI
 
 if TYPE_CHECKING:
     from tests.galaxy.conftest import User
@@ -316,3 +319,18 @@ def test_nothing_moves_of_a_gigabyte(users: dict[str, User], admin: User, way: s
     print(f"{way}: {len(kept)} files, {sum(kept.values())} bytes in Galaxy's object store")
     assert all(sum(found.values()) < SMALL for found in staged)
     assert sum(kept.values()) < SMALL
+
+
+@pytest.mark.slow  # eight jobs one after the other, most with workers of their own
+@pytest.mark.skipif(not NUCLEI.is_dir(), reason="the published workflow's data are not beside the checkout")
+@pytest.mark.usefixtures("cluster")
+def test_published_workflow_on_a_mosaic_is_what_the_whole_gives() -> None:
+    """What benchmarks/published_scale.py does at a scale that wants half an hour."""
+    store = RUN / "images" / "mosaic.ome.zarr"
+    shutil.rmtree(store, ignore_errors=True)
+    mosaic(store, 1300)
+    run = by_galaxy(store, f"mosaic{time.time_ns()}", "300,700", 600)
+    image: Any = zarr.open_array(store / "0", mode="r")[:]
+    assert wrong(run, whole(image)) == []
+    mirrored = whole(image[:, ::-1])
+    assert wrong(run, mirrored) == [label for label in mirrored if label != "Count"]

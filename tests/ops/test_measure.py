@@ -109,6 +109,21 @@ def test_a_small_spread_on_a_high_ground_is_not_lost() -> None:
     assert found["intensity_std-0"][0] == pytest.approx(np.std(image), rel=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["uint16", "int16"])
+def test_spread_of_integers_is_rounded_at_the_end(kind: str) -> None:
+    """An object so large, and of such values, that products of its sums go beyond 64 bits, beside a small one."""
+    ends, size = np.iinfo(kind), (1, 300, 400)
+    image = np.random.default_rng(1).choice([ends.min, ends.max - 3, ends.max], (1, *size)).astype(kind)
+    labels = np.ones(size, np.uint8)
+    labels[:, 100:103, 200:203] = 2
+    parted = [blockwise(labels, image, block)["intensity_std-0"] for block in ((300, 400), (70, 90))]
+    assert parted[0].tobytes() == parted[1].tobytes()
+    for number, found in enumerate(parted[0], 1):
+        inside = [int(value) for value in image[0][labels == number]]
+        total, squares, n = sum(inside), sum(value * value for value in inside), len(inside)
+        assert found == pytest.approx(np.sqrt((n * squares - total * total) / (n * n)), rel=1e-15)
+
+
 def test_not_a_number_spreads_as_in_numpy() -> None:
     labels = np.repeat(np.array([[[1, 2, 3]]], np.uint8), 4, axis=1)
     image = np.ones((1, 1, 4, 3))
@@ -136,9 +151,9 @@ def test_no_object_gives_no_row() -> None:
 # Each mutant makes a mistake that a blockwise table can have; the comparison has to see it.
 
 
-def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken(monkeypatch: pytest.MonkeyPatch, kind: str = "uint16") -> None:
     labels, image = crowded((1, 40, 40))
-    check(labels, image, (16, 16))
+    check(labels, image.astype(kind), (16, 16))
     monkeypatch.undo()
 
 
@@ -168,7 +183,13 @@ def test_mutant_means_of_blocks_not_compared(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(module, "merge_rows", without)
     with pytest.raises(AssertionError, match="intensity_std"):
-        broken(monkeypatch)
+        broken(monkeypatch, "float32")
+
+
+def test_mutant_squares_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments, "SAFE", np.inf)
+    with pytest.raises((AssertionError, RuntimeWarning)):
+        test_spread_of_integers_is_rounded_at_the_end("uint16")
 
 
 def test_mutant_corner_of_the_first_block_as_box(monkeypatch: pytest.MonkeyPatch) -> None:

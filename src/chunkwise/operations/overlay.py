@@ -101,7 +101,10 @@ OPERATION = Operation(
             default_words="the largest in the table at these time points",
         ),
         "numbers": Parameter(
-            bool, False, "Write the numbers", "of a PNG: write the number of each object on it; tiny pictures grow"
+            bool,
+            False,
+            "Write the numbers",
+            "of a PNG: write the number of each object on it, if there is room for all of them; tiny pictures grow",
         ),
         "black": Parameter(
             float,

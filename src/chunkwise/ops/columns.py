@@ -28,6 +28,7 @@ __all__ = [
     "choose",
     "columns_page",
     "dictionary",
+    "is_narrow",
     "summands",
     "table_columns",
     "value_type",
@@ -86,6 +87,12 @@ def value_type(dtype: str) -> str:
     if kind.kind == "f":
         return "f8"
     return "u8" if kind == np.uint64 else "i8"
+
+
+def is_narrow(dtype: str) -> bool:
+    """Whether voxels are integers of up to 16 bits, whose squares are summed exactly."""
+    kind = np.dtype(dtype)
+    return kind.kind in "iub" and kind.itemsize <= 2
 
 
 def choose(asked: Sequence[str] | None, ndim: int, with_image: bool) -> tuple[str, ...]:

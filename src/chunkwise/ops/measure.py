@@ -39,12 +39,13 @@ from chunkwise.ops.columns import (
     Column,
     Objects,
     by_object,
+    is_narrow,
     summands,
     table_columns,
     value_type,
 )
 from chunkwise.ops.euler import euler_numbers
-from chunkwise.ops.moments import BlockMoments, add_euler, merge_rows, totals
+from chunkwise.ops.moments import BlockMoments, add_euler, deviations, merge_rows, totals
 from chunkwise.ops.object_boxes import ByObject, row_key
 from chunkwise.ops.object_shapes import MOMENTS, SHAPES
 from chunkwise.ops.row_files import RowFile, rows_bytes, sorted_batches
@@ -186,7 +187,10 @@ def _measure_block(work: _MeasurePass, number: int) -> BlockResult:
         labels = measured.labels.read(volume, box)
         if not labels.any():
             return BlockResult()
-    values = value_type(measured.channels[0].dtype) if measured.channels else None
+    values = None
+    if measured.channels:
+        values = value_type(measured.channels[0].dtype)
+        more += ("narrow",) * is_narrow(measured.channels[0].dtype)
     moments = BlockMoments(labels, tuple(part.start for part in box), values, len(measured.channels), more)
     del labels
     rows = moments.rows
@@ -277,8 +281,7 @@ def _of_channel(measured: Measured, rows: Array, number: int) -> dict[str, Array
         "intensity_max": rows["max"][:, number],
         "intensity_mean": total / count,
         "intensity_sum": intensity_sums(rows, number),
-        # Rounding may leave a little less than nothing.
-        "intensity_std": np.sqrt(np.maximum(rows["squares"][:, number], 0) / count),
+        "intensity_std": deviations(rows, number),
     }
     if "weighted" in names:
         with np.errstate(divide="ignore", invalid="ignore"):

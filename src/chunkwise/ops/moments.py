@@ -2,8 +2,9 @@
 
 Everything here is additive, so that the rows of an object's blocks can be merged later. Coordinates
 are summed relative to the block's corner and as integers, so that nothing overflows or is rounded;
-sums of integers are kept in two halves of 32 bits for the same reason. Squares are summed as distances
-from the block's own mean, because sums of plain squares overflow int64 and cancel in float64.
+sums of integers are kept in two halves of 32 bits for the same reason. Of integers of up to 16 bits squares
+are summed in this way, too, so that what is made of them is the same whatever the blocks. Of others they are
+summed as distances from the block's own mean, because plain squares overflow int64 and cancel in float64.
 
 Reference: ``skimage.measure.regionprops_table`` on the whole volume.
 """
@@ -16,16 +17,19 @@ import numpy as np
 
 from chunkwise.errors import InputError
 from chunkwise.ops import object_kernels as kernels
-from chunkwise.ops.second import moved, products_type
+from chunkwise.ops.second import SAFE, moved, products_type
 
-__all__ = ["BlockMoments", "add_euler", "label_starts", "merge_rows", "row_type", "totals"]
+__all__ = ["BlockMoments", "add_euler", "deviations", "label_starts", "merge_rows", "row_type", "totals"]
 
 Array = np.ndarray[Any, Any]
 
 LOW_HALF = np.int64(0xFFFFFFFF)
 
+#: Voxels that are squared at once, so that their squares take no room.
+SQUARED = 2**18
+
 #: How columns of several rows of one object become one.
-_SUMMED = ("count", "coordinates", "high", "low", "sum")
+_SUMMED = ("count", "coordinates", "high", "low", "square_high", "square_low", "sum")
 _SMALLEST = ("first", "min")
 _LARGEST = ("last", "max")
 
@@ -42,15 +46,17 @@ def row_type(ndim: int, values: str | None, channels: int, more: tuple[str, ...]
     channels : int
         Number of channels of the image.
     more : tuple of str
-        What is summed up besides: ``second``, ``weighted``, ``euler``; ``box`` for the corner alone.
+        What is summed up besides: ``second``, ``weighted``, ``euler``; ``box`` for the corner alone; and
+        ``narrow`` where the image's voxels are integers of up to 16 bits.
 
     Returns
     -------
     dtype
         ``label``; ``count`` of voxels; ``coordinates``, their sum; ``first`` and ``last`` coordinate (the
         last included). For each channel ``high`` and ``low``, the sum as ``high * 2**32 + low`` (integers),
-        or ``sum`` (floats); ``min``, ``max``; ``squares``, the sum of squared distances from the mean;
-        ``rest``, what rounding left out of the mean, times the count. With ``more``: ``corner``, the point that
+        or ``sum`` (floats); ``min``, ``max``; with ``narrow`` the halves ``square_high`` and ``square_low`` of the
+        sum of squares, else ``squares``, the sum of squared distances from the mean, and ``rest``, what rounding
+        left out of the mean, times the count. With ``more``: ``corner``, the point that
         the next two are relative to; for ``second`` ``products_high`` and ``products_low``, the sums of products
         of two coordinates (:mod:`chunkwise.ops.second`); for ``weighted`` ``weighted``, the sums of coordinates
         times intensity, by channel and axis; for ``euler`` ``euler``.
@@ -65,9 +71,10 @@ def row_type(ndim: int, values: str | None, channels: int, more: tuple[str, ...]
     if values is not None:
         sums = ["sum"] if values == "f8" else ["high", "low"]
         fields += [(name, "f8" if name == "sum" else "i8", (channels,)) for name in sums]
-        fields += [("min", values, (channels,)), ("max", values, (channels,)), ("squares", "f8", (channels,))]
-        fields.append(("rest", "f8", (channels,)))
-    if set(more) - {"euler"}:
+        fields += [("min", values, (channels,)), ("max", values, (channels,))]
+        squares, kind = (("square_high", "square_low"), "i8") if "narrow" in more else (("squares", "rest"), "f8")
+        fields += [(name, kind, (channels,)) for name in squares]
+    if set(more) - {"euler", "narrow"}:
         fields.append(("corner", "i8", (ndim,)))
     if "second" in more:
         fields += products_type(ndim)
@@ -152,11 +159,15 @@ class BlockMoments:
             total = high * 2.0**32 + low
         lowest, highest = kernels.extremes(index, voxels, size)
         rows["min"][:, channel], rows["max"][:, channel] = lowest[order], highest[order]
+        if "narrow" in self._more:
+            squares = _squares(index, voxels, size)[order]
+            rows["square_high"][:, channel], rows["square_low"][:, channel] = squares >> 32, squares & LOW_HALF
         # Infinite intensities have no spread; it becomes nan, as in NumPy.
         with np.errstate(invalid="ignore"):
-            squares, rest = kernels.squares(index, voxels, total / self._count)
-            rows["squares"][:, channel] = (squares - rest * rest / self._count)[order]
-            rows["rest"][:, channel] = rest[order]
+            if "squares" in (rows.dtype.names or ()):
+                squares, rest = kernels.squares(index, voxels, total / self._count)
+                rows["squares"][:, channel] = (squares - rest * rest / self._count)[order]
+                rows["rest"][:, channel] = rest[order]
             if "weighted" in self._more:
                 sums = kernels.weighted(self._solid, voxels.reshape(self._solid.shape), size)
                 rows["weighted"][:, channel] = sums[order, 3 - len(self._shape) :]
@@ -210,18 +221,18 @@ def merge_rows(rows: Array) -> Array:
         for name in columns:
             if name in names:
                 merged[name] = ufunc.reduceat(rows[name], starts, axis=0)
-    if "high" in names:
-        merged["high"] += merged["low"] >> 32
-        merged["low"] &= LOW_HALF
+    for high, low in (("high", "low"), ("square_high", "square_low")):
+        if high in names:
+            merged[high] += merged[low] >> 32
+            merged[low] &= LOW_HALF
     lengths = np.diff(np.append(starts, len(rows)))
     if "corner" in names:
         # From now on relative to the corner of the object's own box: the same numbers, whatever the blocks.
         merged["corner"] = merged["first"]
         away = rows["corner"] - np.repeat(merged["first"], lengths, axis=0)
         if "products_high" in names:
-            high, low = moved(rows, away)
-            high, low = (np.add.reduceat(half, starts, axis=0) for half in (high, low))
-            merged["products_high"], merged["products_low"] = high + (low >> 32), low & LOW_HALF
+            upper, lower = (np.add.reduceat(half, starts, axis=0) for half in moved(rows, away))
+            merged["products_high"], merged["products_low"] = upper + (lower >> 32), lower & LOW_HALF
         if "weighted" in names:
             with np.errstate(invalid="ignore"):
                 weighted = rows["weighted"] + away[:, None, :] * totals(rows)[:, :, None]
@@ -245,6 +256,41 @@ def totals(rows: Array) -> Array:
     if "sum" in (rows.dtype.names or ()):
         return np.asarray(rows["sum"])
     return np.asarray(rows["high"] * 2.0**32 + rows["low"])
+
+
+def deviations(rows: Array, channel: int) -> Array:
+    """Standard deviations of intensities, of merged rows; of exact sums, so that only the end is rounded."""
+    count = rows["count"]
+    if "squares" in (rows.dtype.names or ()):
+        # Rounding may leave a little less than nothing.
+        return np.asarray(np.sqrt(np.maximum(rows["squares"][:, channel], 0) / count))
+    low, high = (rows[name][:, channel].astype(np.int64) for name in ("min", "max"))
+    # From the least voxel on, products of sums are small. A sum of squares, and what is taken from it, has 32 bits more
+    # than the count, and is doubled.
+    small = (count < 2**28) & ((count * (high - low).astype(np.float64)) ** 2 < SAFE)
+    parts = count, low, *(rows[name][:, channel] for name in ("high", "low", "square_high", "square_low"))
+    spread = np.empty(len(rows))
+    spread[small] = _spread(*(part[small] for part in parts))
+    spread[~small] = _spread(*(part[~small].astype(object) for part in parts)).astype(np.float64)
+    return np.sqrt(spread)
+
+
+def _spread(count: Array, least: Array, high: Array, low: Array, square_high: Array, square_low: Array) -> Array:
+    """Variances of integers, of int64 that do not overflow, or of Python's."""
+    total, squares = high * 2**32 + low, square_high * 2**32 + square_low
+    squares = squares - 2 * least * total + count * least * least
+    total = total - count * least
+    return np.asarray((count * squares - total * total) / (count * count))
+
+
+def _squares(index: Array, voxels: Array, size: int) -> Array:
+    """Sums of squares of integers of up to 16 bits: exact, as no block has so many voxels that they overflow."""
+    found = np.zeros(size, np.int64)
+    for first in range(0, len(voxels), SQUARED):
+        part = voxels[first : first + SQUARED].astype(np.int32)
+        # 65535 squared is too much for 31 bits, and just fits into the 32 that it is read as.
+        found = kernels.sums(index[first : first + SQUARED], (part * part).view(np.uint32), found)
+    return found
 
 
 def _halves(index: Array, voxels: Array, size: int) -> tuple[Array, Array]:

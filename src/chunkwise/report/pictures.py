@@ -28,6 +28,7 @@ __all__ = [
     "overlay",
     "picture_bytes",
     "png_bytes",
+    "room_for_numbers",
     "to_gray",
     "write_png",
 ]
@@ -39,6 +40,9 @@ CHANNEL_COLORS = ("00A0FF", "FF8C00", "FF40C0", "40E060", "F0E040", "FFFFFF")
 
 #: Pixels of the longer side up to which a tiny picture of objects is enlarged.
 READABLE = 800
+
+#: Pixels that a digit of an object's number takes, about, along x and y.
+DIGIT = (8, 15)
 
 #: Values that settle a percentile well enough for a screen; of more, every n-th counts.
 ENOUGH_VALUES = 4_000_000
@@ -239,6 +243,13 @@ def numbered(drawn: Array, labels: Array) -> Array:
     for number, down, right in zip(ids.tolist(), y.tolist(), x.tolist(), strict=True):
         draw.text((right, down), str(number), "white", font, anchor="mm", stroke_width=2, stroke_fill="black")
     return np.asarray(picture)
+
+
+def room_for_numbers(labels: Array) -> bool:
+    """Whether a picture has room for the numbers of all of its objects beside each other."""
+    width, height = DIGIT
+    ids = np.unique(labels[labels > 0]).tolist()
+    return sum(width * len(str(number)) * height for number in ids) <= labels.size
 
 
 def enlarge(picture: Array, least: int = 256) -> Array:

@@ -20,7 +20,7 @@ from chunkwise.ngff.volumes import EVERY, Selection, VolumeSource, select
 from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
 from chunkwise.report.paint import Paint, PaintedVolumes
-from chunkwise.report.pictures import CHANNEL_COLORS, READABLE, contrast, numbered, write_png
+from chunkwise.report.pictures import CHANNEL_COLORS, READABLE, contrast, numbered, room_for_numbers, write_png
 from chunkwise.running.chains.coloured import COUNTING, Coloured, check_coloured
 from chunkwise.running.chains.fetch import BASE, format_of
 from chunkwise.running.coarse import find_coarse
@@ -148,8 +148,11 @@ def _picture(
     if coloured is not None:
         paint = replace(paint, by=coloured.of_plane(objects, labels.first_time))
     drawn = paint.paint_strips(images, objects)
-    if values["numbers"]:
+    lines = []
+    if values["numbers"] and room_for_numbers(objects):
         drawn = numbered(drawn, np.maximum(objects, 0))
+    elif values["numbers"]:  # they would hide the image and each other
+        lines.append("  too many objects for their numbers to be read, so none are written; give a --region")
     write_png(drawn, output)
     report_remarks(recorder, remarks)
     recorder.result("contrast", [list(one) for one in paint.windows])
@@ -164,7 +167,8 @@ def _picture(
     reference = write_reports(to, recorder.finish(), records, "image", {})
     place = f"plane z {plane}, " if len(source.shape) == 3 else ""
     time = f"time point {source.first_time}, " if "t" in source.axes else ""
-    return Result(reference, (f"{place}{time}{drawn.shape[1]} x {drawn.shape[0]} pixels in {to.output}",))
+    lines.insert(0, f"{place}{time}{drawn.shape[1]} x {drawn.shape[0]} pixels in {to.output}")
+    return Result(reference, tuple(lines))
 
 
 def _image(
