@@ -2,15 +2,15 @@
 
 SciPy gathers the neighbourhood of every voxel and sorts as much of it as it needs. Here the bits of
 the median are found from the highest to the lowest: a bit is set when at most half of the
-neighbourhood lies below the number that it would give. That is counting only, done for a whole
+neighbourhood, or whatever the rank is, lies below the number that it would give. That is counting only, done for a whole
 register of neighbouring voxels at once, and bits in which a neighbourhood agrees cost nothing.
 The loops are in ``src/kernels/median.cpp``.
 
 SciPy itself computes what that order cannot tell: see :func:`median`.
 
-References: ``scipy.ndimage.median_filter(image, size)`` and ``rank_filter(image, rank, size)``, mode ``reflect``. Algorithm: bisection by
-rank, as in P. E. Danielsson, "Getting the median faster", Computer Graphics and Image Processing
-17 (1981) 71-78, https://doi.org/10.1016/S0146-664X(81)80010-3.
+References: ``scipy.ndimage.median_filter(image, size)`` and ``rank_filter(image, rank, size)``, mode
+``reflect``. Algorithm: bisection by rank, as in P. E. Danielsson, "Getting the median faster", Computer
+Graphics and Image Processing 17 (1981) 71-78, https://doi.org/10.1016/S0146-664X(81)80010-3.
 """
 
 from __future__ import annotations
