@@ -2,9 +2,9 @@
 
 SciPy gathers the neighbourhood of every voxel and sorts as much of it as it needs. Here the bits of
 the median are found from the highest to the lowest: a bit is set when at most half of the
-neighbourhood, or whatever the rank is, lies below the number that it would give. That is counting only, done for a whole
-register of neighbouring voxels at once, and bits in which a neighbourhood agrees cost nothing.
-The loops are in ``src/kernels/median.cpp``.
+neighbourhood (or as much as another rank says) lies below the number that it would give. That is
+counting only, done for a whole register of neighbouring voxels at once, and bits in which a
+neighbourhood agrees cost nothing. The loops are in ``src/kernels/median.cpp``.
 
 SciPy itself computes what that order cannot tell: see :func:`median`.
 
