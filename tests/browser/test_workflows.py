@@ -9,10 +9,12 @@ import pytest
 import tifffile
 import yaml
 import zarr
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 from scipy import ndimage
 from skimage import filters, measure, segmentation
-from tests.browser.pages import JOB, REPORT, Galaxy, Invocation, Item
+from tests.browser.histories import uploaded
+from tests.browser.pages import JOB, REPORT, Galaxy
+from tests.browser.reports import file_of, name_of, picture, reported, wait_in_report
 from tests.browser.results import results_of, voxels
 
 from galaxy_server import ROOT, RUN
@@ -21,47 +23,9 @@ from whole_objects import parameters_of, reference_objects
 
 pytestmark = [pytest.mark.browser, pytest.mark.galaxy]
 
-NUCLEI = ROOT / "workflows/nuclei-segmentation/nuclei-segmentation.gxwf.yml"
-COUNTING = ROOT / "workflows/nuclei-counting/nuclei-counting.gxwf.yml"
-CELLS = ROOT / "workflows/voronoi-cells/voronoi-cells.gxwf.yml"
-MODEL = ROOT / "workflows/model-segmentation/model-segmentation.gxwf.yml"
+NUCLEI, COUNTING = file_of("nuclei-segmentation"), file_of("nuclei-counting")
+CELLS, MODEL = file_of("voronoi-cells"), file_of("model-segmentation")
 TOUR = ROOT / "deploy/galaxy/example/tours/chunkwise.yml"
-
-
-def name_of(file: Path) -> str:
-    return str(yaml.safe_load(file.read_text())["label"])
-
-
-def uploaded(galaxy: Galaxy, file: Path) -> Item:
-    """Upload a file of the person's own machine."""
-    upload = galaxy.upload()
-    upload.choose(file)
-    (item,) = upload.start()
-    return item.wait()
-
-
-def wait_in_report(galaxy: Galaxy, what: str) -> None:
-    """Wait until an expression of JavaScript is true of the page, or of one that the report embeds."""
-    for _ in range(60):
-        if any(frame.evaluate(what) for frame in galaxy.page.frames):
-            return
-        galaxy.page.wait_for_timeout(1000)
-    galaxy.shot("not-in-report")
-    raise AssertionError(f"nowhere in the report: {what}")
-
-
-def picture(width: int, height: int) -> str:
-    """There is a picture that is at least so large."""
-    return f"[...document.images].some(one => one.naturalWidth >= {width} && one.naturalHeight >= {height})"
-
-
-def reported(galaxy: Galaxy, invocation: Invocation, what: str, shot: str) -> Locator:
-    """Wait for the report of a workflow, with all that it shows, and keep a picture of it."""
-    report = invocation.report()
-    wait_in_report(galaxy, what)
-    expect(report).not_to_contain_text("was not found", timeout=60_000)
-    galaxy.shot(shot)
-    return report
 
 
 def coins_of_the_whole_image(sigma: float, smallest: int) -> np.ndarray:
@@ -101,7 +65,7 @@ def test_the_published_way_to_count_nuclei(galaxy: Galaxy, tmp_path: Path) -> No
     """From a TIFF of the person's own machine to a count, a table and a picture; by SciPy's call on the whole image."""
     galaxy.log_in("analyst")
     galaxy.new_history()
-    image = uploaded(galaxy, ROOT / "test-data" / "coins_2d.tif")
+    (image,) = uploaded(galaxy, ROOT / "test-data" / "coins_2d.tif")
     form = galaxy.own_workflow(COUNTING, name_of(COUNTING))
     form.pick("Image", image)
     galaxy.shot("counting-1-form")
@@ -152,7 +116,7 @@ def test_cells_around_seeds_and_nuclei_by_workflows_imported_from_their_files(ga
     tifffile.imwrite(tmp_path / "seeds.tif", np.where(seeds, 255, 0).astype("uint8"))
     galaxy.log_in("analyst")
     galaxy.new_history()
-    spots, image = uploaded(galaxy, tmp_path / "seeds.tif"), uploaded(galaxy, ROOT / "test-data" / "coins_2d.tif")
+    spots, image = uploaded(galaxy, tmp_path / "seeds.tif", ROOT / "test-data" / "coins_2d.tif")
     form = galaxy.own_workflow(CELLS, name_of(CELLS))
     form.pick("Seeds", spots)
     form.pick("Image", image)
