@@ -36,14 +36,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.galaxy]
 
 
 def test_from_a_stack_to_objects_and_spots(galaxy: Galaxy, tmp_path: Path) -> None:
-    """Convert, filter, project, background, intensity, threshold, morphology, label; math, spots, points, overlay.
+    """From convert to overlay: twelve families, some with two methods.
 
     Like most people, this one fills in the next form while the job before it still waits.
     """
     file = a_stack(tmp_path)
+    rgb = data.immunohistochemistry()[:96, :128]
+    tifffile.imwrite(tmp_path / "slide.tif", rgb, photometric="rgb")
     galaxy.log_in("analyst")
     galaxy.new_history()
-    (image,) = uploaded(galaxy, file)
+    image, slide = uploaded(galaxy, file, tmp_path / "slide.tif")
+    form = galaxy.tool("chunkwise_channels")
+    form.pick("image", slide)
+    form.choose("method", "deconvolve")
+    galaxy.shot("family-channels")
+    stains = form.run()["output"]
     made: list[tuple[Item, np.ndarray]] = []
 
     def step(tool: str, expected: np.ndarray, *, on: Item | None = None, **options: str | Item) -> np.ndarray:
@@ -117,6 +124,9 @@ def test_from_a_stack_to_objects_and_spots(galaxy: Galaxy, tmp_path: Path) -> No
         found = voxels_of(item.wait(), "analyst", tmp_path / f"{number}")
         np.testing.assert_array_equal(np.squeeze(found), expected, item.name)
     assert [item.name.partition(": ")[2] for item, _ in made] == NAMES
+    found = voxels_of(stains.wait(), "analyst", tmp_path / "stains")
+    expected = color.separate_stains(rgb, color.hed_from_rgb).astype("float32")
+    np.testing.assert_allclose(np.squeeze(np.moveaxis(found, 0, -1)), expected, rtol=0, atol=1e-6)
     reader = reader_of(spots.told, galaxy.url, "analyst")
     rows = np.genfromtxt(BytesIO(reader.content(reader.wait(spots.told["id"]))), names=True, delimiter="\t")
     assert {*zip(rows["y"], rows["x"], strict=True)} == {(y, x) for y, x in peaks}
@@ -127,19 +137,3 @@ def test_from_a_stack_to_objects_and_spots(galaxy: Galaxy, tmp_path: Path) -> No
     outlines = segmentation.find_boundaries(objects, mode="inner")
     np.testing.assert_array_equal((red == (255, 0, 0)).all(axis=-1), outlines)
     galaxy.shot("family-history")
-
-
-def test_the_stains_of_a_slide(galaxy: Galaxy, tmp_path: Path) -> None:
-    """From an RGB TIFF to a channel for each stain."""
-    slide = data.immunohistochemistry()[:96, :128]
-    tifffile.imwrite(tmp_path / "slide.tif", slide, photometric="rgb")
-    galaxy.log_in("analyst")
-    galaxy.new_history()
-    (image,) = uploaded(galaxy, tmp_path / "slide.tif")
-    form = galaxy.tool("chunkwise_channels")
-    form.pick("image", image)
-    form.choose("method", "deconvolve")
-    galaxy.shot("family-channels")
-    stains = voxels_of(form.run()["output"].wait(), "analyst", tmp_path / "stains")
-    expected = color.separate_stains(slide, color.hed_from_rgb).astype("float32")
-    np.testing.assert_allclose(np.squeeze(np.moveaxis(stains, 0, -1)), expected, rtol=0, atol=1e-6)

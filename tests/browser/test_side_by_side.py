@@ -14,20 +14,29 @@ import pytest
 import tifffile
 import yaml
 import zarr
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser
+from scipy import ndimage
+from skimage import measure, segmentation
 from tests.browser.conftest import window
 from tests.browser.histories import built_list, uploaded
 from tests.browser.pages import Galaxy, Invocation, Item
-from tests.browser.reports import file_of, name_of, picture, reported
+from tests.browser.reports import file_of, name_of, picture, reported, wait_in_report
 from tests.browser.results import results_of, rows_of, voxels
 
 from galaxy_server import ROOT, User
+from made_models import whole_image
 from published_workflows import whole_screen, whole_spots, whole_staining
+from whole_objects import parameters_of, reference_objects
 
 pytestmark = [pytest.mark.browser, pytest.mark.galaxy]
 
 SLIDE, COINS, CELLS = (ROOT / "test-data" / name for name in ("tissue_rgb.tif", "coins_2d.tif", "cells_tczyx.ome.tif"))
 Results = tuple[User, dict[str, dict[str, Any]]]
+
+
+def coin_seeds() -> np.ndarray[Any, Any]:
+    """A mask of the coins, whose parts are seeds."""
+    return np.asarray(zarr.open_array(ROOT / "test-data" / "coins_2d_labels.ome.zarr" / "0", mode="r")[:]) > 0
 
 
 class Running:
@@ -49,29 +58,33 @@ class Running:
         self.galaxy.shot(f"{workflow}-1-form")
         self.started[workflow] = form.run()
 
-    def reported(self, workflow: str, what: str) -> tuple[Locator, *Results]:
-        """Open the report of one when it has run; and all that it gave."""
+    def reported(self, workflow: str, what: str) -> Results:
+        """Open the report of one when it has run; all that it gave."""
         invocation = self.started[workflow]
         invocation.open()
-        report = reported(self.galaxy, invocation, what, f"{workflow}-2-report")
-        reader, results = results_of(invocation, "site")
-        assert results.keys() == yaml.safe_load(file_of(workflow).read_text())["outputs"].keys()
-        return report, reader, results
+        reported(self.galaxy, invocation, what, f"{workflow}-2-report")
+        found = results_of(invocation, "site")
+        assert found[1].keys() == yaml.safe_load(file_of(workflow).read_text())["outputs"].keys()
+        return found
 
 
 @pytest.fixture(scope="module")
-def running(chromium: Browser, galaxy_url: str) -> Iterator[Running]:
+def running(chromium: Browser, galaxy_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """All of them, so that who looks at one has not to wait for the next."""
     with window(chromium, galaxy_url) as galaxy:
         galaxy.log_in("site")
         galaxy.new_history()
-        slide, coins, cells = uploaded(galaxy, SLIDE, COINS, CELLS)
+        seeds = tmp_path_factory.mktemp("seeds") / "seeds.tif"
+        tifffile.imwrite(seeds, np.where(coin_seeds(), 255, 0).astype("uint8"))
+        slide, coins, cells, marks = uploaded(galaxy, SLIDE, COINS, CELLS, seeds)
         form = galaxy.tool("chunkwise_open")
         form.choose_text("store", "Coins (2-D)")
         reference = form.run()["reference"].wait()
         running = Running(galaxy)
+        running.start("model-segmentation", Image=reference, Smallest_object="60")
         running.start("staining-area", Slides=built_list(galaxy, "slides", [slide]), Stain="DAB")
         running.start("hela-screen", Images=built_list(galaxy, "screen", [reference]))
+        running.start("voronoi-cells", Seeds=marks, Image=coins, Threshold="80")
         running.start("spots-2d", Image=coins, Smallest_response="0.3")
         running.start(
             "convert-and-publish",
@@ -86,9 +99,34 @@ def running(chromium: Browser, galaxy_url: str) -> Iterator[Running]:
         yield running
 
 
+def test_a_model(running: Running, tmp_path: Path) -> None:
+    """Maps by bioimageio.core, objects by scikit-image."""
+    reader, results = running.reported("model-segmentation", picture(384, 303))
+    maps = voxels(reader, results["Maps"], tmp_path / "maps")
+    package = ROOT / "models" / "nuclei"
+    # The network takes multiples of 16.
+    whole = whole_image(package, tifffile.imread(COINS)[None, None], (304, 384))[0]
+    np.testing.assert_allclose(maps, whole, atol=1e-4)
+    how = yaml.safe_load((package / "rdf.yaml").read_text())["config"]["chunkwise"]["objects"]
+    parameters = parameters_of(how["method"], 2, **how["parameters"] | {"min_size": 60})
+    expected = reference_objects({name: maps[number] for name, number in how["channels"].items()}, parameters)
+    np.testing.assert_array_equal(voxels(reader, results["Labels"], tmp_path / "labels")[0], expected)
+    sizes = np.bincount(expected.ravel())[1:].tolist()
+    assert [int(row["num_pixels"]) for row in rows_of(reader, results["Table of objects"])] == sizes != []
+    wait_in_report(running.galaxy, f"document.body.innerText.includes('{len(sizes)} objects in ')")
+
+
+def test_cells_around_seeds(running: Running, tmp_path: Path) -> None:
+    """Seeds and image are TIFFs of the person's own machine."""
+    reader, results = running.reported("voronoi-cells", picture(384, 303))
+    seeds, smooth = coin_seeds(), ndimage.gaussian_filter(tifffile.imread(COINS), 3)
+    nearest = segmentation.expand_labels(measure.label(seeds), 1000)
+    np.testing.assert_array_equal(voxels(reader, results["Cells"], tmp_path), nearest * (smooth > 80) * ~seeds)
+
+
 def test_the_stained_area_of_a_list_of_slides(running: Running, tmp_path: Path) -> None:
     """A TIFF of the person's own machine, in a list."""
-    _, reader, results = running.reported("staining-area", picture(192, 128))
+    reader, results = running.reported("staining-area", picture(192, 128))
     even, stained = whole_staining(tifffile.imread(SLIDE))
     np.testing.assert_array_equal(np.moveaxis(voxels(reader, results["Evened slides"], tmp_path / "even"), 0, -1), even)
     np.testing.assert_array_equal(voxels(reader, results["Stained area"], tmp_path / "area")[0], stained)
@@ -98,7 +136,7 @@ def test_the_stained_area_of_a_list_of_slides(running: Running, tmp_path: Path) 
 
 def test_the_nuclei_of_a_screen_on_the_storage(running: Running, tmp_path: Path) -> None:
     """A reference, in a list."""
-    _, reader, results = running.reported("hela-screen", picture(384, 303))
+    reader, results = running.reported("hela-screen", picture(384, 303))
     objects, nuclei = whole_screen(tifffile.imread(COINS))
     np.testing.assert_array_equal(voxels(reader, results["All objects"], tmp_path / "all"), objects)
     np.testing.assert_array_equal(voxels(reader, results["Nuclei"], tmp_path / "nuclei"), nuclei)
@@ -107,7 +145,7 @@ def test_the_nuclei_of_a_screen_on_the_storage(running: Running, tmp_path: Path)
 
 
 def test_spots(running: Running, tmp_path: Path) -> None:
-    _, reader, results = running.reported("spots-2d", picture(384, 303))
+    reader, results = running.reported("spots-2d", picture(384, 303))
     _, blobs, marks = whole_spots(tifffile.imread(COINS), 0.3)
     np.testing.assert_array_equal(voxels(reader, results["Labels of the spots"], tmp_path), marks)
     rows = [[float(row[name]) for name in ("y", "x", "sigma")] for row in rows_of(reader, results["Table of spots"])]
@@ -117,7 +155,7 @@ def test_spots(running: Running, tmp_path: Path) -> None:
 
 def test_a_tiff_becomes_an_ome_zarr_that_says_what_it_shows(running: Running, tmp_path: Path) -> None:
     """What the form was given stands in the OME-Zarr and in the RO-Crate."""
-    _, reader, results = running.reported("convert-and-publish", picture(64, 48))
+    reader, results = running.reported("convert-and-publish", picture(64, 48))
     np.testing.assert_array_equal(voxels(reader, results["OME-Zarr"], tmp_path), tifffile.imread(CELLS))
     store = tmp_path / results["OME-Zarr"]["metadata_store_root"]
     metadata: Any = zarr.open_group(store, mode="r").attrs["ome"]

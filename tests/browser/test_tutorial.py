@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage import filters
 from tests.browser.histories import rename, uploaded
 from tests.browser.pages import Galaxy, Item, ToolForm
-from tests.browser.reports import picture, reported
+from tests.browser.reports import file_of, picture, reported
 from tests.browser.results import results_of, rows_of, voxels_of
 from tests.test_tutorials import CELLS, parts, text
 from tests.tutorials import MAIN, filled, prose, steps_of
@@ -62,7 +62,7 @@ def test_the_hands_on_boxes_lead_to_the_answers(galaxy: Galaxy, tmp_path: Path) 
             summaries.append(made["summary_table"])
 
     assert by_workflow.id == "workflow"
-    form = galaxy.public_workflow(by_workflow.name)
+    form = galaxy.own_workflow(file_of("nuclei-counting"), by_workflow.name)
     for field in by_workflow.fields:
         if field.value in datasets:
             form.pick(field.label, datasets[field.value])
