@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.browser.pages import Galaxy, Item
 
-__all__ = ["built_list", "rename", "uploaded"]
+__all__ = ["built_list", "look_into", "rename", "uploaded"]
 
 
 def uploaded(galaxy: Galaxy, *files: Path) -> list[Item]:
@@ -32,7 +33,8 @@ def rename(item: Item, name: str) -> None:
 def built_list(galaxy: Galaxy, name: str, items: Sequence[Item]) -> Item:
     """Tick datasets of the history, and let Galaxy build a list of them."""
     panel = galaxy.page.locator("#current-history-panel")
-    galaxy.click(panel.locator(".show-history-content-selectors-btn"))
+    tick = panel.locator(".show-history-content-selectors-btn")
+    galaxy.click(tick)
     for item in items:
         galaxy.click(item.box.locator(".selector"))
     galaxy.click(panel.locator('[data-description="selected content menu"] button'))
@@ -40,4 +42,16 @@ def built_list(galaxy: Galaxy, name: str, items: Sequence[Item]) -> Item:
     galaxy.type(galaxy.page.locator("#center input.collection-name"), name)
     build = galaxy.page.locator("#center .go-next-btn")
     told = galaxy.answer("/api/dataset_collections", lambda: galaxy.click(build))
+    galaxy.click(tick)
     return Item(galaxy, told["hid"], told)
+
+
+def look_into(galaxy: Galaxy, name: str, seen: Callable[[], None]) -> None:
+    """Open the list whose name ends so, click the eye of its first dataset, look, and go back."""
+    page = galaxy.page
+    galaxy.click(
+        page.locator("#current-history-panel .content-title", has_text=re.compile(f"{re.escape(name)}$")).first
+    )
+    galaxy.click(page.locator(".dataset-collection-panel .content-item .display-btn").first)
+    seen()
+    galaxy.click(page.locator('[data-description="back to history"]').first)

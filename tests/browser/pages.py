@@ -166,7 +166,7 @@ class Galaxy:
         with self.page.expect_file_chooser() as chooser:
             self.page.locator("#center input[type=file]").click(force=True)
         chooser.value.set_files(file)
-        self.answer("/api/workflows", lambda: self.click(self.page.locator(".go-next-btn")))
+        self.answer("/api/workflows", lambda: self.click(self.page.locator(".go-next-btn.btn-primary")))
         return self.form_of(name)
 
     def form_of(self, name: str) -> WorkflowForm:
@@ -288,9 +288,8 @@ class Invocation:
 
     def open(self) -> None:
         """Come back to it from the list of all that ran."""
-        page = self.galaxy.page
-        self.galaxy.click(page.locator("#activity-invocation"))
-        self.galaxy.click(page.locator(f'[data-invocation-id="{self.told["id"]}"]'))
+        card = f"#g-card-invocation-{self.told['id']}"
+        self.galaxy.click(self.galaxy.activity("invocation", card))
 
     def report(self) -> Locator:
         """Open the tab *Report*, as soon as the workflow has run; the report."""
