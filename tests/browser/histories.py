@@ -22,8 +22,8 @@ def uploaded(galaxy: Galaxy, *files: Path) -> list[Item]:
 
 
 def rename(item: Item, name: str) -> None:
-    """Click the pencil of a dataset, and type another name."""
-    page = item.galaxy.page
+    """Click the pencil of a dataset, which is grey until that is there, and type another name."""
+    page = item.wait().galaxy.page
     item.galaxy.click(item.box.locator(".edit-btn"))
     item.galaxy.type(page.locator('#center [id="form-element-name"] input'), name)
     item.galaxy.click(page.locator("#dataset-attributes-default-save"))
