@@ -25,7 +25,7 @@ def name_of(file: Path) -> str:
 
 def wait_in_report(galaxy: Galaxy, what: str) -> None:
     """Wait until an expression of JavaScript is true of the page, or of one that the report embeds."""
-    for _ in range(300):
+    for _ in range(600):
         if any(frame.evaluate(what) for frame in galaxy.page.frames):
             return
         galaxy.page.wait_for_timeout(200)
