@@ -51,12 +51,12 @@ def voxels_of(item: Item, user: str, folder: Path) -> NDArray[Any]:
 
 
 def results_of(invocation: Invocation, user: str) -> tuple[User, dict[str, dict[str, Any]]]:
-    """What a workflow gave, by the names of its outputs, and somebody who can fetch it; of a list its only element."""
+    """What a workflow gave, by the names of its outputs, and somebody who can fetch it; of a list the first."""
     reader = reader_of(invocation.told, invocation.galaxy.url, user)
     ran = reader.call("GET", f"/api/invocations/{invocation.told['id']}")
     found = {name: output["id"] for name, output in ran["outputs"].items()}
     for name, output in ran["output_collections"].items():
-        (element,) = reader.call("GET", f"/api/dataset_collections/{output['id']}")["elements"]
+        element, *_ = reader.call("GET", f"/api/dataset_collections/{output['id']}")["elements"]
         found[name] = element["object"]["id"]
     return reader, {name: reader.wait(identity) for name, identity in found.items()}
 
