@@ -34,8 +34,9 @@ def wait_in_report(galaxy: Galaxy, what: str) -> None:
 
 
 def picture(width: int, height: int) -> str:
-    """There is a picture that is at least so large."""
-    return f"[...document.images].some(one => one.naturalWidth >= {width} && one.naturalHeight >= {height})"
+    """There is a picture that is at least so large, and no part of Galaxy's own page."""
+    large = f"one.naturalWidth >= {width} && one.naturalHeight >= {height}"
+    return f"[...document.images].some(one => {large} && !one.src.includes('/static/'))"
 
 
 def reported(galaxy: Galaxy, invocation: Invocation, what: str, shot: str) -> Locator:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from scipy import ndimage
 from skimage import filters
 from tests.browser.histories import rename, uploaded
@@ -85,8 +87,10 @@ def test_the_hands_on_boxes_lead_to_the_answers(galaxy: Galaxy, tmp_path: Path) 
             form.type(field.label, str(field.value))
     galaxy.shot("tutorial-workflow")
     invocation = form.run()
-    reported(galaxy, invocation, picture(128, 96), "tutorial-report")
+    invocation.report()
     reader, results = results_of(invocation, "analyst")
+    overlay = Image.open(BytesIO(reader.content(results["Overlay"])))
+    reported(galaxy, invocation, picture(*overlay.size), "tutorial-report")
     assert f"{per_time(rows_of(reader, results['Count']))}, as by hand." in said
 
     smooth = [ndimage.gaussian_filter(volume, 1) for volume in tifffile.imread(CELLS)[:, 0]]
