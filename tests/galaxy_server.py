@@ -26,6 +26,7 @@ class User:
         self.url = url
         self.key = key or (RUN / f"{name}.key").read_text().strip()
         self.history = self.call("POST", "/api/histories", {"name": f"test of {name}"})["id"]
+        self._deferred: dict[str, str] = {}
 
     def raw(self, method: str, path: str, body: object = None) -> bytes:
         """Speak to the API."""
@@ -47,14 +48,23 @@ class User:
         """Speak to the API; its JSON."""
         return json.loads(self.raw(method, path, body) or b"null")
 
-    def deferred(self, uri: str, extension: str = "ome_zarr") -> str:
-        """Make a deferred dataset: Galaxy keeps the address, the bytes stay."""
-        element = {"src": "url", "url": uri, "ext": extension, "deferred": True, "name": uri}
-        target = {"destination": {"type": "hdas"}, "elements": [element]}
+    def deferred(self, uri: str, extension: str = "ome_zarr", *, again: bool = False) -> str:
+        """Make a deferred dataset: Galaxy keeps the address, the bytes stay.
+
+        That is a job, so that an address has one dataset, unless another is asked for.
+        """
+        if again or uri not in self._deferred:
+            self._deferred |= self.all_deferred(uri, extension=extension)
+        return self._deferred[uri]
+
+    def all_deferred(self, *uris: str, extension: str = "ome_zarr") -> dict[str, str]:
+        """Make several by one job; their ids by their addresses."""
+        elements = [{"src": "url", "url": uri, "ext": extension, "deferred": True, "name": uri} for uri in uris]
+        target = {"destination": {"type": "hdas"}, "elements": elements}
         made = self.call("POST", "/api/tools/fetch", {"history_id": self.history, "targets": [target]})
-        identity = str(made["outputs"][0]["id"])
-        assert self.wait(identity)["state"] == "deferred"
-        return identity
+        found = {uri: str(output["id"]) for uri, output in zip(uris, made["outputs"], strict=True)}
+        assert {self.wait(identity)["state"] for identity in found.values()} == {"deferred"}
+        return found
 
     def start(self, tool: str, inputs: dict[str, Any]) -> tuple[str, dict[str, str]]:
         """Start a tool, and do not wait; the job, and the ids of its outputs by name."""

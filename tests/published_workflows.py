@@ -27,7 +27,16 @@ from whole_objects import parameters_of, reference_objects
 from whole_shapes import whole_shapes
 from workflow_steps import MADE, WORKFLOWS, Steps, voxels
 
-__all__ = ["NUCLEI", "PUBLISHED", "Pairs", "Published", "differing"]
+__all__ = [
+    "NUCLEI",
+    "PUBLISHED",
+    "Pairs",
+    "Published",
+    "differing",
+    "whole_screen",
+    "whole_spots",
+    "whole_staining",
+]
 
 ROOT = Path(__file__).parents[1]
 NUCLEI = ROOT.parent / "shared" / "data" / "iwc_nuclei"
@@ -88,22 +97,36 @@ def voronoi_cells(folder: Path, mutant: bool) -> Pairs:
     return {"Cells": (voxels(steps.result("Cells")), nearest * tissue * ~(voxels(seeds) > 0))}
 
 
+def whole_staining(rgb: Any) -> tuple[Any, Any]:
+    """A slide with its intensity evened out, and where it has much of the third stain, DAB."""
+    even = util.img_as_uint(exposure.equalize_adapthist(rgb))
+    stain = color.rgb2hed(even)[..., 2]
+    return even, stain > filters.threshold_otsu(stain)
+
+
 def staining_area(folder: Path, mutant: bool) -> Pairs:
     """A piece of a slide stained with haematoxylin and DAB, the third stain."""
     slide = MADE / "tissue_rgb.ome.zarr"
     steps = Steps("staining-area", folder, {"Slides": slide, "Stain": "DAB"}, "37,51")
     if mutant:
         steps.state("even")["operation"]["clip_limit"] = 0.02
-    rgb = np.moveaxis(voxels(slide), 0, -1)
-    even = util.img_as_uint(exposure.equalize_adapthist(rgb))
-    stain = color.rgb2hed(even)[..., 2]
-    stained = stain > filters.threshold_otsu(stain)
+    even, stained = whole_staining(np.moveaxis(voxels(slide), 0, -1))
     (row,) = rows_of(steps.result("Share of the area"))
     return {
         "Evened slides": (voxels(steps.result("Evened slides")), np.moveaxis(even, -1, 0)),
         "Stained area": (voxels(steps.result("Stained area"))[0], stained),
         "Share of the area": (float(row["share"]), stained.mean()),
     }
+
+
+def whole_screen(image: Any) -> tuple[Any, Any]:
+    """All objects of an image of the screen, and those of them that are large and round enough."""
+    smooth = ndimage.gaussian_filter(image, 3)
+    objects = measure.label(smooth > filters.threshold_otsu(smooth), connectivity=1)
+    objects = reference_split(objects, (1, 1), 20, 1).astype(int)
+    table = measure.regionprops_table(objects, properties=("label", "area", "eccentricity"))
+    round_ones = (table["area"] >= 500) & (table["area"] <= 100000) & (table["eccentricity"] <= 0.5)
+    return objects, np.where(np.isin(objects, table["label"][round_ones]), objects, 0)
 
 
 def hela_screen(folder: Path, mutant: bool) -> Pairs:
@@ -113,12 +136,7 @@ def hela_screen(folder: Path, mutant: bool) -> Pairs:
     if mutant:
         steps.given["Distance between centres"] = 8
     image = voxels(store)
-    smooth = ndimage.gaussian_filter(image, 3)
-    objects = measure.label(smooth > filters.threshold_otsu(smooth), connectivity=1)
-    objects = reference_split(objects, (1, 1), 20, 1).astype(int)
-    table = measure.regionprops_table(objects, properties=("label", "area", "eccentricity"))
-    round_ones = (table["area"] >= 500) & (table["area"] <= 100000) & (table["eccentricity"] <= 0.5)
-    nuclei = np.where(np.isin(objects, table["label"][round_ones]), objects, 0)
+    objects, nuclei = whole_screen(image)
     kept = measure.regionprops_table(nuclei, image, properties=("label", "area", "mean_intensity"))
     rows, (row,) = rows_of(steps.result("Tables of nuclei")), rows_of(steps.result("One row an image"))
     columns = zip(("label", "num_pixels", "intensity_mean-0"), kept.values(), strict=True)
@@ -160,6 +178,14 @@ def model_segmentation(folder: Path, mutant: bool) -> Pairs:
     }
 
 
+def whole_spots(image: Any, threshold: float) -> tuple[Any, Any, Any]:
+    """An image with its contrast raised, its spots (y, x, sigma), and their labels."""
+    even = exposure.equalize_adapthist(image)
+    blobs = feature.blob_log(even, min_sigma=1, max_sigma=2, num_sigma=10, threshold=threshold, exclude_border=5)
+    places = enumerate(blobs[:, :2].astype(int), 1)
+    return even, blobs, whole_shapes(even.shape, [(number, place, 2) for number, place in places])
+
+
 def spots_2d(folder: Path, mutant: bool) -> Pairs:
     """A few coins, whose faces and rims have spots enough."""
     part = voxels(MADE / "coins_2d.ome.zarr")[:100, :130]
@@ -167,10 +193,8 @@ def spots_2d(folder: Path, mutant: bool) -> Pairs:
     steps = Steps("spots-2d", folder, {"Image": folder / "part.tif"}, "37,51")
     if mutant:
         steps.given["Border"] = 0
-    even = exposure.equalize_adapthist(part)
-    blobs = feature.blob_log(even, min_sigma=1, max_sigma=2, num_sigma=10, threshold=0.05, exclude_border=5)
+    even, blobs, marks = whole_spots(part, 0.05)
     rows = rows_of(steps.result("Table of spots"))
-    marks = whole_shapes(even.shape, [(number, place, 2) for number, place in enumerate(blobs[:, :2].astype(int), 1)])
     return {
         "Image with its contrast raised": (voxels(steps.result("Image with its contrast raised")), even),
         "Table of spots": ([[float(row[name]) for name in ("y", "x", "sigma")] for row in rows], blobs),

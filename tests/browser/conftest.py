@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -29,10 +30,17 @@ def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def galaxy(chromium: Browser, galaxy_url: str) -> Iterator[Galaxy]:
+@contextmanager
+def window(chromium: Browser, url: str) -> Iterator[Galaxy]:
     """Galaxy's page in a new window, before anybody has logged in."""
     # Whoever asks for reduced motion gets no spinners that turn: each turn is drawn without a graphics card.
     context = chromium.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
-    yield Galaxy(context.new_page(), galaxy_url)
+    yield Galaxy(context.new_page(), url)
     context.close()
+
+
+@pytest.fixture
+def galaxy(chromium: Browser, galaxy_url: str) -> Iterator[Galaxy]:
+    """A window of a test's own."""
+    with window(chromium, galaxy_url) as found:
+        yield found

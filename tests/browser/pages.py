@@ -31,6 +31,10 @@ REPORT = "a.nav-link[href$='/report']:not(.disabled)"
 """The tab of a workflow's page that can be clicked when all its jobs are done."""
 
 
+_COOKIES: dict[tuple[str, str], Any] = {}
+"""Of people who have logged in, at an address: a browser that keeps them loads the page once, not twice."""
+
+
 class Galaxy:
     """The page of a person in Galaxy."""
 
@@ -96,14 +100,23 @@ class Galaxy:
 
     # The frame of the page.
 
-    def log_in(self, name: str) -> None:
-        """Go to the address, and log in."""
+    def log_in(self, name: str, history: str = "") -> None:
+        """Go to the address, and log in, with a history that was prepared; who logged in before is still known."""
         page = self.page
-        page.goto(self.url)
-        self.click(page.locator('[data-description="login masthead button"]'))
-        self.type(page.locator("form#login input[name=login]"), f"{name}@example.org")
-        self.type(page.locator("form#login input[name=password]"), PASSWORD)
-        self.click(page.locator("button[name=login]"))
+        if known := _COOKIES.get((self.url, name)):
+            page.context.add_cookies(known)
+        else:
+            page.goto(self.url)
+            self.click(page.locator('[data-description="login masthead button"]'))
+            self.type(page.locator("form#login input[name=login]"), f"{name}@example.org")
+            self.type(page.locator("form#login input[name=password]"), PASSWORD)
+            self.click(page.locator("button[name=login]"))
+            page.locator("#user.loggedin-only").wait_for()
+            _COOKIES[self.url, name] = page.context.cookies()
+        if history:
+            assert page.request.get(f"{self.url}/history/set_as_current?id={history}").ok
+        if known or history:
+            page.goto(self.url)
         page.locator("#user.loggedin-only").wait_for()
         page.locator("#toolbox-panel").wait_for()
 
@@ -153,7 +166,7 @@ class Galaxy:
         with self.page.expect_file_chooser() as chooser:
             self.page.locator("#center input[type=file]").click(force=True)
         chooser.value.set_files(file)
-        self.answer("/api/workflows", lambda: self.click(self.page.locator(".go-next-btn")))
+        self.answer("/api/workflows", lambda: self.click(self.page.locator(".go-next-btn.btn-primary")))
         return self.form_of(name)
 
     def form_of(self, name: str) -> WorkflowForm:
@@ -272,6 +285,11 @@ class Invocation:
     def __init__(self, galaxy: Galaxy, told: dict[str, Any]) -> None:
         self.galaxy = galaxy
         self.told = told
+
+    def open(self) -> None:
+        """Come back to it from the list of all that ran."""
+        card = f"#g-card-invocation-{self.told['id']}"
+        self.galaxy.click(self.galaxy.activity("invocation", card))
 
     def report(self) -> Locator:
         """Open the tab *Report*, as soon as the workflow has run; the report."""

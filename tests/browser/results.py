@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from galaxy_server import User
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["a_stack", "reader_of", "results_of", "voxels", "voxels_of"]
+__all__ = ["a_stack", "reader_of", "results_of", "rows_of", "voxels", "voxels_of"]
 
 
 def a_stack(folder: Path) -> Path:
@@ -50,7 +51,16 @@ def voxels_of(item: Item, user: str, folder: Path) -> NDArray[Any]:
 
 
 def results_of(invocation: Invocation, user: str) -> tuple[User, dict[str, dict[str, Any]]]:
-    """What a workflow gave, by the names of its outputs, and somebody who can fetch it."""
+    """What a workflow gave, by the names of its outputs, and somebody who can fetch it; of a list the first."""
     reader = reader_of(invocation.told, invocation.galaxy.url, user)
     ran = reader.call("GET", f"/api/invocations/{invocation.told['id']}")
-    return reader, {name: reader.wait(output["id"]) for name, output in ran["outputs"].items()}
+    found = {name: output["id"] for name, output in ran["outputs"].items()}
+    for name, output in ran["output_collections"].items():
+        element, *_ = reader.call("GET", f"/api/dataset_collections/{output['id']}")["elements"]
+        found[name] = element["object"]["id"]
+    return reader, {name: reader.wait(identity) for name, identity in found.items()}
+
+
+def rows_of(user: User, table: dict[str, Any]) -> list[dict[str, str]]:
+    """The rows of a table, by its columns."""
+    return list(csv.DictReader(user.content(table).decode().splitlines(), dialect="excel-tab"))

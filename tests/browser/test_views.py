@@ -48,13 +48,17 @@ def an_image(galaxy: Galaxy) -> Item:
     return form.run()["reference"].wait()
 
 
-def test_a_segmentation_is_seen_in_place(galaxy: Galaxy) -> None:
+def test_a_segmentation_and_an_inspection_are_seen_in_place(galaxy: Galaxy) -> None:
     image = an_image(galaxy)
     form = galaxy.tool("chunkwise_segment")
     form.pick("image", image)
     form.switch("fill_holes", True)
     form.type("min_size", "50")
-    view = form.run()["view"].wait()
+    view = form.run()["view"]
+    form = galaxy.tool("chunkwise_inspect")
+    form.pick("image", image)
+    inspection = form.run()["report"]
+    view.wait()
     assert view.name.endswith(": view")
     asked: list[str] = []
     galaxy.page.on("request", lambda one: asked.append(one.url) if "/display" in one.frame.url else None)
@@ -90,14 +94,9 @@ def test_a_segmentation_is_seen_in_place(galaxy: Galaxy) -> None:
     assert (np.abs(zoomed - before).max(axis=2) > 20).mean() > 0.2
     assert [url for url in asked if not url.startswith("data:") and "/display" not in url] == []
 
-
-def test_an_inspection_is_seen_in_place(galaxy: Galaxy) -> None:
-    image = an_image(galaxy)
-    form = galaxy.tool("chunkwise_inspect")
-    form.pick("image", image)
-    frame = form.run()["report"].wait().open()
+    frame = inspection.wait().open()
+    expect(frame.locator("body")).to_contain_text("Resolution levels and storage")
     seen = pixels(frame)
     galaxy.shot("view-inspect")
     assert seen.std() > 30
     assert colorful(seen) == 0
-    expect(frame.locator("body")).to_contain_text("Resolution levels and storage")

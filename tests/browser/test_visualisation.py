@@ -41,9 +41,7 @@ class Seen:
     def __init__(self, galaxy: Galaxy, user: User, name: str) -> None:
         self.galaxy = galaxy
         self.page = galaxy.page
-        galaxy.log_in(name)
-        assert self.page.request.get(f"{user.url}/history/set_as_current?id={user.history}").ok
-        self.page.goto(user.url)
+        galaxy.log_in(name, user.history)
         self.frame = self.page.frame_locator("#galaxy_visualization")
 
     def item(self, dataset: dict[str, Any]) -> Item:

@@ -1,4 +1,4 @@
-"""Workflows as a person runs them: the first ten clicks, each file imported and run, and the tour."""
+"""What a newcomer does: the first ten clicks, and the tour."""
 
 from __future__ import annotations
 
@@ -6,62 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 import yaml
 import zarr
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 from scipy import ndimage
-from skimage import filters, measure, segmentation
-from tests.browser.pages import JOB, REPORT, Galaxy, Invocation, Item
+from skimage import filters, measure
+from tests.browser.pages import JOB, REPORT, Galaxy
+from tests.browser.reports import file_of, name_of, picture, reported, wait_in_report
 from tests.browser.results import results_of, voxels
 
 from galaxy_server import ROOT, RUN
-from made_models import whole_image
-from whole_objects import parameters_of, reference_objects
 
 pytestmark = [pytest.mark.browser, pytest.mark.galaxy]
 
-NUCLEI = ROOT / "workflows/nuclei-segmentation/nuclei-segmentation.gxwf.yml"
-COUNTING = ROOT / "workflows/nuclei-counting/nuclei-counting.gxwf.yml"
-CELLS = ROOT / "workflows/voronoi-cells/voronoi-cells.gxwf.yml"
-MODEL = ROOT / "workflows/model-segmentation/model-segmentation.gxwf.yml"
+NUCLEI = file_of("nuclei-segmentation")
 TOUR = ROOT / "deploy/galaxy/example/tours/chunkwise.yml"
-
-
-def name_of(file: Path) -> str:
-    return str(yaml.safe_load(file.read_text())["label"])
-
-
-def uploaded(galaxy: Galaxy, file: Path) -> Item:
-    """Upload a file of the person's own machine."""
-    upload = galaxy.upload()
-    upload.choose(file)
-    (item,) = upload.start()
-    return item.wait()
-
-
-def wait_in_report(galaxy: Galaxy, what: str) -> None:
-    """Wait until an expression of JavaScript is true of the page, or of one that the report embeds."""
-    for _ in range(60):
-        if any(frame.evaluate(what) for frame in galaxy.page.frames):
-            return
-        galaxy.page.wait_for_timeout(1000)
-    galaxy.shot("not-in-report")
-    raise AssertionError(f"nowhere in the report: {what}")
-
-
-def picture(width: int, height: int) -> str:
-    """There is a picture that is at least so large."""
-    return f"[...document.images].some(one => one.naturalWidth >= {width} && one.naturalHeight >= {height})"
-
-
-def reported(galaxy: Galaxy, invocation: Invocation, what: str, shot: str) -> Locator:
-    """Wait for the report of a workflow, with all that it shows, and keep a picture of it."""
-    report = invocation.report()
-    wait_in_report(galaxy, what)
-    expect(report).not_to_contain_text("was not found", timeout=60_000)
-    galaxy.shot(shot)
-    return report
 
 
 def coins_of_the_whole_image(sigma: float, smallest: int) -> np.ndarray:
@@ -95,83 +54,6 @@ def test_the_first_ten_clicks(galaxy: Galaxy, tmp_path: Path) -> None:
     rows = reader.content(results["Table of nuclei"]).decode().splitlines()[1:]
     assert [int(row.split("\t")[2]) for row in rows] == np.bincount(expected.ravel())[1:].tolist()
     np.testing.assert_array_equal(voxels(reader, results["Labels"], tmp_path), expected)
-
-
-def test_the_published_way_to_count_nuclei(galaxy: Galaxy, tmp_path: Path) -> None:
-    """From a TIFF of the person's own machine to a count, a table and a picture; by SciPy's call on the whole image."""
-    galaxy.log_in("analyst")
-    galaxy.new_history()
-    image = uploaded(galaxy, ROOT / "test-data" / "coins_2d.tif")
-    form = galaxy.own_workflow(COUNTING, name_of(COUNTING))
-    form.pick("Image", image)
-    galaxy.shot("counting-1-form")
-    invocation = form.run()
-    reported(galaxy, invocation, picture(768, 606), "counting-2-report")
-
-    reader, results = results_of(invocation, "analyst")
-    smooth = ndimage.gaussian_filter(tifffile.imread(ROOT / "test-data" / "coins_2d.tif"), 3)
-    expected, count = ndimage.label(smooth > filters.threshold_otsu(smooth))
-    np.testing.assert_array_equal(voxels(reader, results["Labels"], tmp_path), expected)
-    head, row = (line.split("\t") for line in reader.content(results["Count"]).decode().splitlines())
-    assert int(row[head.index("objects")]) == count == 22
-
-
-def test_a_model_by_a_workflow_imported_from_its_file(galaxy: Galaxy, tmp_path: Path) -> None:
-    """The shipped file is chosen in the page, and its form filled; maps by bioimageio.core, objects by scikit-image."""
-    galaxy.log_in("site")
-    galaxy.new_history()
-    image = galaxy.tool("chunkwise_open").run()["reference"].wait()
-    form = galaxy.own_workflow(MODEL, name_of(MODEL))
-    form.pick("Image", image)
-    form.type("Smallest object", "60")
-    galaxy.shot("model-1-form")
-    invocation = form.run()
-    reported(galaxy, invocation, picture(384, 303), "model-2-report")
-
-    reader, results = results_of(invocation, "site")
-    coins = np.asarray(zarr.open_array(RUN / "images" / "coins_2d.ome.zarr" / "0", mode="r")[:])
-    maps = voxels(reader, results["Maps"], tmp_path / "maps")
-    package = ROOT / "models" / "nuclei"
-    # The network takes multiples of 16.
-    np.testing.assert_allclose(maps, whole_image(package, coins[None, None], (304, 384))[0], atol=1e-4)
-    how = yaml.safe_load((package / "rdf.yaml").read_text())["config"]["chunkwise"]["objects"]
-    parameters = parameters_of(how["method"], 2, **how["parameters"] | {"min_size": 60})
-    expected = reference_objects({name: maps[number] for name, number in how["channels"].items()}, parameters)
-    np.testing.assert_array_equal(voxels(reader, results["Labels"], tmp_path / "labels")[0], expected)
-    rows = reader.content(results["Table of objects"]).decode().splitlines()[1:]
-    sizes = np.bincount(expected.ravel())[1:].tolist()
-    assert [int(row.split("\t")[2]) for row in rows] == sizes
-    assert sizes
-    wait_in_report(galaxy, f"document.body.innerText.includes('{len(sizes)} objects in ')")
-
-
-def test_cells_around_seeds_and_nuclei_by_workflows_imported_from_their_files(galaxy: Galaxy, tmp_path: Path) -> None:
-    """Seeds and image are TIFFs of the person's own machine; by scikit-image's call on the whole image."""
-    coins = tifffile.imread(ROOT / "test-data" / "coins_2d.tif")
-    seeds = np.asarray(zarr.open_array(ROOT / "test-data" / "coins_2d_labels.ome.zarr" / "0", mode="r")[:]) > 0
-    tifffile.imwrite(tmp_path / "seeds.tif", np.where(seeds, 255, 0).astype("uint8"))
-    galaxy.log_in("analyst")
-    galaxy.new_history()
-    spots, image = uploaded(galaxy, tmp_path / "seeds.tif"), uploaded(galaxy, ROOT / "test-data" / "coins_2d.tif")
-    form = galaxy.own_workflow(CELLS, name_of(CELLS))
-    form.pick("Seeds", spots)
-    form.pick("Image", image)
-    form.type("Threshold", "80")
-    galaxy.shot("cells-1-form")
-    invocation = form.run()
-    reported(galaxy, invocation, picture(384, 303), "cells-2-report")
-    reader, results = results_of(invocation, "analyst")
-    nearest = segmentation.expand_labels(measure.label(seeds), 1000)
-    expected = nearest * (ndimage.gaussian_filter(coins, 3) > 80) * ~seeds
-    np.testing.assert_array_equal(voxels(reader, results["Cells"], tmp_path / "cells"), expected)
-
-    form = galaxy.own_workflow(NUCLEI, name_of(NUCLEI))
-    form.pick("Image", image)
-    invocation = form.run()
-    reported(galaxy, invocation, picture(384, 303), "nuclei-report")
-    reader, results = results_of(invocation, "analyst")
-    labels = voxels(reader, results["Labels"], tmp_path / "labels")
-    np.testing.assert_array_equal(labels, coins_of_the_whole_image(1, 50))
 
 
 def test_the_tour_leads_to_a_report(galaxy: Galaxy) -> None:

@@ -167,27 +167,35 @@ def test_reference_to_elsewhere_is_refused(analyst: User, site_user: User) -> No
         assert "Traceback" not in message
 
 
-@pytest.mark.parametrize(
-    ("uri", "sentence"),
-    [
-        ("gxfiles://chunkwise_images/../config", "error:"),
-        ("gxfiles://chunkwise_images/no-such.ome.zarr", "chunkwise inspect: error:"),
-        ("https://127.0.0.1:1/x.ome.zarr", "without a site file"),
-        ("gxfiles://chunkwise_images/';touch @PWNED@;'", "error:"),
-        ("https://127.0.0.1:1/';touch @PWNED@;'", "error:"),
-        ("https://127.0.0.1:1/$(touch @PWNED@)", "error:"),
-    ],
-)
-def test_addresses_that_are_refused(analyst: User, uri: str, sentence: str) -> None:
+#: Addresses, and what is said of them.
+REFUSED = {
+    "gxfiles://chunkwise_images/../config": "error:",
+    "gxfiles://chunkwise_images/no-such.ome.zarr": "chunkwise inspect: error:",
+    "https://127.0.0.1:1/x.ome.zarr": "without a site file",
+    "gxfiles://chunkwise_images/';touch @PWNED@;'": "error:",
+    "https://127.0.0.1:1/';touch @PWNED@;'": "error:",
+    "https://127.0.0.1:1/$(touch @PWNED@)": "error:",
+}
+
+
+@pytest.fixture(scope="module")
+def refused(analyst: User) -> dict[str, str]:
+    """A job on each address, all at once: the outputs."""
+    (RUN / "workspace" / "pwned").unlink(missing_ok=True)
+    uris = {uri: uri.replace("@PWNED@", str(RUN / "workspace" / "pwned")) for uri in REFUSED}
+    images = analyst.all_deferred(*uris.values())
+    started = {uri: analyst.start("chunkwise_inspect", {"image": f"hda:{images[uris[uri]]}"}) for uri in uris}
+    return {uri: outputs["report"] for uri, (_, outputs) in started.items()}
+
+
+@pytest.mark.parametrize("uri", REFUSED)
+def test_addresses_that_are_refused(analyst: User, refused: dict[str, str], uri: str) -> None:
     """Galaxy does not sanitise the address of a deferred dataset: the wrapper has to quote it."""
-    proof = RUN / "workspace" / "pwned"
-    proof.unlink(missing_ok=True)
-    image = analyst.deferred(uri.replace("@PWNED@", str(proof)))
-    outputs = analyst.run("chunkwise_inspect", {"image": f"hda:{image}"})
-    assert not proof.exists()
-    assert outputs["report"]["state"] == "error"
-    message = analyst.error_of(outputs["report"])
-    assert sentence in message
+    report = analyst.wait(refused[uri])
+    assert not (RUN / "workspace" / "pwned").exists()
+    assert report["state"] == "error"
+    message = analyst.error_of(report)
+    assert REFUSED[uri] in message
     assert "Traceback" not in message
 
 

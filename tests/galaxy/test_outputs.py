@@ -55,23 +55,37 @@ def test_results_are_called_by_image_and_channel_all_the_way(analyst: User) -> N
     assert names(analyst, measured)["objects"] == "cells_tczyx, DAPI: table"
 
 
-@pytest.mark.parametrize("name", ["';touch @PWNED@;'", "$(touch @PWNED@)", "`touch @PWNED@`", '-x "y" <b> ü'])
-def test_a_file_is_brought_in_under_its_name_which_no_shell_reads(analyst: User, name: str) -> None:
-    proof = RUN / "workspace" / "pwned-by-name"
-    proof.unlink(missing_ok=True)
-    name = name.replace("@PWNED@", str(proof))
+NAMES = ["';touch @PWNED@;'", "$(touch @PWNED@)", "`touch @PWNED@`", '-x "y" <b> ü']
+
+
+@pytest.fixture(scope="module")
+def brought(analyst: User) -> dict[str, str]:
+    """A file brought in under each of these names, all at once: the outputs."""
+    (RUN / "workspace" / "pwned-by-name").unlink(missing_ok=True)
     shutil.copyfile(ROOT / "test-data" / "coins_2d.tif", RUN / "images" / "coins_2d.tif")
-    image = renamed(analyst, analyst.deferred("gxfiles://chunkwise_images/coins_2d.tif", "tiff"), name)
-    made = analyst.run("chunkwise_convert", {"image": f"hda:{image}"})["output"]
+    started = {}
+    for name in NAMES:
+        image = analyst.deferred("gxfiles://chunkwise_images/coins_2d.tif", "tiff", again=True)
+        renamed(analyst, image, name.replace("@PWNED@", str(RUN / "workspace" / "pwned-by-name")))
+        started[name] = analyst.start("chunkwise_convert", {"image": f"hda:{image}"})[1]["output"]
+    return started
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_is_brought_in_under_its_name_which_no_shell_reads(
+    analyst: User, brought: dict[str, str], name: str
+) -> None:
+    made = analyst.wait(brought[name])
+    proof = RUN / "workspace" / "pwned-by-name"
     assert not proof.exists()
     assert made["state"] == "ok", analyst.error_of(made)
     document = json.loads(analyst.content(made, "image.ome.zarr/zarr.json"))
-    assert document["attributes"]["ome"]["multiscales"][0]["name"] == name
+    assert document["attributes"]["ome"]["multiscales"][0]["name"] == name.replace("@PWNED@", str(proof))
 
 
 @pytest.mark.parametrize("name", [HOSTILE, "x" * 250])
 def test_a_name_stays_the_name_whatever_is_in_it(analyst: User, name: str) -> None:
-    image = renamed(analyst, analyst.deferred(COINS), name)
+    image = renamed(analyst, analyst.deferred(COINS, again=True), name)
     found = names(analyst, analyst.run("chunkwise_filter", {"image": f"hda:{image}"}))
     assert found["output"] == f"{name}: filtered (gaussian)"[:255]
 

@@ -1,4 +1,4 @@
-"""Workflows that one command published: another user sees them, and runs them with what a form would send."""
+"""Workflows that one command published: another user sees them. In a browser that user runs one (``tests/browser``)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.galaxy_invocation import CELLS
 
 from galaxy_server import ROOT, RUN, User
 
@@ -61,24 +60,6 @@ def test_all_are_there_for_everybody_and_stay_what_they_are(galaxy_url: str, ana
     assert published(analyst) == before
     for file in FILES:
         assert f"{galaxy_url}/workflows/run?id={before[label(file)]['id']}\n" in again.stdout
-
-
-def test_another_user_runs_one(galaxy_url: str, analyst: User) -> None:
-    """With no leave to correct what the workflow leaves out."""
-    assert publish(galaxy_url, NUCLEI).returncode == 0
-    inputs = {"Image": {"src": "hda", "id": analyst.deferred(CELLS)}, "Channel of the nuclei": "DAPI"}
-    body = {"history_id": analyst.history, "inputs_by": "name", "inputs": inputs}
-    workflow = published(analyst)[label(NUCLEI)]["id"]
-    invocation = analyst.call("POST", f"/api/workflows/{workflow}/invocations", body)["id"]
-    for _ in range(120):
-        steps = analyst.call("GET", f"/api/invocations/{invocation}")["steps"]
-        outputs = analyst.call("GET", f"/api/invocations/{invocation}")["outputs"]
-        if all(step["state"] == "scheduled" for step in steps) and "Table of nuclei" in outputs:
-            break
-        time.sleep(1)
-    table = analyst.wait(outputs["Table of nuclei"]["id"])
-    assert table["state"] == "ok", analyst.error_of(table)
-    assert len(analyst.content(table).splitlines()) > 1
 
 
 def test_a_changed_file_is_a_new_version_of_the_same_workflow(galaxy_url: str, analyst: User, tmp_path: Path) -> None:

@@ -200,6 +200,12 @@ def test_versions_are_those_of_the_tools(file: Path) -> None:
     assert {step["tool_version"] for step in read(file)["steps"].values()} == {version}
 
 
+def test_a_browser_runs_each() -> None:
+    """By clicks, from its file (``tests/browser``)."""
+    ran = "\n".join(file.read_text() for file in (ROOT / "tests" / "browser").glob("test_*.py"))
+    assert [file.parent.name for file in FILES if f'"{file.parent.name}"' not in ran] == []
+
+
 def inputs_and_tokens() -> Iterator[Element]:
     from xml.etree import ElementTree
 

@@ -99,7 +99,8 @@ _PLAIN_SECTION = """\
         </section>"""
 
 _LABELS = (
-    "A label image, such as 'Segment objects' makes, as a dataset, a reference or a deferred dataset. Nothing is copied"
+    "A label image, such as 'Segment objects' makes; for the methods of a mask, a mask. A dataset, a reference or a "
+    "deferred dataset; nothing is copied"
 )
 
 

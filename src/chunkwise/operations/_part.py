@@ -89,8 +89,8 @@ TABLE: Final = Table(
     option=True,
     label="Table of measurements",
     metavar="TABLE.tsv",
-    help="the table with a row for each object, by the columns label and, of several time points, t, as 'chunkwise "
-    "measure' writes it: TSV, CSV or Parquet",
+    help="a table with a row for each object and the column label (where there are several time points, also t), as "
+    "'chunkwise measure' writes it: TSV, CSV or Parquet",
 )
 
 VIEW: Final = File(
