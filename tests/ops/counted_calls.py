@@ -58,7 +58,7 @@ def smoothing(image: np.ndarray[Any, Any]) -> Iterator[Case]:
                 lambda volume=volume, out=out: _kernels.gaussian_store(volume, box, WEIGHTS, True, out),
             )
             yield (
-                f"median {dtype} {level}",
+                f"rank_filter {dtype} {level}",
                 VOXELS,
                 lambda volume=volume, out=out: _kernels.rank_filter(volume, box, (3, 3, 3), 13, out),
             )

@@ -84,11 +84,11 @@ def finite(image: Any) -> Any:
     return image
 
 
-def by_bends(image: Any, sigma: float, ridges: str, inner: Any, measure: Callable[[Any], Any]) -> Any:
-    """Measure how the image bends at each voxel of a part of a block.
+def hessian(image: Any, sigma: float, ridges: str, inner: Any) -> list[Any]:
+    """The elements of the Hessian, as scikit-image orders them: Gaussians' derivatives, one after the other.
 
-    In scikit-image's steps, of which each looks at less of the halo than the one before: its eigenvalues are most of
-    the work, and are computed of that part alone, some planes at once.
+    Of each, less of the halo is looked at than of the one before; what takes most of the time, the eigenvalues, is
+    left to be computed of the inner part alone.
 
     Parameters
     ----------
@@ -99,31 +99,8 @@ def by_bends(image: Any, sigma: float, ridges: str, inner: Any, measure: Callabl
     ridges : str
         ``bright`` or ``dark``.
     inner : tuple of slice, or None
-        The part; None stands for all of it.
-    measure : callable
-        Takes the eigenvalues of the Hessian, those of the strongest bend first, in the first axis; gives one number a
-        voxel.
-
-    Returns
-    -------
-    ndarray
-        Of the part's shape.
+        The part of it that is wanted; None stands for all of it.
     """
-    import numpy as np
-    from skimage import feature
-
-    eigenvalues: Any = feature
-    elements = hessian(image, sigma, ridges, inner)
-    out = np.empty_like(elements[0])
-    step = max(1, AT_ONCE // max(1, out[0].size))
-    for start in range(0, len(out), step):
-        part = slice(start, start + step)
-        out[part] = measure(eigenvalues.hessian_matrix_eigvals([element[part] for element in elements]))
-    return out
-
-
-def hessian(image: Any, sigma: float, ridges: str, inner: Any) -> list[Any]:
-    """The elements of the Hessian, as scikit-image orders them: Gaussians' derivatives, one after the other."""
     from scipy.ndimage import gaussian_filter
 
     voxels = in_floats(finite(image))
@@ -139,6 +116,39 @@ def hessian(image: Any, sigma: float, ridges: str, inner: Any) -> list[Any]:
         once = smooth(voxels[outer], order=orders[first])[within_outer]
         found += [smooth(once, order=order)[within_middle].copy() for order in orders[first:]]
     return found
+
+
+def by_bends(elements: list[Any], measure: Callable[[Any], Any], where: Any = None) -> Any:
+    """Measure how an image bends at each voxel, in scikit-image's steps; some planes at once.
+
+    Parameters
+    ----------
+    elements : list of ndarray
+        Of the Hessian; see :func:`hessian`.
+    measure : callable
+        Takes the eigenvalues of the Hessian, those of the strongest bend first, in the first axis; gives one number a
+        voxel.
+    where : ndarray of bool, optional
+        The voxels that are measured; the others are 0.
+
+    Returns
+    -------
+    ndarray
+        Of the elements' shape.
+    """
+    import numpy as np
+    from skimage import feature
+
+    eigenvalues: Any = feature
+    out = np.zeros_like(elements[0])
+    step = max(1, AT_ONCE // max(1, out[0].size))
+    for start in range(0, len(out), step):
+        part = slice(start, start + step)
+        chosen = np.ones(out[part].shape, np.bool_) if where is None else where[part]
+        # scikit-image sees by the number of axes how many there are of the image.
+        listed = [element[part][chosen].reshape(-1, *(1,) * (out.ndim - 1)) for element in elements]
+        out[part][chosen] = measure(eigenvalues.hessian_matrix_eigvals(listed)).reshape(-1)
+    return out
 
 
 def _around(box: tuple[slice, ...], far: int, shape: tuple[int, ...]) -> tuple[slice, ...]:

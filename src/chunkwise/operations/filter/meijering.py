@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chunkwise.operations.filter._ridges import SIGMAS, by_bends, ridge_filter, sigmas_of
+from chunkwise.operations.filter._ridges import SIGMAS, by_bends, hessian, ridge_filter, sigmas_of
 
 
 def meijering(image: Any, *, largest: Any, **values: Any) -> Any:
@@ -30,7 +30,7 @@ def neurites(image: Any, *, ridges: str, inner: Any = None, **widths: Any) -> An
         values = np.take_along_axis(values, abs(values).argmax(0)[None], 0).squeeze(0)
         return np.maximum(values, 0)
 
-    return np.stack([by_bends(image, sigma, ridges, inner, neuriteness) for sigma in sigmas_of(**widths)])
+    return np.stack([by_bends(hessian(image, sigma, ridges, inner), neuriteness) for sigma in sigmas_of(**widths)])
 
 
 OPERATION = ridge_filter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from chunkwise.operations.filter._ridges import SIGMAS, by_bends, ridge_filter, sigmas_of
+from chunkwise.operations.filter._ridges import SIGMAS, by_bends, hessian, ridge_filter, sigmas_of
 
 
 def sato(image: Any, *, ridges: str, inner: Any = None, **widths: Any) -> Any:
@@ -16,7 +16,7 @@ def sato(image: Any, *, ridges: str, inner: Any = None, **widths: Any) -> Any:
         across = bends[:-1]
         return sigma**2 * np.prod(np.maximum(across, 0), 0) ** (1 / len(across))
 
-    made = (by_bends(image, sigma, ridges, inner, partial(tubeness, sigma)) for sigma in sigmas_of(**widths))
+    made = (by_bends(hessian(image, sigma, ridges, inner), partial(tubeness, sigma)) for sigma in sigmas_of(**widths))
     most = next(made)
     for one in made:
         np.maximum(most, one, out=most)
