@@ -43,12 +43,13 @@ def functions_of(call: str) -> str:
     """What a literal call calls, without its arguments: those of SciPy and scikit-image, else of NumPy."""
     called = dict.fromkeys(re.findall(r"(?:numpy|scipy|skimage)(?:\.\w+)+(?=\()", call))
     theirs = [name for name in called if not name.startswith("numpy.") and "disk" not in name]
-    return ", ".join(theirs or [name for name in called if "iinfo" not in name]) or call
+    return " and ".join(theirs or [name for name in called if "iinfo" not in name]) or call
 
 
 def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--family", help="only operations of this one")
+    parser.add_argument("--methods", metavar="NAME,NAME", help="only these of it")
     args = parser.parse_args()
     shape = harness.volume_shape(args.size)
     image = harness.volume(shape)
@@ -62,7 +63,9 @@ def main() -> None:
     for family in dict.fromkeys(one["family"] for one in listed["operations"]):
         if args.family not in (None, family):
             continue
-        found = [candidates(one, inputs, args.workers) for one in listed["operations"] if one["family"] == family]
+        of_family = [one for one in listed["operations"] if one["family"] == family]
+        asked_for = args.methods.split(",") if args.methods else [one["name"] for one in of_family]
+        found = [candidates(one, inputs, args.workers) for one in of_family if one["name"] in asked_for]
         settings = f"{family}, on {os.path.basename(image)}; {listed['versions']}, one thread"
         harness.run("catalogue", [candidate for pair in found for candidate in pair], args, prod(shape), settings)
 
