@@ -9,7 +9,7 @@ workspace. What comes of the smaller plane is compared with literal calls of Sci
 What comes of the larger one is compared, file by file, with the same steps by the command line on the same Slurm, with
 other blocks and numbers of workers (--runs). Writes the tables of docs/scale.md.
 
-Two GiB want 20 GB of disk below .galaxy and .bench, which are freed at the end, and half an hour of two cores.
+Two GiB want 20 GB of disk below .galaxy and .bench, which are freed at the end, and a quarter of an hour of two cores.
 """
 
 from __future__ import annotations
