@@ -48,7 +48,7 @@ def norms(image: Any, *, ridges: str, inner: Any = None, **values: Any) -> Any:
     elements = hessian(image, sigmas_of(**values)[0], ridges, inner)
     places = combinations_with_replacement(range(image.ndim), 2)
     squares = sum((1 + (row != column)) * one**2 for one, (row, column) in zip(elements, places, strict=True))
-    large = squares >= 0.99 * squares.max()
+    large = (squares >= 0.99 * squares.max()) & (squares > 0)
     return by_bends(elements, lambda bends: norm(weakest_first(bends)), where=large)[np.newaxis]
 
 

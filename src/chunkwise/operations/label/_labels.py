@@ -64,14 +64,14 @@ def numbered(image: Any, objects: Any, number: Callable[[Any, Any], Any]) -> Any
     """Give the objects of a block other numbers: ``number(ids, rows)``, by the rows of the table of objects."""
     import numpy as np
 
-    from chunkwise.ops.label_runs import replace_labels, runs_of
+    from chunkwise.ops.label_runs import replace_labels
 
-    runs = runs_of(image)
-    ids = runs[0]
-    known = np.flatnonzero(ids)
-    others = np.zeros_like(ids)
-    others[known] = number(ids[known], np.searchsorted(objects["ids"], ids[known]))
-    return replace_labels(runs, others, image.shape)
+    def others(ids: Any) -> Any:
+        known, found = np.flatnonzero(ids), np.zeros_like(ids)
+        found[known] = number(ids[known], np.searchsorted(objects["ids"], ids[known]))
+        return found
+
+    return replace_labels(image, others, image.dtype)
 
 
 def numbered_by_table(image: Any, *, objects: Any, **_: Any) -> Any:
@@ -87,7 +87,7 @@ def keep(image: Any, objects: Any, kept: Callable[[Any], Any]) -> Any:
 #: Of an operation on labels what most are, unless it says otherwise; by what the whole volume says of its objects; by a
 #: table of them; by how far they grow; or of a mask.
 of_labels: Final = partial(Operation, family="label", part=PART, takes=TAKES, gives=Labels(), exact={"iu": "bit"})
-by_object: Final = partial(of_labels, needs={"objects": "objects"}, working_set=20.0)
+by_object: Final = partial(of_labels, needs={"objects": "objects"}, working_set=2.0)
 by_table: Final = partial(
     by_object, takes=MEASURED, kernel=numbered_by_table, chain="chunkwise.running.chains.tabled:run"
 )

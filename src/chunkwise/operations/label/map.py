@@ -12,11 +12,14 @@ def paint(image: Any, *, objects: Any, **_: Any) -> Any:
     """Give every voxel the value of its object, and 0 to the background."""
     import numpy as np
 
-    ids, where = np.unique(image, return_inverse=True)
-    known = np.flatnonzero(ids)
-    values = np.zeros(len(ids), np.float32)
-    values[known] = objects["values"][np.searchsorted(objects["ids"], ids[known])]
-    return values[where.reshape(image.shape)]
+    from chunkwise.ops.label_runs import replace_labels
+
+    def values(ids: Any) -> Any:
+        known, found = np.flatnonzero(ids), np.zeros(len(ids), np.float32)
+        found[known] = objects["values"][np.searchsorted(objects["ids"], ids[known])]
+        return found
+
+    return replace_labels(image, values, np.float32)
 
 
 OPERATION = by_table(
@@ -27,7 +30,7 @@ OPERATION = by_table(
     parameters={"column": COLUMN},
     gives=Image(dtype="float32", downsampling="nearest"),
     kernel=paint,
-    working_set=24.0,
+    working_set=2.0,
     equals=(
         "skimage.util.map_array(image, numpy.array(table['label'], image.dtype), numpy.array(table[column], 'float32'))"
     ),
