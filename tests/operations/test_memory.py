@@ -32,6 +32,9 @@ KERNELS = [one for family in families() for one in operations_of(family).values(
 ALL = [one for one in KERNELS if "table" not in one.takes]
 #: How many times as much as its voxels take a worker may be said to take, and bytes that are always granted.
 TOO_MUCH, GRANTED = 2.5, 100 * 10**6
+#: How often a call is measured whose plan seems too much: whether two threads hold their arrays at once is chance, and
+#: on busy cores one call took from 21 to 75 MB for its voxels.
+TRIES = 5
 Tiny = Callable[[str, Path], tuple[int, int]]
 #: Bytes by which two runs of one process differ anyhow.
 NOISE = 10 * 10**6
@@ -81,6 +84,7 @@ def call(operation: Operation) -> list[str]:
 
 def measured(command: list[str], folder: Path, out: Path) -> tuple[int, int]:
     """Bytes that a worker takes, and what the plan says."""
+    out.mkdir(exist_ok=True)
     record = out / "r.json"
     whole, plan = [*command, "--output", str(out / "o.ome.zarr")], StringIO()
     with chdir(folder), redirect_stdout(plan):
@@ -115,12 +119,17 @@ def test_scratch_is_planned_for_bytes(operation: Operation, narrow: Path, tiny: 
 
 
 def check(operation: Operation, inputs: Path, tiny: Tiny, tmp_path: Path) -> None:
-    taken, planned = measured(call(operation), inputs, tmp_path)
     taken_less, planned_less = tiny(operation.family, inputs)
-    grown, said = taken - taken_less, planned - planned_less
-    print(f"{operation.family} {operation.name}: {grown / 1e6:.0f} MB taken, {said / 1e6:.0f} MB planned")
-    assert grown <= said + NOISE
-    assert said <= TOO_MUCH * max(0, grown) + GRANTED
+    most = 0
+    for again in range(TRIES):
+        taken, planned = measured(call(operation), inputs, tmp_path / str(again))
+        grown, said = taken - taken_less, planned - planned_less
+        print(f"{operation.family} {operation.name}: {grown / 1e6:.0f} MB taken, {said / 1e6:.0f} MB planned")
+        assert grown <= said + NOISE
+        most = max(most, grown)
+        if said <= TOO_MUCH * most + GRANTED:
+            return
+    pytest.fail(f"of {said / 1e6:.0f} MB planned, {most / 1e6:.0f} MB were taken at most, in {TRIES} runs")
 
 
 def test_a_worker_of_its_own_takes_no_more_than_planned(inputs: Path, tmp_path: Path) -> None:

@@ -12,4 +12,5 @@ OPERATION = floats(
     kernel=partial(difference, "sobel"),
     equals=EQUALS.format(name="sobel"),
     parameters={"axis": AXIS},
+    scratch=24.0,  # scikit-image holds image, difference and its square in floats
 )
