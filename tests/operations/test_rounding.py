@@ -20,6 +20,7 @@ from chunkwise.cli import main
 from chunkwise.operations import families, find, operations_of
 from chunkwise.operations.model import Operation
 from killing import at_line
+from made_models import make_package
 from operations.harness import by_blocks, cases, countable, dtypes, images, mixture
 
 #: What NumPy (2.4) calls the instructions beyond the oldest processors'; without them it rounds in another way.
@@ -104,30 +105,27 @@ def test_the_second_kind_of_processor_is_refused_and_leaves_no_trace(tmp_path: P
 def test_a_run_goes_on_with_processors_of_the_first_kind_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = made_stores.write(tmp_path / "i.ome.zarr", "0.5", "yx", (64, 64), chunk=16)
     output = tmp_path / "o.ome.zarr"
-    words = [
-        "filter",
-        str(image),
-        "--method",
-        "gaussian",
-        "--block",
-        "16,16",
-        "--output",
-        str(output),
-        "--workers",
-        "1",
-    ]
+    alone = ["--block", "16,16", "--workers", "1"]
+    words = ["filter", str(image), "--method", "gaussian", "--output", str(output), *alone]
 
     def stop() -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as stopped:
-        at_line(stopped, 5, stop)
-        assert main(words) == 130
-    done = elsewhere("-m", "chunkwise.cli", *words)
-    assert done.returncode == 4, done.stderr
-    assert "so their blocks would differ in last bits; let the run have nodes of one kind" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert main(words) == 0
+    def refused(words: list[str], says: str) -> None:
+        with monkeypatch.context() as stopped:
+            at_line(stopped, 5, stop)
+            assert main(words) == 130
+        done = elsewhere("-m", "chunkwise.cli", *words)
+        assert done.returncode == 4, done.stderr
+        assert says in done.stderr
+        assert "so their blocks would differ in last bits; let the run have nodes of one kind" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert main(words) == 0
+
+    refused(words, "rounds exponentials, logarithms or powers in another way")
+    model = make_package(tmp_path / "tiny", after=[{"id": "sigmoid"}])
+    maps = ["--output", str(tmp_path / "maps.ome.zarr"), "--shard", "16,16", *alone]
+    refused(["predict", str(image), "--model", str(model), *maps], "runs this model with other results")
     median = [word if word != "gaussian" else "median" for word in words]
     median[median.index("--output") + 1] = str(tmp_path / "m.ome.zarr")
     with monkeypatch.context() as stopped:

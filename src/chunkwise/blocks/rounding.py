@@ -4,7 +4,8 @@ NumPy computes exponentials, logarithms and powers by other instructions where a
 have another last bit: ``exp(-1/8)``, for one, and with it the weights of a Gaussian. So on nodes of two kinds, blocks
 of one image would not fit together to the bit, and a voxel might fall on the other side of a threshold. Where an
 operation computes such functions in its blocks, every process leaves a file in the run directory whose name says what
-it makes of some numbers; where there is another such file, it goes no further.
+it makes of some numbers; where there is another such file, it goes no further. A model is asked what it makes of a
+small tile of noise, in the same way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -38,13 +40,19 @@ def rounding() -> str:
     return found.hexdigest()
 
 
-def check_rounding(folder: str) -> None:
+def check_rounding(
+    folder: str, made: str = "", rounds: str = "rounds exponentials, logarithms or powers in another way"
+) -> None:
     """Compare how this process rounds with how the others of a run do, before and after it.
 
     Parameters
     ----------
     folder : str
         The run directory, which all its processes see.
+    made : str
+        Sha256 of what this process makes of something; without it, of numbers (:func:`rounding`).
+    rounds : str
+        What is said of a processor that makes something else of it.
 
     Raises
     ------
@@ -52,25 +60,25 @@ def check_rounding(folder: str) -> None:
         If another one rounds in another way.
     """
     place = os.path.join(folder, FOLDER)
-    mine = os.path.join(place, rounding()[:16])
+    mine = os.path.join(place, (made or rounding())[:16])
+    first = False
     with clear_errors(mine):
         os.makedirs(place, exist_ok=True)
-        try:
-            with open(mine, "x", encoding="utf-8") as file:
+        others = set(os.listdir(place)) - {os.path.basename(mine)}
+        if not others:
+            with suppress(FileExistsError), open(mine, "x", encoding="utf-8") as file:
                 file.write(platform.node())
-            first = True
-        except FileExistsError:
-            first = False
-        others = sorted(set(os.listdir(place)) - {os.path.basename(mine)})
+                first = True
+            others = set(os.listdir(place)) - {os.path.basename(mine)}  # who began at the same time
         if not others:
             return
-        with open(os.path.join(place, others[0]), encoding="utf-8") as file:
-            node = file.read() or "another node"
+        node = "another node"
+        with suppress(FileNotFoundError), open(os.path.join(place, min(others)), encoding="utf-8") as file:
+            node = file.read() or node
         if first:
             os.unlink(mine)  # the run may go on where the others are
     raise ResumableError(
-        f"The processor of {platform.node()} rounds exponentials, logarithms or powers in another way than that of "
-        f"{node}, where this run began (most often one of them has AVX-512), so their blocks would differ in last "
-        "bits; let the run have nodes of one kind (docs/clusters.md, 'Processors of one kind'), and run the same "
-        "command again to resume."
+        f"The processor of {platform.node()} {rounds} than that of {node}, where this run began (most often one of "
+        "them has AVX-512), so their blocks would differ in last bits; let the run have nodes of one kind "
+        "(docs/clusters.md, 'Processors of one kind'), and run the same command again to resume."
     )

@@ -26,6 +26,7 @@ from chunkwise.blocks.grid import Grid
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.memory import projected_memory
 from chunkwise.blocks.passes import BlockResult, map_pass
+from chunkwise.blocks.rounding import check_rounding
 from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError
 from chunkwise.models.network import Reach
@@ -34,6 +35,7 @@ from chunkwise.models.rescale import Rescaled, back_on_voxels, box_around, resca
 from chunkwise.models.session import Measure, Session, open_session
 from chunkwise.models.statistics import Quantile, Samples, measure_samples
 from chunkwise.models.tiles import Axis, Tile, fit_axis, tiles_of
+from chunkwise.models.trial import digest_of_arrays, of_noise
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ngff.volumes import VolumeSource
@@ -92,29 +94,35 @@ class Inference:
         return self.source.volumes
 
     def try_out(self) -> None:
-        """Run the smallest tile that the model takes, empty, so that what cannot work is said before the work.
+        """Run the smallest tile that the model takes, of noise, so that what cannot work is said before the work.
 
         Raises
         ------
         InputError
             If the model does not run on such an image.
         """
-        session = self.session()
-        package = session.package
-        least = [max(size.least for size in (t.sizes[axis] for t in package.inputs)) for axis in package.spatial]
-        dtype = np.dtype(self.source.dtype)
-        arrays = [
-            np.zeros((1, len(sources), *(min(n, axis.tile) for n, axis in zip(least, self.axes, strict=True))), dtype)
-            for sources in self.inputs
-        ]
-        values = {}
-        for measure in session.measures:
-            one = 0.0 if measure.kind == "mean" or measure.q < 0.5 else 1.0
-            shape = () if measure.over_channels else (len(self.inputs[session.input_ids.index(measure.input)]),)
-            values[measure.key] = np.full(shape if measure.dataset else (1, *shape), one)
-        maps = sum(session.run(arrays, values)[index].shape[1] for index in self.outputs)
+        made = self._of_noise()
+        maps = sum(made[index].shape[1] for index in self.outputs)
         if maps != self.output.n_volumes // self.times:
-            raise InputError(f"{package.name} gives {maps} maps, but its description promises another number.")
+            name = self.session().package.name
+            raise InputError(f"{name} gives {maps} maps, but its description promises another number.")
+
+    def check_rounding(self, run: Run) -> None:
+        """Make sure that what this process makes of a tile is, to the bit, what the others of the run make of it.
+
+        On a GPU it is only made sure that they use one, too: there the same model may differ from start to start.
+
+        Raises
+        ------
+        ResumableError
+            If it is not.
+        """
+        made = "gpu" if self.session().device == "gpu" else digest_of_arrays(self._of_noise())
+        check_rounding(run.folder, made, "runs this model with other results")
+
+    def _of_noise(self) -> list[Array]:
+        channels = tuple(len(sources) for sources in self.inputs)
+        return of_noise(self.session(), channels, tuple(axis.tile for axis in self.axes), self.source.dtype)
 
     def check_model(self) -> None:
         """Make sure that the model's files are those that every worker found when it loaded them.
@@ -318,6 +326,7 @@ def _values(work: Inference, run: Run, session: Session, samples: list[int]) -> 
 
 def _predict_unit(context: tuple[Inference, Run], number: int) -> BlockResult:
     work, run = context
+    work.check_rounding(run)
     session = work.session()
     time, unit = divmod(number, work.grid.n_units)
     box = work.grid.unit_box(unit)
