@@ -129,9 +129,11 @@ def test_numbers_that_would_cover_the_picture_are_left_out(tmp_path: Path, capsy
     for number, more in enumerate(
         ([], ["--numbers"], ["--region", "0:100,0:100"], ["--region", "0:100,0:100", "--numbers"])
     ):
-        assert main([*words, *more, "--output", str(tmp_path / f"{number}.png")]) == 0
-        found.append((read(tmp_path / f"{number}.png"), "too many objects" in capsys.readouterr().out))
-    assert [said for _, said in found] == [False, True, False, False]
+        record = tmp_path / f"{number}.json"
+        assert main([*words, *more, "--output", str(tmp_path / f"{number}.png"), "--record", str(record)]) == 0
+        said = ["too many objects" in text for text in (capsys.readouterr().err, record.read_text())]
+        found.append((read(tmp_path / f"{number}.png"), said))
+    assert [said for _, said in found] == [[False] * 2, [True] * 2, [False] * 2, [False] * 2]
     np.testing.assert_array_equal(found[0][0], found[1][0])
     assert found[3][0].shape == (800, 800, 3)
 

@@ -148,11 +148,10 @@ def _picture(
     if coloured is not None:
         paint = replace(paint, by=coloured.of_plane(objects, labels.first_time))
     drawn = paint.paint_strips(images, objects)
-    lines = []
     if values["numbers"] and room_for_numbers(objects):
         drawn = numbered(drawn, np.maximum(objects, 0))
     elif values["numbers"]:  # they would hide the image and each other
-        lines.append("  too many objects for their numbers to be read, so none are written; give a --region")
+        remarks += ("there are too many objects for their numbers to be read, so none are written; give a --region",)
     write_png(drawn, output)
     report_remarks(recorder, remarks)
     recorder.result("contrast", [list(one) for one in paint.windows])
@@ -167,8 +166,7 @@ def _picture(
     reference = write_reports(to, recorder.finish(), records, "image", {})
     place = f"plane z {plane}, " if len(source.shape) == 3 else ""
     time = f"time point {source.first_time}, " if "t" in source.axes else ""
-    lines.insert(0, f"{place}{time}{drawn.shape[1]} x {drawn.shape[0]} pixels in {to.output}")
-    return Result(reference, tuple(lines))
+    return Result(reference, (f"{place}{time}{drawn.shape[1]} x {drawn.shape[0]} pixels in {to.output}",))
 
 
 def _image(
