@@ -87,7 +87,7 @@ class ClusterRun:
     def __init__(self, slurm: Slurm, site: Path, output: Path, words: Sequence[str]) -> None:
         self.slurm, self.output = slurm, output
         self.words = [sys.executable, "-m", "chunkwise.cli", *words, "--output", str(output)]
-        self.record = output.with_suffix(".json")
+        self.record = output.with_suffix(".record.json")
         self.words += ["--record", str(self.record)]
         self.folder = Path(f"{output}.run")
         self.environment = {
@@ -163,6 +163,12 @@ class ClusterRun:
         """The record."""
         found: dict[str, Any] = json.loads(self.record.read_text())
         return found
+
+    @property
+    def pid(self) -> int:
+        """Of the command."""
+        assert self.process is not None
+        return self.process.pid
 
     def kill(self) -> None:
         """Leave nothing behind, whatever a test did."""
