@@ -1,67 +1,120 @@
-"""Measure the CPU-seconds that a million voxels take, by operation: the ``rate`` of the declarations, which ``--plan``
-uses.
+"""Measure the CPU-seconds that a million voxels take, by operation, and write them where ``--plan`` finds them.
 
-    .venv/bin/python benchmarks/rates.py FOLDER
+    .venv/bin/python benchmarks/rates.py FOLDER [--only filter]
 
-Each operation runs by one worker, with default parameters, on a small and on a large synthetic volume of nuclei; the
+Each operation runs by one worker, with default parameters, on a small and on a larger synthetic volume of nuclei; the
 difference leaves out what it takes to start. Voxels are those that are read, of all channels and images. The volumes
-are kept in FOLDER for the next time. ``predict`` has no rate: it depends on the model.
+are kept in FOLDER for the next time. ``predict`` has no rate, which depends on the model, and ``points`` none, which
+depends on the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-SMALL, LARGE = (128, 256, 256), (256, 512, 512)
+import harness
 
-#: What is run: the command, and how many images are read.
-RUNS = {
-    "convert": ("convert {image} --output {out}.ome.zarr", 1),
-    "fetch": ("fetch {image} --output {out}.ome.zarr", 1),
-    "filter gaussian": ("filter {image} --method gaussian --output {out}.ome.zarr", 1),
-    "filter median": ("filter {image} --method median --output {out}.ome.zarr", 1),
-    "filter mean": ("filter {image} --method mean --output {out}.ome.zarr", 1),
-    "filter maximum": ("filter {image} --method maximum --output {out}.ome.zarr", 1),
-    "threshold local": ("threshold {image} --method local --output {out}.ome.zarr", 1),
-    "threshold value": ("threshold {image} --method value --threshold 1000 --output {out}.ome.zarr", 1),
-    "segment": ("segment {image} --output {out}.ome.zarr", 1),
-    "segment --split distance": ("segment {image} --split distance --output {out}.ome.zarr", 1),
-    "objects --method threshold": (
-        "objects {maps} --method threshold --channels foreground=0 --output {out}.ome.zarr",
-        1,
-    ),
-    "measure": ("measure --labels {labels} --output {out}.tsv", 1),
-    "measure --image": ("measure --labels {labels} --image {image} --output {out}.tsv", 2),
-    "compare": ("compare {labels} {labels} --output {out}.json", 2),
+from chunkwise.operations import families, has_methods, operations_of
+from chunkwise.operations.model import Labels, Operation, Table
+
+SMALL, LARGE = (128, 256, 256), (192, 384, 384)
+RATES = Path(__file__).parents[1] / "src" / "chunkwise" / "running" / "rates.json"
+
+#: Words beside the image, where an operation cannot do without them.
+WORDS = {
+    "channels merge": "--b {image}",
+    "compare compare": "{labels}",
+    "label join": "--table {table} --column label",
+    "label map": "--table {table} --column num_pixels",
+    "label rules": "--table {table} --rule num_pixels>100",
+    "math math": "--expression a+1",
+    "overlay overlay": "--labels {labels}",
+    "threshold hysteresis": "--low 500 --high 1000",
+    "threshold value": "--threshold 1000",
 }
+#: What is read instead of the image, or the labels.
+READS = {
+    "label components": "{mask}",
+    "label split": "{mask}",
+    "measure measure": "--labels {labels}",
+    "morphology fill-holes": "{mask}",
+    "morphology small-holes": "{mask}",
+}
+#: Further runs of one operation: its values that differ, and their words.
+FURTHER: dict[str, tuple[dict[str, Any], str]] = {"segment segment": ({"split": "distance"}, "--split distance")}
+#: Values without which what was measured does not hold.
+ONLY_WITH: dict[str, dict[str, Any]] = {
+    "segment segment": {"split": None},
+    "measure measure": {"properties": None},
+    "objects objects": {"method": "threshold"},
+}
+NOT = ("predict", "points")
+
+
+def runs() -> Iterator[tuple[Operation, dict[str, Any], str, int]]:
+    """Operation, the values that it is measured for, its words, and how many volumes it reads."""
+    for family in families():
+        if family in NOT:
+            continue
+        for operation in operations_of(family).values():
+            name = f"{family} {operation.name}"
+            first = "{labels}" if isinstance(next(iter(operation.takes.values())), Labels) else "{image}"
+            if operation.mixes is not None:
+                first = "{channels}"
+            method = f"--method {operation.name}" if has_methods(family) else ""
+            if family == "objects":
+                first, method = "{maps}", "--method threshold --channels foreground=0"
+            ending = ".tsv" if isinstance(operation.gives, Table) else ".ome.zarr"
+            if family == "compare":
+                ending = ".json"
+            words = f"{family} {READS.get(name, first)} {method} {WORDS.get(name, '')} --output {{out}}{ending}"
+            read = sum(words.count(f"{{{one}}}") for one in ("image", "labels", "mask", "maps", "channels"))
+            yield operation, ONLY_WITH.get(name, {}), words, read
+            if name in FURTHER:
+                values, more = FURTHER[name]
+                yield operation, values, f"{words} {more}", read
 
 
 def cpu(words: list[str]) -> float:
     """CPU-seconds of a command and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-m", "chunkwise.cli", *words, "--workers", "1"], check=True, stdout=subprocess.DEVNULL
+    done = subprocess.run(
+        [sys.executable, "-m", "chunkwise.cli", *words, "--workers", "1"], capture_output=True, text=True, check=False
     )
+    if done.returncode:
+        sys.exit(f"{' '.join(words)}: {done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def inputs(folder: Path, shape: tuple[int, ...]) -> dict[str, str]:
-    """An image, labels of it, and a map, made where they are missing."""
+    """An image, and what is made of it, made where it is missing."""
     sizes = ",".join(map(str, shape))
-    made = {name: str(folder / f"{name}-{sizes}.ome.zarr") for name in ("image", "labels", "maps")}
+    made = {name: str(folder / f"{name}-{sizes}.ome.zarr") for name in ("image", "labels", "mask", "maps", "channels")}
+    made["table"] = str(folder / f"table-{sizes}.tsv")
     if not os.path.exists(made["image"]):
         script = Path(__file__).with_name("synthetic.py")
         subprocess.run([sys.executable, script, made["image"], "--shape", sizes], check=True)
-    if not os.path.exists(made["labels"]):
-        cpu(["segment", made["image"], "--output", made["labels"]])
+    steps = {
+        "labels": ["segment", made["image"]],
+        "mask": ["threshold", made["image"], "--method", "otsu"],
+        "table": ["measure", "--labels", made["labels"]],
+    }
+    for name, words in steps.items():
+        if not os.path.exists(made[name]):
+            cpu([*words, "--output", made[name]])
+    if not os.path.exists(made["channels"]):
+        script = Path(__file__).with_name("measured") / "catalogue_call.py"
+        subprocess.run([sys.executable, script, "channels", made["image"], made["channels"]], check=True)
     if not os.path.exists(made["maps"]):
         import zarr
 
@@ -74,16 +127,19 @@ def inputs(folder: Path, shape: tuple[int, ...]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the rates."""
+    """Write the rates, and print them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", help="names that begin so")
+    parser.add_argument("--only", default="", help="family and method that begin so; the others stay as they are")
     args = parser.parse_args()
     args.folder.mkdir(exist_ok=True)
     voxels = [float(shape[0] * shape[1] * shape[2]) for shape in (SMALL, LARGE)]
     stores = [inputs(args.folder, shape) for shape in (SMALL, LARGE)]
-    for name, (words, images) in RUNS.items():
-        if args.only and not name.startswith(args.only):
+    known = json.loads(RATES.read_text())["rates"] if args.only else []
+    rates = [one for one in known if not f"{one['family']} {one['method']}".startswith(args.only)]
+    for operation, values, words, images in runs():
+        name = f"{operation.family} {operation.name}"
+        if not name.startswith(args.only):
             continue
         found = []
         for made in stores:
@@ -92,9 +148,19 @@ def main() -> None:
             for path in args.folder.glob("out*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         rate = (found[1] - found[0]) / (voxels[1] - voxels[0]) / images * 10**6
-        print(
-            f"{name:28} {rate:6.3f} CPU-s a million voxels ({found[0]:.1f} s and {found[1]:.1f} s in all)", flush=True
+        print(f"{name:28} {rate:6.4f} CPU-s a million voxels ({found[0]:.1f} s and {found[1]:.1f} s)", flush=True)
+        rates.append(
+            {
+                "family": operation.family,
+                "method": operation.name,
+                "values": values,
+                "cpu_seconds_a_million_voxels": float(f"{max(rate, 0.001):.2g}"),
+            }
         )
+    rates.sort(key=lambda one: (one["family"], one["method"]))
+    rows = ",\n  ".join(json.dumps(one) for one in rates)
+    processor = json.dumps(harness.machine()["processor"])
+    RATES.write_text(f'{{"processor": {processor}, "rates": [\n  {rows}\n]}}\n')
 
 
 if __name__ == "__main__":

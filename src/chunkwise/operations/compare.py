@@ -78,5 +78,4 @@ OPERATION = Operation(
         ),
     },
     chain="chunkwise.running.chains.compare:run",
-    rate=0.003,
 )

@@ -126,5 +126,4 @@ OPERATION = Operation(
     },
     part=PIECE,
     chain="chunkwise.running.chains.convert:run",
-    rate=0.02,
 )

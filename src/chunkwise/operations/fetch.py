@@ -39,5 +39,4 @@ OPERATION = Operation(
     ),
     part=PIECE,
     chain="chunkwise.running.chains.fetch:run",
-    rate=0.011,
 )

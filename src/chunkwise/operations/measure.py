@@ -105,5 +105,4 @@ OPERATION = Operation(
         ),
     },
     chain="chunkwise.running.chains.measure:run",
-    rate=lambda values: None if values["properties"] else 0.006,
 )

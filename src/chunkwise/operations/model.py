@@ -324,8 +324,6 @@ class Operation:
     chain: str = ""
     """Instead of a kernel: ``module:function``, which takes a request and gives a result. With ``equals``, it is a
     method of a family like those of kernels."""
-    rate: float | Callable[[Mapping[str, Any]], float | None] | None = None
-    """CPU-seconds that a million voxels take, by ``benchmarks/rates.py``; or how that follows from the values."""
     origin: str = ""
     """Of a plugin, set where it is loaded: distribution, version, and sha256 of its module's file."""
     citation: str = ""

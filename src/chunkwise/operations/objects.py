@@ -111,5 +111,4 @@ OPERATION = Operation(
         "view": VIEW,
     },
     chain="chunkwise.running.chains.objects:run",
-    rate=lambda values: 0.019 if values["method"] == "threshold" else None,
 )

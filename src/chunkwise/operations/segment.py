@@ -118,5 +118,4 @@ OPERATION = Operation(
     },
     chain="chunkwise.running.chains.segment:run",
     rounds=lambda sigma, **_: sigma != 0,
-    rate=lambda values: 0.049 if values["split"] else 0.023,
 )

@@ -11,12 +11,10 @@ import numpy as np
 
 from chunkwise.cluster.resources import Resources, size_words
 from chunkwise.ngff.volumes import VolumeSource
+from chunkwise.running.rates import measured_on, rate_of
 from chunkwise.running.request import Request
 
 __all__ = ["Planned"]
-
-#: Processor of the rates in the declarations, measured by ``benchmarks/rates.py``.
-MEASURED_ON = "one core of an AMD EPYC, with default parameters"
 
 
 class Planned(Exception):
@@ -45,7 +43,7 @@ class Planned(Exception):
         expected: Mapping[str, Any],
     ) -> None:
         operation, read = request.operation, [(prod(s.shape) * s.volumes, np.dtype(s.dtype)) for s in sources]
-        rate = operation.rate(request.values) if callable(operation.rate) else operation.rate
+        rate = rate_of(operation, request.values)
         hours = None if rate is None else rate * sum(voxels for voxels, _ in read) / 10**6 / 3600
         self.content: dict[str, Any] = {
             "chunkwise_plan": 1,
@@ -79,7 +77,7 @@ class Planned(Exception):
         if told["cpu_hours"] is not None:
             rate = told["cpu_seconds_a_million_voxels"]
             spent = f"{told['cpu_hours']:g}" if told["cpu_hours"] >= 0.001 else "less than 0.001"
-            hours = f"{spent}, from {rate:g} CPU-seconds per million voxels ({MEASURED_ON})"
+            hours = f"{spent}, from {rate:g} CPU-seconds per million voxels ({measured_on()})"
         rows = {
             "blocks": f"{told['blocks']} of {sizes} voxels, by {workers}",
             "read": f"{size_words(told['bytes_read'])} before compression, in each pass over the image",

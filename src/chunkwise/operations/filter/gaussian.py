@@ -46,7 +46,6 @@ OPERATION = of_image(
     kernel=gaussian,
     reach=reach,
     rounds=True,
-    rate=0.023,
     equals="scipy.ndimage.gaussian_filter(image, sigma)",
     examples=(
         Example("coins_2d.ome.zarr", {"sigma": 2.0}),

@@ -24,7 +24,6 @@ OPERATION = of_image(
     parameters={"size": SIZE},
     kernel=maximum,
     reach=reach,
-    rate=0.038,
     working_set=2.0,
     equals="scipy.ndimage.maximum_filter(image, size)",
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),

@@ -31,7 +31,6 @@ OPERATION = of_image(
     parameters={"size": SIZE},
     kernel=mean,
     reach=reach,
-    rate=0.031,
     equals="scipy.ndimage.uniform_filter(image, size)",
     exact={"iu": "bit", "f": "rtol 1e-6"},
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),

@@ -26,7 +26,6 @@ OPERATION = of_image(
     parameters={"size": SIZE},
     kernel=median,
     reach=reach,
-    rate=0.030,
     equals="scipy.ndimage.median_filter(image, size)",
     examples=(Example("coins_2d.ome.zarr", {"size": 5}),),
 )

@@ -67,7 +67,6 @@ OPERATION = of_image(
     kernel=local,
     reach=reach,
     rounds=lambda weights, **_: weights == "gaussian",
-    rate=0.053,
     working_set=0.0,
     scratch=18.0,
     equals=(

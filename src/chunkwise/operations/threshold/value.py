@@ -25,7 +25,6 @@ OPERATION = of_image(
     },
     gives=Mask(),
     kernel=value,
-    rate=0.008,
     equals="(image > threshold) == (foreground == 'bright')",
     examples=(Example("coins_2d.ome.zarr", {"threshold": 100.0}),),
 )
