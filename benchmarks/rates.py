@@ -26,7 +26,7 @@ import harness
 from chunkwise.operations import families, has_methods, operations_of
 from chunkwise.operations.model import Labels, Operation, Table
 
-SMALL, LARGE = (128, 256, 256), (192, 384, 384)
+SMALL, LARGE = (96, 256, 256), (144, 320, 320)
 RATES = Path(__file__).parents[1] / "src" / "chunkwise" / "running" / "rates.json"
 
 #: Words beside the image, where an operation cannot do without them.

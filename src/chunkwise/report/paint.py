@@ -16,9 +16,12 @@ from chunkwise.ops.local import LocalVolumes
 from chunkwise.report.colormaps import palette
 from chunkwise.report.pictures import composite, label_colors, outlined, to_gray
 
-__all__ = ["Paint", "PaintedVolumes"]
+__all__ = ["STRIP", "Paint", "PaintedVolumes"]
 
 Array = np.ndarray[Any, Any]
+
+#: Rows that are painted at a time.
+STRIP = 512
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Paint:
             drawn[..., one][where] = np.rint(mixed).astype(np.uint8)
         return drawn
 
-    def paint_strips(self, planes: Sequence[Array], labels: Array, rows: int = 512) -> Array:
+    def paint_strips(self, planes: Sequence[Array], labels: Array, rows: int = STRIP) -> Array:
         """Paint a large plane, some rows at a time, which takes less memory; see :meth:`paint`."""
         drawn = np.empty((*labels.shape, 3), np.uint8)
         for first in range(0, len(labels), rows):
@@ -128,6 +131,6 @@ class PaintedVolumes(LocalVolumes):
         made = np.empty((3, *(part.stop - part.start for part in box)), np.uint8)
         flat = [one.reshape(-1, *one.shape[-2:]) for one in (*images, labels)]
         for place, target in enumerate(made.reshape(3, -1, *made.shape[-2:]).swapaxes(0, 1)):
-            drawn = paint.paint([one[place] for one in flat[:-1]], flat[-1][place])
+            drawn = paint.paint_strips([one[place] for one in flat[:-1]], flat[-1][place])
             target[...] = np.moveaxis(drawn[inner[-2:]], -1, 0)
         return {group * 3 + color: made[color] for color in range(3)}

@@ -19,7 +19,7 @@ from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import EVERY, Selection, VolumeSource, select
 from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
-from chunkwise.report.paint import Paint, PaintedVolumes
+from chunkwise.report.paint import STRIP, Paint, PaintedVolumes
 from chunkwise.report.pictures import CHANNEL_COLORS, READABLE, contrast, numbered, room_for_numbers, write_png
 from chunkwise.running.chains.coloured import COUNTING, Coloured, check_coloured
 from chunkwise.running.chains.fetch import BASE, format_of
@@ -185,8 +185,8 @@ def _image(
 
     def projected(grid: Grid) -> int:
         far = (*(0,) * (len(grid.shape) - 2), paint.reach, paint.reach)
-        plane = prod(grid.block[-2:]) / prod(grid.block)  # what is computed in floats is one plane
-        outer = 2 * item + (80 + 6 * item) * plane
+        strip = min(STRIP, grid.block[-2]) * grid.block[-1] / prod(grid.block)  # what is computed in floats
+        outer = 2 * item + 3 * prod(grid.block[-2:]) / prod(grid.block) + (80 + 6 * item) * strip
         if coloured is not None:  # objects are counted first
             outer = max(outer, COUNTING * np.dtype(labels.dtype).itemsize)
         return projected_memory(grid, outer=outer, block=3, unit=6, reach=far, base=BASE)
