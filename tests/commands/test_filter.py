@@ -111,3 +111,12 @@ def test_a_zero_has_one_sign(method: str) -> None:
     found = by_blocks(find("filter", method), image, values, (7, 6))
     assert (found == 0).any()
     assert not np.signbit(found[found == 0]).any()
+
+
+@pytest.mark.parametrize("method", ["frangi", "meijering"])
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_what_no_float_holds_is_refused(method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = write_image(tmp_path / "i", np.random.default_rng(0).normal(0, 1e200, (20, 20)), "yx")
+    assert main(["filter", str(image), "--method", method, "--output", str(tmp_path / "o.ome.zarr")]) == 2
+    assert "so large that no float holds what is calculated of them" in capsys.readouterr().err
+    assert not (tmp_path / "o.ome.zarr").exists()
