@@ -210,8 +210,8 @@ def _feature(feature: Any, asked: Asked) -> tuple[Any, float, float, list[Array]
     if kind == "Point":
         x, y, *more = coordinates
         known |= {"z": more[0]} if more else {}
-        radius = (feature.get("properties") or {}).get("radius")
-        radius = asked.radius if radius is None else radius
+        said = (feature.get("properties") or {}).get("radius")
+        radius = asked.radius if said is None else said
         if radius < 0:
             raise _NotDrawnError("has a radius below 0")
     else:
