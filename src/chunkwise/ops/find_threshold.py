@@ -151,6 +151,7 @@ def _centers(name: str, bins: int, low: Any, high: Any) -> Array:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             edges = np.histogram_bin_edges(ends, bins, (low, high))
+            return np.asarray((edges[:-1] + edges[1:]) / 2.0)
     except ValueError:
         start, _ = _words(name)
         cast = "convert the image first: 'chunkwise intensity --method cast --dtype float64'"
@@ -159,7 +160,6 @@ def _centers(name: str, bins: int, low: Any, high: Any) -> Array:
             f"{start} was found by '{name}', which parts the range of intensities into {bins} bins: {ends.dtype} "
             f"cannot tell so many apart between {low:.9g} and {high:.9g}{'; ' * bool(others)}{', or '.join(others)}."
         ) from None
-    return np.asarray((edges[:-1] + edges[1:]) / 2.0)
 
 
 def _words(name: str) -> tuple[str, str]:
