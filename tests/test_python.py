@@ -23,6 +23,7 @@ from chunkwise.cli import build_parser, main
 from chunkwise.operations import families
 from chunkwise.python.calls import _text
 from chunkwise.storage.manifest import FILE_NAME
+from operations.harness import write_image
 
 DATA = Path(__file__).parents[1] / "test-data"
 CELLS = DATA / "cells_tczyx.ome.zarr"
@@ -323,6 +324,15 @@ def test_progress_is_shown_unless_it_is_quiet(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr() == ("", "")
     cw.filter(COINS, method="mean")
     assert "write" in capsys.readouterr().err
+
+
+def test_whole_numbers_are_floats_where_fractions_are_meant(tmp_path: Path) -> None:
+    """And not of the voxels' type, in which they would not fit."""
+    flat = str(write_image(tmp_path / "flat.ome.zarr", np.full((3, 4), 5, np.uint8), "yx"))
+    assert cw.threshold(flat, method="otsu", offset=300, quiet=True).to_numpy().all()
+    assert not cw.threshold(flat, method="otsu", offset=-300, quiet=True).to_numpy().any()
+    with pytest.raises(cw.InputError, match="has to be a finite number"):
+        cw.threshold(flat, method="otsu", offset=10**400)
 
 
 def test_numbers_become_the_text_of_the_command_line() -> None:

@@ -111,3 +111,26 @@ def test_a_zero_has_one_sign(method: str) -> None:
     found = by_blocks(find("filter", method), image, values, (7, 6))
     assert (found == 0).any()
     assert not np.signbit(found[found == 0]).any()
+
+
+@pytest.mark.parametrize("method", ["frangi", "meijering"])
+def test_what_no_float_holds_is_refused(method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = write_image(tmp_path / "i", np.random.default_rng(0).normal(0, 1e200, (20, 20)), "yx")
+    assert main(["filter", str(image), "--method", method, "--output", str(tmp_path / "o.ome.zarr")]) == 2
+    assert "so large that no float holds what is calculated of them" in capsys.readouterr().err
+    assert not (tmp_path / "o.ome.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    "words", ["filter --method dog", "threshold --method niblack", "project --method std --axis c", "spots --channel 0"]
+)
+def test_nothing_is_printed_of_infinite_voxels(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    image = np.ones((2, 40, 40), "float32")
+    image[:, 3, 4] = np.inf
+    command, *rest = words.split()
+    place = write_image(tmp_path / "i", image, "cyx")
+    assert main([command, str(place), *rest, "--workers", "1", "--output", str(tmp_path / "o.ome.zarr")]) == 0
+    assert not list(recwarn)
+    assert "Warning" not in capsys.readouterr().err

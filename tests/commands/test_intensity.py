@@ -42,6 +42,21 @@ def test_a_percentile_that_is_infinite_is_refused(tmp_path: Path, capsys: pytest
     np.testing.assert_allclose(found, np.clip((image - low) / (high - low), 0, 1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("words", ["intensity --method rescale", "filter --method sato"])
+def test_what_only_voxels_show_is_nothing_to_resume(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    image = np.random.default_rng(0).random((20, 20)).astype("float32")
+    image[3, 4] = np.nan
+    command, *rest = words.split()
+    source = write_image(tmp_path / "i", image, "yx")
+    assert main([command, str(source), *rest, "--output", str(tmp_path / "o.ome.zarr")]) == 2
+    said = capsys.readouterr().err
+    assert "not numbers" in said
+    assert "resume" not in said
+    assert not list(tmp_path.glob("*.partial"))
+
+
 @pytest.mark.parametrize("dtype", ["uint32", "uint64"])
 def test_the_largest_value_stays_under_gamma(dtype: str) -> None:
     top = np.iinfo(dtype).max

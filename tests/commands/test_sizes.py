@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
+import skimage.exposure
 import skimage.filters
 import skimage.restoration
 import zarr
@@ -156,6 +157,24 @@ def test_planes_alone(tmp_path: Path) -> None:
     found = run(tmp_path, "filter", str(write(tmp_path, image)), "--method", "gaussian", "--sigma", "0.9", "--planes")
     expected = [scipy.ndimage.gaussian_filter(plane, [0.9 / edge for edge in EDGES[1:]]) for plane in image]
     np.testing.assert_array_equal(found, np.stack(expected))
+
+
+def test_planes_need_no_size_along_the_other_axis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a window of 1.6 micrometres there are three voxels along y and x, and less than one plane."""
+    image = volume()
+    words = ["threshold", str(write(tmp_path, image)), "--method", "local", "--weights", "median", "--size", "1.6"]
+    assert main([*words, "--sizes-in", "micrometres", "--output", str(tmp_path / "v.ome.zarr")]) == 2
+    assert "--size 1.6 micrometres is 1 voxel, and has to be an odd number from 3" in capsys.readouterr().err
+    found = run(tmp_path, *words, "--planes")
+    assert "size 1.6 micrometres: 3 x 3 voxels" in capsys.readouterr().out
+    expected = [plane > skimage.filters.threshold_local(plane, 3, "median") for plane in image]
+    np.testing.assert_array_equal(found, np.stack(expected))
+
+
+def test_a_size_that_is_left_out_stays_so(tmp_path: Path) -> None:
+    image = volume("uint8")
+    found = run(tmp_path, "intensity", str(write(tmp_path, image)), "--method", "clahe", "--dtype", "float64")
+    np.testing.assert_array_equal(found, skimage.exposure.equalize_adapthist(image))
 
 
 def test_a_level_has_its_own_voxels(tmp_path: Path) -> None:

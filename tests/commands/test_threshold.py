@@ -18,6 +18,7 @@ from chunkwise.operations import find
 from chunkwise.ops.threshold import METHODS
 from made_stores import multiscale, write
 from operations.harness import by_blocks as harness_blocks
+from operations.harness import write_image
 from operations.reference import reference
 
 Array = np.ndarray[Any, Any]
@@ -141,6 +142,25 @@ def test_refusals(words: list[str], said: str, image: Path, capsys: pytest.Captu
     assert main(["threshold", str(image), *words, "--output", "m.ome.zarr"]) == 2
     assert capsys.readouterr().err == f"chunkwise threshold: error: {said}\n"
     assert not Path("m.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("ends", [(1e8, 1e8 + 8), (-3e38, 3e38), (0, 1e-44)])
+def test_bins_that_a_type_cannot_tell_apart(ends: tuple[float, float], tmp_path: Path, capsys: Any) -> None:
+    """NumPy makes none; wider floats have them."""
+    pixels = np.where(np.random.default_rng(0).random((9, 8)) < 0.5, *ends).astype("float32")
+    with pytest.raises(ValueError, match="Too many bins"), np.errstate(all="ignore"):
+        skimage.filters.threshold_otsu(pixels)
+    image, mask = write_image(tmp_path / "i.ome.zarr", pixels, "yx"), tmp_path / "m.ome.zarr"
+    for words in ("threshold --method triangle", "threshold --method multi-otsu", "intensity --method equalize"):
+        command, *rest = words.split()
+        assert main([command, str(image), *rest, "--output", str(mask)]) == 2
+        assert "float32 cannot tell so many apart" in capsys.readouterr().err
+        assert not mask.exists()
+    wide = tmp_path / "w.ome.zarr"
+    assert main(["intensity", str(image), "--method", "cast", "--dtype", "float64", "--output", str(wide)]) == 0
+    assert main(["threshold", str(wide), "--method", "triangle", "--output", str(mask)]) == 0
+    expected = pixels > skimage.filters.threshold_triangle(pixels.astype(float))
+    assert np.array_equal(zarr.open_array(mask / "0", mode="r")[...], expected)
 
 
 @pytest.mark.parametrize("method", METHODS)

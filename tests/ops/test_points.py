@@ -156,8 +156,12 @@ def test_what_a_table_and_geojson_may_say(capsys: pytest.CaptureFixture[str]) ->
     ]
     Path("list.json").write_text(json.dumps(kinds[:2]))
     assert np.array_equal(made("list.json"), whole_shapes(SHAPE, [(2, (30, 20), 3), (1, square, 0)]))
-    Path("one.json").write_text(json.dumps(kinds[2]))
-    assert np.array_equal(made("one.json"), whole_shapes(SHAPE, [(1, square, 0)]))
+    for one in (kinds[2], kinds[2]["geometry"]):
+        Path("one.json").write_text(json.dumps(one))
+        assert np.array_equal(made("one.json"), whole_shapes(SHAPE, [(1, square, 0)]))
+        assert "1 shape as 1 label: " in capsys.readouterr().out
+    Path("null.json").write_text(json.dumps([kinds[0] | {"properties": {"radius": None}}]))
+    assert np.array_equal(made("null.json", "--radius", "2"), whole_shapes(SHAPE, [(1, (30, 20), 2)]))
 
 
 def test_measured_objects_come_back_as_points_of_geojson(capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +214,10 @@ BAD = {
     "half a label": ("x,y,label\n1,2,0.5\n", "The column 'label' of t has to hold a whole number in every row."),
     "no JSON": ("{", "t cannot be read as GeoJSON"),
     "no features": ('{"features": []}', "t has no features."),
-    "no geometry": ('[{"geometry": null}]', "Feature 1 of t is not GeoJSON."),
+    "no geometry": ('[{"geometry": null}]', "Feature 1 of t has no place: its geometry is null."),
+    "no place": ('[{"geometry": {"type": "Polygon", "coordinates": []}}]', "Feature 1 of t has no place: its coordin"),
+    "several": ('[{"geometry": {"type": "GeometryCollection", "geometries": []}}]', "Feature 1 of t is a GeometryCol"),
+    "no GeoJSON": ('[{"geometry": {"type": "Point", "coordinates": [1, "x"]}}]', "Feature 1 of t is not GeoJSON."),
     "a line": ('[{"geometry": {"type": "LineString", "coordinates": []}}]', "Feature 1 of t is a LineString, and"),
     "two corners": (
         '[{"geometry": {"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}}]',

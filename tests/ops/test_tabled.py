@@ -127,6 +127,7 @@ def test_mutant_numbers_of_objects_taken_for_measurements(labels: Array, monkeyp
     ("number", "said"),
     [
         ("1.5", "The column 'parent' of t.tsv has to hold a whole number in every row."),
+        ("9007199254740993.0", "The column 'parent' of t.tsv has to hold a whole number in every row."),
         ("", "The column 'parent' of t.tsv has to hold a whole number in every row."),
         (
             "-1",
@@ -169,6 +170,16 @@ def test_other_tables_give_the_same(end: str, between: str, labels: Array) -> No
         table.to_parquet("t.parquet")
     found = made("map", "--column", "num_pixels", table=f"t.{end}", output="other.ome.zarr")
     assert np.array_equal(found, made("map", "--column", "num_pixels"), equal_nan=True)
+    del labels
+
+
+def test_whole_numbers_may_have_a_point(labels: Array) -> None:
+    """Pandas writes them so, where one is missing."""
+    Path("t.tsv").write_text("label\tparent\n3\t9\n5\t3\n")
+    Path("f.csv").write_text("label,parent\n3.0,9\n5.0,3.0\n")
+    found = made("join", "--column", "parent", table="f.csv", output="f.ome.zarr")
+    assert np.array_equal(found, made("join", "--column", "parent"))
+    assert set(np.unique(found)) == {0, 3, 9}
     del labels
 
 

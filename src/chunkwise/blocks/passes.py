@@ -269,6 +269,8 @@ def _serve(run: Run) -> None:
         _served[:] = [(run.folder, run.hash, begun)]
 
 
+# Of voxels that are infinite or no numbers comes what it should; warnings of it would show people lines of code.
+@np.errstate(all="ignore")
 def _map_batch(
     function: Callable[[Any, int], BlockResult], context: Any, run: Run, name: str, blocks: list[int]
 ) -> Report | Unfinished:
@@ -298,6 +300,7 @@ def _map_batch(
     return Unfinished(report, (function, context, run, name, rest)) if rest else report
 
 
+@np.errstate(all="ignore")
 def _reduce_batch(
     function: Callable[[Any, int], Any],
     combine: Callable[[Any, Any], Any],

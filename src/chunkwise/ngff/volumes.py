@@ -305,7 +305,8 @@ def parse_region(text: str | None, axes: str, shape: tuple[int, ...]) -> tuple[t
     example = ",".join(f"{axis}0:{axis}1" for axis in axes)
     parts = text.split(",")
     if len(parts) != len(axes):
-        raise InputError(f"--region '{text}' has {len(parts)} ranges, but the image has the axes {axes}: {example}.")
+        ranges = f"{len(parts)} range{'s' * (len(parts) != 1)}"
+        raise InputError(f"--region '{text}' has {ranges}, but the image has the axes {axes}: {example}.")
     bounds = []
     for part, axis, size in zip(parts, axes, shape, strict=True):
         try:

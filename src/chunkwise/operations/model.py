@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from sys import float_info
 from typing import Any, Final
 
 from chunkwise.errors import InputError
@@ -30,6 +30,9 @@ __all__ = [
 
 #: Kinds of voxels: NumPy's letters, with b for masks, and e for the floats that SciPy computes nothing with.
 KINDS: Final = {"i": "signed integers", "u": "unsigned integers", "f": "floats", "b": "bool", "e": "float16"}
+
+#: The largest number that is a float.
+LARGEST: Final = float_info.max
 
 #: Words of titles that are names of people.
 PEOPLE: Final = frozenset(
@@ -128,7 +131,9 @@ class Parameter:
         whole = isinstance(value, float) and value.is_integer() and self.type is int
         number = int(value) if whole else value
         good = isinstance(number, int if self.type is int else (int, float)) and not isinstance(number, bool)
-        if good and isfinite(number):
+        if good and abs(number) <= LARGEST:
+            # Python's whole numbers would be calculated with in the type of the voxels, and wrap around there.
+            number = float(number) if self.type is float and not self.choices else number
             low, high = self.least is None or number >= self.least, self.most is None or number <= self.most
             if low and high and (not self.odd or number % 2 == 1):
                 return number

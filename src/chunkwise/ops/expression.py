@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, VoxelsError
 
 __all__ = ["LETTERS", "evaluate", "images_of", "parse"]
 
@@ -104,7 +104,9 @@ def evaluate(tree: ast.expr, text: str, images: Mapping[str, Array]) -> Array:
     Raises
     ------
     InputError
-        If a piece is outside of the grammar, or images hold whole numbers that float64 does not.
+        If a piece is outside of the grammar.
+    VoxelsError
+        If images hold whole numbers that float64 does not.
     """
     known = {letter: image if image.dtype == bool else _exact(image, letter) for letter, image in images.items()}
     with np.errstate(all="ignore"):
@@ -118,7 +120,7 @@ def _exact(image: Array, letter: str) -> Array:
     """Numbers as float64, if it holds them."""
     wide = image.dtype.kind in "iu" and image.dtype.itemsize == 8 and image.size
     if wide and (int(image.max()) > WHOLE or int(image.min()) < -WHOLE):
-        raise InputError(
+        raise VoxelsError(
             f"The image {letter} holds whole numbers beyond 2**53, which 64-bit floats would round; if "
             "that does not matter, make floats of them first with 'chunkwise intensity --method cast --dtype float64'."
         )

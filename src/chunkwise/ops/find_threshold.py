@@ -114,9 +114,10 @@ def find_in_histograms(
         _check_span(name, max(int(high) - int(low) for low, high in extents))
         return chain.reduce("histogram", _count, _add, whole)
 
+    centers = [_centers(name, bins, *extent) for extent in extents]
+
     def binned(volume: int, counts: Array) -> Any:
-        edges = np.histogram_bin_edges(np.array(extents[volume]), bins, extents[volume])
-        return finish(volume, counts, (edges[:-1] + edges[1:]) / 2.0)
+        return finish(volume, counts, centers[volume])
 
     return chain.reduce("bins", _bin, _add, binned, {n: (*extent, bins) for n, extent in enumerate(extents)})
 
@@ -132,10 +133,39 @@ def histogram_of_volume(name: str, bins: int, volume: Array) -> tuple[Array, Arr
     if volume.dtype.kind == "f":
         if not np.isfinite(volume).all():
             raise InputError(f"Nothing was found by '{name}': the image has values that are not finite.")
-        counts, edges = np.histogram(volume, bins)
-        return counts, (edges[:-1] + edges[1:]) / 2.0
+        centers = _centers(name, bins, volume.min(), volume.max())
+        return np.histogram(volume, bins)[0], centers
     _check_span(name, int(volume.max()) - int(volume.min()))
     return _of_whole_numbers(count_values(volume))
+
+
+def _centers(name: str, bins: int, low: Any, high: Any) -> Array:
+    """The centers of the bins between the ends of a volume.
+
+    Raises
+    ------
+    InputError
+        If these lie so near each other, or so far apart, that their type has no such bins.
+    """
+    ends = np.array([low, high])
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            edges = np.histogram_bin_edges(ends, bins, (low, high))
+            return np.asarray((edges[:-1] + edges[1:]) / 2.0)
+    except ValueError:
+        start, _ = _words(name)
+        cast = "convert the image first: 'chunkwise intensity --method cast --dtype float64'"
+        others = [cast] * (ends.dtype.itemsize < 8) + ["give a threshold as a number"] * (name in METHODS)
+        raise InputError(
+            f"{start} was found by '{name}', which parts the range of intensities into {bins} bins: {ends.dtype} "
+            f"cannot tell so many apart between {low:.9g} and {high:.9g}{'; ' * bool(others)}{', or '.join(others)}."
+        ) from None
+
+
+def _words(name: str) -> tuple[str, str]:
+    """How a sentence begins and ends that says why nothing was found."""
+    known = name in METHODS
+    return ("No threshold", "; give a threshold as a number.") if known else ("Nothing", ".")
 
 
 def _of_whole_numbers(counted: Histogram) -> tuple[Array, Array]:
@@ -188,8 +218,7 @@ class _Chain:
 
         def finish(volume: int, extent: tuple[Any, Any]) -> Any:
             if not np.isfinite(extent[0]) or not np.isfinite(extent[1]):
-                known = self.method in METHODS
-                start, end = ("No threshold", "; give a threshold as a number.") if known else ("Nothing", ".")
+                start, end = _words(self.method)
                 raise InputError(
                     f"{start} was found by '{self.method}': the volume of time point {volume // channels} has values "
                     f"that are not finite{end}"
@@ -205,12 +234,11 @@ class _Chain:
         return [decode(value) for value in self.reduce("mean", _sum, _add, finish)]
 
     def binned(self, extents: list[tuple[Any, Any]]) -> list[Any]:
+        centers = [np.array(low) if low == high else _centers(self.method, BINS, low, high) for low, high in extents]
+
         def finish(volume: int, counts: Array) -> Any:
             low, high = extents[volume]
-            if low == high:
-                return encode(low)
-            edges = np.histogram_bin_edges(np.array([low, high]), BINS, (low, high))
-            return encode(threshold_of_bins(self.method, counts, (edges[:-1] + edges[1:]) / 2.0))
+            return encode(low if low == high else threshold_of_bins(self.method, counts, centers[volume]))
 
         ranges = {volume: (*extent, BINS) for volume, extent in enumerate(extents)}
         return [decode(value) for value in self.reduce("bins", _bin, _add, finish, ranges)]

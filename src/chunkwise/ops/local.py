@@ -251,6 +251,11 @@ def _statistics(volumes: LocalVolumes, job: Job) -> tuple[Mapping[str, Any], ...
             name = f"statistics-{len(found)}"
             most = reduce_pass(job, name, _largest, np.maximum, work, groups, _items, voxels=size, grid=volumes.grid)
             found[measure] = [most[volume] for volume in range(volumes.n_volumes)]
+            if not np.isfinite(found[measure]).all():
+                raise InputError(
+                    "The image has voxels so large that no float holds what is calculated of them; make them smaller "
+                    "first with 'chunkwise intensity --method rescale'."
+                )
     found |= {name: find_thresholds(name, volumes, job) for name in names if name in METHODS}
     shares = {name: volumes.values[name.split()[1]] for name in names if name.startswith("percentile ")}
     if shares:

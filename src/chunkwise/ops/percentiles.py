@@ -18,7 +18,7 @@ import numpy as np
 
 from chunkwise.blocks.job import Job
 from chunkwise.blocks.passes import reduce_pass
-from chunkwise.errors import InputError
+from chunkwise.errors import InputError, VoxelsError
 from chunkwise.ops.volumes import HaloedVolumes
 
 __all__ = ["find_percentiles", "finite"]
@@ -56,8 +56,10 @@ def find_percentiles(percents: Sequence[float], volumes: HaloedVolumes, job: Job
 
     Raises
     ------
+    VoxelsError
+        If a voxel is not a number.
     InputError
-        If a voxel is not a number, or a percentile not finite.
+        If a percentile is not finite.
     """
     dtype, count = np.dtype(volumes.source.dtype), prod(volumes.grid.shape)
     places = [_places(percent, count) for percent in percents]
@@ -126,7 +128,7 @@ def _count(work: _Pass, number: int) -> dict[int, Array]:
         return {0: np.asarray(work.volumes.counts(number), np.int64)}
     voxels = np.ascontiguousarray(work.volumes.read(number)).ravel()
     if dtype.kind == "f" and np.isnan(voxels).any():
-        raise InputError("No percentile was found: the image has voxels that are not numbers; choose another method.")
+        raise VoxelsError("No percentile was found: the image has voxels that are not numbers; choose another method.")
     found = {bits: np.zeros(2**BITS, np.int64) for bits in work.higher[volume]}
     whole = work.shift + BITS >= 8 * dtype.itemsize
     for start in range(0, len(voxels), AT_ONCE):

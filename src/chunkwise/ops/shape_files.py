@@ -169,6 +169,8 @@ def _rectangle(place: Array, width: float, height: float) -> Array:
 
 
 def _of_features(content: Any, asked: Asked) -> Shapes:
+    if isinstance(content, dict) and "coordinates" in content:  # a geometry without a feature around it
+        content = {"geometry": content}
     listed = content.get("features", [content]) if isinstance(content, dict) else content
     if not isinstance(listed, list) or not listed:
         raise InputError(f"{asked.name} has no features.")
@@ -194,24 +196,30 @@ class _NotDrawnError(Exception):
 def _feature(feature: Any, asked: Asked) -> tuple[Any, float, float, list[Array]]:
     """Place, time, radius and rings of a feature."""
     geometry = feature["geometry"]
-    kind, coordinates, plane = geometry["type"], geometry["coordinates"], geometry.get("plane") or {}
+    if geometry is None:
+        raise _NotDrawnError("has no place: its geometry is null")
+    kind, plane = geometry["type"], geometry.get("plane") or {}
+    if kind not in ("Point", "Polygon", "MultiPolygon"):
+        raise _NotDrawnError(f"is a {kind}, and points, polygons and multipolygons are drawn")
+    coordinates = geometry["coordinates"]
+    if coordinates == []:
+        raise _NotDrawnError("has no place: its coordinates are empty")
     known = {axis: plane[axis] for axis in "tz" if axis in plane}
     rings: list[Array] = []
     x = y = radius = 0.0
     if kind == "Point":
         x, y, *more = coordinates
         known |= {"z": more[0]} if more else {}
-        radius = (feature.get("properties") or {}).get("radius", asked.radius)
+        said = (feature.get("properties") or {}).get("radius")
+        radius = asked.radius if said is None else said
         if radius < 0:
             raise _NotDrawnError("has a radius below 0")
-    elif kind in ("Polygon", "MultiPolygon"):
+    else:
         flat = isinstance(coordinates[0][0], int | float)  # one ring that is not in a list, which is seen
         parts = [[coordinates]] if flat else [coordinates] if kind == "Polygon" else coordinates
         rings = [np.array([corner[:2] for corner in ring], np.float64) for part in parts for ring in part]
         if any(ring.shape[0] < 3 or ring.shape[1] != 2 for ring in rings):
             raise _NotDrawnError("has a ring of fewer than three corners")
-    else:
-        raise _NotDrawnError(f"is a {kind}, and points, polygons and multipolygons are drawn")
     for axis in asked.axes:
         if axis in "tz" and axis not in known:
             raise _NotDrawnError(f"does not say its {axis} (geometry.plane.{axis}), and the image has several")

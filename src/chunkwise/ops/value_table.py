@@ -170,6 +170,12 @@ def whole_numbers(column: Any, which: str, name: str) -> Array:
                 return np.asarray(column.cast(kind).to_numpy())
         except pa.ArrowException:
             continue
+    try:  # text such as 3.0, which other programs write where a number is missing elsewhere
+        numbers: Array = column.cast(pa.float64()).to_numpy()
+        if column.null_count == 0 and (np.abs(numbers) < 2**53).all() and (np.rint(numbers) == numbers).all():
+            return numbers.astype(np.int64)
+    except pa.ArrowException:
+        pass
     raise InputError(f"The column '{which}' of {name} has to hold a whole number in every row.")
 
 

@@ -50,9 +50,9 @@ def in_voxels(request: Request, selection: Selection) -> Sizes:
     words = " x ".join(f"{float(edge):g}" for edge in edges)
     lines, found = [f"voxels of {words} micrometres ({selection.image.spatial}):"], {}
     for name, one in operation.parameters.items():
-        if not one.measures or (one.only_with and not values[one.only_with]):
-            continue
         asked = values[name]
+        if not one.measures or asked is None or (one.only_with and not values[one.only_with]):
+            continue
         seen = edges[-2:] if values.get("planes") else edges
         if one.measures == "step" and len(set(seen)) > 1:
             raise InputError(
@@ -61,14 +61,15 @@ def in_voxels(request: Request, selection: Selection) -> Sizes:
                 "in voxels."
             )
         made = _converted(one, Fraction(str(asked)), edges)
-        for number in made if isinstance(made, tuple) else (made,):
-            _check(name, one, asked, number)
         values[name] = made
-        found[name] = list(made) if isinstance(made, tuple) else made
+        shown = made[-len(seen) :] if isinstance(made, tuple) else (made,)
+        for number in shown:
+            _check(name, one, asked, number)
+        found[name] = list(shown) if isinstance(made, tuple) else made
         measured = {2: "square ", 3: "cubic "}[len(edges)] if one.measures == "content" else ""
-        numbers = " x ".join(f"{n:.6g}" for n in made) if isinstance(made, tuple) else f"{made:.6g}"
+        numbers = " x ".join(f"{n:.6g}" for n in shown)
         lines.append(f"  {name.replace('_', ' ')} {asked:g} {measured}micrometres: {numbers} voxels")
-    return Sizes(values, lines, {"voxel": [float(edge) for edge in edges], **found})
+    return Sizes(values, lines, {"voxel": [float(edge) for edge in edges], **found}) if found else Sizes(values)
 
 
 def _edges(selection: Selection) -> tuple[Fraction, ...]:
@@ -101,6 +102,7 @@ def _check(name: str, one: Parameter, asked: Any, voxels: Any) -> None:
     try:
         one.accept(voxels, "")
     except InputError:
+        became = f"{voxels:.6g} voxel{'s' * (voxels != 1)}"
         raise InputError(
-            f"--{name.replace('_', '-')} {asked:g} micrometres is {voxels:.6g} voxels, and has to be {one.range_words}."
+            f"--{name.replace('_', '-')} {asked:g} micrometres is {became}, and has to be {one.range_words}."
         ) from None

@@ -7,7 +7,7 @@ from functools import partial
 from math import floor, sqrt
 from typing import Any, Final
 
-from chunkwise.errors import InputError
+from chunkwise.errors import VoxelsError
 from chunkwise.operations._part import in_both
 from chunkwise.operations.filter._floats import floats, in_floats
 from chunkwise.operations.model import Parameter
@@ -74,13 +74,13 @@ def finite(image: Any) -> Any:
 
     Raises
     ------
-    InputError
+    VoxelsError
         If a voxel is not finite: it would show as far as scikit-image computes with weights of 0.
     """
     import numpy as np
 
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise InputError("Ridges cannot be found around voxels that are infinite or not numbers; replace them first.")
+        raise VoxelsError("Ridges cannot be found around voxels that are infinite or not numbers; replace them first.")
     return image
 
 

@@ -80,7 +80,8 @@ def run(request: Request) -> Result:
             f"which the voxel shows: {_where(first, image)}{_others(hidden)}.",
             file=sys.stderr,
         )
-    lines = [f"{_shapes(facts['drawn'])} as {facts['labels']} labels: {work.written(output)}"]
+    labels = f"{facts['labels']} label{'s' * (facts['labels'] != 1)}"
+    lines = [f"{_shapes(facts['drawn'])} as {labels}: {work.written(output)}"]
     if columns:
         work.recorder.result("columns", columns)
         lines.append("  " + ", ".join(f"{what} from '{column}'" for what, column in columns.items()))
