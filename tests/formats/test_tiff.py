@@ -142,7 +142,7 @@ def test_what_a_person_says(tmp_path: Path) -> None:
     image = opened(tmp_path / "a.tif", axes="cyx", channel_name="a\nb\nc\nd")
     assert [one.name for one in image.channels] == ["a", "b", "c", "d"]
     (remark,) = foreign_store(image.location).remarks
-    assert "does not say how large a voxel is along y, x" in remark
+    assert "gives no voxel size along y, x" in remark
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from chunkwise.formats.described import DescribedFile, amend
 from chunkwise.formats.ome_set import in_other_files, set_as_store
 from chunkwise.formats.tiff_array import TiffArray, axes_of, channels_of
 from chunkwise.formats.tiff_files import open_tiff
-from chunkwise.formats.tiff_metadata import facts_of
+from chunkwise.formats.tiff_metadata import facts_of, unused_xml
 from chunkwise.formats.tiff_planes import SeriesPlanes, explained
 from chunkwise.formats.tiff_refused import refuse_broken, refuse_undecodable
 from chunkwise.ngff.model import bare_name
@@ -41,7 +41,8 @@ def open_file_as_store(location: Location) -> DescribedFile:
                 f"Planes of {path} lie in other files, which only its own program finds; write it again as one file."
             )
         refuse_undecodable(series, path)
-    letters = axes_of(series, said.get("axes"), path)
+        words = unused_xml(tif, series)
+    letters = axes_of(series, said.get("axes"), path, "".join(f"; {one}" for one in words))
     with explained(path), noted() as more:
         levels = [TiffArray(SeriesPlanes(level, file, path), letters, path) for level in series.levels]
     with explained(path):
