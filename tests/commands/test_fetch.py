@@ -239,3 +239,22 @@ def test_a_chunk_that_cannot_be_read_leaves_nothing(
         assert "cannot be read" in said
         assert str(chunk) in said
         assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("command", ["fetch", "convert", "math", "spots"])
+@pytest.mark.parametrize("option", ["output", "record", "run-dir"])
+def test_nothing_is_written_into_what_is_read(
+    command: str, option: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(made.rglob("*"))
+    places = {"output": tmp_path / "o.tiff", option: made / "labels.tiff"}
+    if command == "math":  # of several images, the last
+        other = write(
+            tmp_path / "other.ome.zarr", "0.5", "tczyx", (2, 3, 9, 35, 44), "uint16", ome(made)["multiscales"][0]
+        )
+        words = [str(other), "--b", str(made), "--expression", "a + b"]
+    else:
+        words = [str(made), *(["--sigma", "1", "--threshold", "1"] if command == "spots" else [])]
+    assert main([command, *words, *(f"--{name}={place}" for name, place in places.items())]) == 2
+    assert "which is only read" in capsys.readouterr().err
+    assert sorted(made.rglob("*")) == before

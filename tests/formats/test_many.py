@@ -168,7 +168,7 @@ def test_nothing_but_a_folder_takes_a_plate(tmp_path: Path, capsys: pytest.Captu
     for output, words in {
         "o.ozx": "is written as a folder",
         "o.ome.tiff": "give the path of one of its fields: A/1/0",
-        "plate.ome.zarr/o.ome.zarr": "would be inside the plate",
+        "plate.ome.zarr/o.ome.zarr": "which is only read",
         "none/o.ome.zarr": "does not exist; make it first",
     }.items():
         assert main(["convert", str(source), "--output", str(tmp_path / output)]) == 2

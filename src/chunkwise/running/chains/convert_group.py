@@ -125,10 +125,6 @@ def _place(request: Request, store: Plate | Collection, what: str) -> tuple[Loca
     folder = os.path.dirname(place.address)
     if not os.path.isdir(folder):
         raise InputError(f"The folder {folder} does not exist; make it first.")
-    if place.address.startswith(f"{store.location.address}/"):
-        raise InputError(
-            f"The output {place.address} would be inside the {what} that it is made from; choose a place outside."
-        )
     return place, to.run_dir or beside(place.address, ".run", request.site)
 
 
