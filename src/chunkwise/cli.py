@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -251,6 +252,8 @@ def _stopping_in_order() -> Iterator[None]:
 def _complain(command: str, sentence: str) -> None:
     from chunkwise.faces.sentences import told
 
+    # A log is read by more people than whoever typed a password into an address.
+    sentence = re.sub(r"(?<=://)[^\s/@]+(?=@)", "...", sentence)
     print(f"chunkwise {command}: error: {told(command, sentence)}", file=sys.stderr)
 
 
