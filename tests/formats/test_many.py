@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,19 @@ def test_a_plate_goes_on_where_it_was_stopped(
     assert "A/1/0: already there" in capsys.readouterr().err
     assert main(["convert", str(source), "--output", str(tmp_path / "whole.ome.zarr")]) == 0
     assert made_stores.digest(output) == made_stores.digest(tmp_path / "whole.ome.zarr")
+
+
+def test_the_record_of_a_plate_may_be_written_later(
+    tmp_path: Path, make_disk: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = make_disk("64k")
+    (disk / "fill").write_bytes(bytes(60 * 1024))
+    words = ["convert", str(plate(tmp_path)), "--output", str(tmp_path / "o"), "--crate", str(disk / "c.zip")]
+    assert main(words) == 4
+    (disk / "fill").unlink()
+    assert main(words) == 0
+    assert "was whole already" in capsys.readouterr().out
+    assert (disk / "c.zip").stat().st_size > 0
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

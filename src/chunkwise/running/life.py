@@ -22,15 +22,17 @@ from chunkwise.operations.model import Table
 from chunkwise.provenance.closing import recording
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.reference import Reference
+from chunkwise.running.done import lacking, seems_done
 from chunkwise.running.inputs import ChangedError, Input, Inputs
 from chunkwise.running.outputs import beside
 from chunkwise.running.places import Place, set_aside
 from chunkwise.running.planned import Planned
-from chunkwise.running.request import Destination, Request
+from chunkwise.running.request import Destination, Done, Request, Result
+from chunkwise.storage.location import resolve
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import json_bytes
 
-__all__ = ["LifeCycle", "check_files", "earlier_records", "write_reports"]
+__all__ = ["LifeCycle", "check_files", "earlier_records", "write_lacking", "write_reports"]
 
 #: Seconds that a run waits in the workspace for another one of the same input, parameters and name.
 PATIENCE = 3600.0
@@ -39,23 +41,26 @@ PATIENCE = 3600.0
 SPREAD = frozenset({"workers", "memory", "block", "shard", "check"})
 
 
-def check_files(request: Request) -> None:
+def check_files(request: Request, *, sure: bool = False) -> None:
     """Refuse output files that cannot be written, or would take each other's place, before hours of work.
 
     Parameters
     ----------
     request : Request
         As asked for.
+    sure : bool
+        Whether it is known that the run has not been done; else :class:`LifeCycle` finds it out.
     """
     to, operation = request.to, request.operation
     files = set(to.files) - {name for name, file in operation.files.items() if file.folder}
     if isinstance(operation.gives, Table):
         files.add("output")
     taken: dict[str, str] = {}
+    done = seems_done(to)
     for name, path in {"output": to.output, "run_dir": to.run_dir, **to.files}.items():
         if not path:
             continue
-        if name in files:
+        if name in files and (sure or not done):
             check_output_file(path)
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
@@ -102,6 +107,7 @@ class LifeCycle:
         self._earlier = earlier_records(*(one.opened.records for one in inputs))
         self._table_name = f"blocks-{len(self._earlier) + 1}.tsv.gz"
         self._workers = Workers()
+        write_lacking(request, self._plan.hash, self._earlier)
         self._place = self._find_place()
 
     @property
@@ -240,6 +246,36 @@ class LifeCycle:
         if self._place.workspace:
             self._place.workspace.forget()  # reference, record and crate say all that the run's folder said
         return reference
+
+
+def write_lacking(request: Request, plan: str, earlier: list[dict[str, Any]]) -> None:
+    """Write what is lacking of the reports on a run that has been done.
+
+    Parameters
+    ----------
+    request : Request
+        As asked for.
+    plan : str
+        The hash of its plan.
+    earlier : list of dict
+        As :func:`earlier_records` returns them.
+
+    Raises
+    ------
+    Done
+        If that was all there was to do.
+    InputError
+        If it was another run, whose output is in the way.
+    """
+    left = lacking(request, plan)
+    if left is not None:
+        record, attachments, to = left
+        kind, output = record.outputs[0].kind, to.output or ""
+        reference = write_reports(to, record, earlier, kind, attachments)
+        lines = (f"{output} was whole already; written now: {', '.join(to.files.values())}",)
+        raise Done(Result(reference, lines, None if kind == "table" else resolve(output, request.site)))
+    if seems_done(request.to):
+        check_files(request, sure=True)
 
 
 def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

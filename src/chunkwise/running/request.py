@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what a command asks for is put together before NumPy is imp
     from chunkwise.site import Site
     from chunkwise.storage.location import Location
 
-__all__ = ["REPORTS", "WORDS", "Around", "Destination", "Request", "Result", "Spread"]
+__all__ = ["REPORTS", "WORDS", "Around", "Destination", "Done", "Request", "Result", "Spread"]
 
 #: What every run can write of itself: what stands for the file, and what it is.
 REPORTS: Final = {
@@ -169,3 +169,17 @@ class Result:
     """What there is to say of it, to people."""
     location: Location | None = None
     """Of a store."""
+
+
+class Done(Exception):
+    """Comes out of a run whose result is there already, when the reports that were lacking are written.
+
+    Parameters
+    ----------
+    result : Result
+        As the run gives it.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result

@@ -18,7 +18,7 @@ from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, kind_of, metadata_paths
 from chunkwise.running.beside import tell_left
-from chunkwise.running.life import earlier_records, write_reports
+from chunkwise.running.life import earlier_records, write_lacking, write_reports
 from chunkwise.running.many import One, Outcome, Ready, do_each, failures, listed
 from chunkwise.running.outputs import beside
 from chunkwise.running.request import Destination, Request, Result
@@ -70,6 +70,7 @@ def convert_group(request: Request, opened: OpenedInput, convert: Callable[[Requ
         {name: value for name, value in recorded.items() if name not in ("workers", "memory", "block", "check")},
         {"images": list(hierarchy.images), "beside": hierarchy.state},
     )
+    write_lacking(request, plan.hash, earlier_records(opened.records))
     recorder = Recorder("convert", recorded)
     remarks = [finding.line for finding in store.findings]
     about = describe(store) | ({"remarks": remarks} if remarks else {}) | carried_by(store.location)
