@@ -99,3 +99,18 @@ def test_reports_that_were_not_written_are_written_by_the_same_command(
     Path("r.json").unlink()
     assert main([*words, other]) == 2  # and this is another run
     assert not Path("r.json").exists()
+
+
+@pytest.mark.parametrize("command", ["fetch image --output o.tiff", "overlay image --labels image --output o.png"])
+def test_a_file_whose_reports_were_not_written_is_made_again(
+    command: str, tmp_path: Path, make_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "image", np.arange(48 * 56, dtype=np.uint16).reshape(48, 56), "yx")
+    disk = make_disk("64k")
+    (disk / "fill").write_bytes(bytes(60 * 1024))
+    words = [*command.split(), "--record", "r.json", "--crate", str(disk / "c.zip")]
+    assert main(words) == ResumableError.exit_code
+    (disk / "fill").unlink()
+    assert main(words) == 0
+    assert (disk / "c.zip").stat().st_size > 0
