@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -144,27 +145,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     with suppress(AttributeError):  # whatever stands in for it in a test
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    stops: list[KeyboardInterrupt] = []
     try:
-        with _stopping_in_order(), speaking(args.command):
+        with _stopping_in_order(stops), speaking(args.command):
             _check_values(args)
             _hold_outputs(args)
             code = _run(args)
             sys.stdout.flush()
             return code
-    except ChunkwiseError as error:
-        _complain(args.command, " ".join(str(error).split()))
-        return error.exit_code
     except KeyboardInterrupt as stop:
-        # Python notes an interruption inside of text that it runs, as a dataclass is made from, and kills itself at its
-        # end although it was caught here; other text makes it forget.
-        exec("")  # noqa: S102 - nothing is run
-        _complain(args.command, "interrupted; run the same command again to resume where it stopped.")
-        return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
+        return _stopped(args.command, stop)
     except BrokenPipeError:
         # Whoever reads what is printed has had enough, such as 'head'; every file is written by then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
     except Exception as error:
+        behind = _stop_behind(error) or next(iter(stops), None)
+        if behind is not None:
+            return _stopped(args.command, behind)
+        if isinstance(error, ChunkwiseError):
+            _complain(args.command, " ".join(str(error).split()))
+            return error.exit_code
         if os.environ.get("CHUNKWISE_DEBUG"):
             raise
         outside = _not_ours(error)
@@ -177,6 +178,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Set CHUNKWISE_DEBUG=1 to see where, and please report it.",
         )
         return 70
+
+
+def _stopped(command: str, stop: KeyboardInterrupt) -> int:
+    """Say that a signal ended the command; gives the exit code."""
+    # Python notes an interruption inside of text that it runs, as a dataclass is made from, and kills itself at its
+    # end although it was caught here; other text makes it forget.
+    exec("")  # noqa: S102 - nothing is run
+    _complain(command, "interrupted; run the same command again to resume where it stopped.")
+    return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
+
+
+def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Find the signal that an error comes from: a compiled module that is just being loaded makes another of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _check_values(args: argparse.Namespace) -> None:
@@ -231,12 +248,16 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _stopping_in_order() -> Iterator[None]:
-    """Treat SIGTERM, which Galaxy and Slurm send to a job that is cancelled, like Ctrl-C: workers end, files close."""
+def _stopping_in_order(stops: list[KeyboardInterrupt]) -> Iterator[None]:
+    """Treat SIGTERM, which Galaxy and Slurm send to a job that is cancelled, like Ctrl-C: workers end, files close.
+
+    ``stops``: where it is noted, because an error may be all that comes of it.
+    """
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would disturb what the first one began
-        raise _Terminated("SIGTERM")
+        stops.append(_Terminated("SIGTERM"))
+        raise stops[0]
 
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hands signals to the main thread only
@@ -251,6 +272,8 @@ def _stopping_in_order() -> Iterator[None]:
 def _complain(command: str, sentence: str) -> None:
     from chunkwise.faces.sentences import told
 
+    # A log is read by more people than whoever typed a password into an address.
+    sentence = re.sub(r"(?<=://)[^\s/@]+(?=@)", "...", sentence)
     print(f"chunkwise {command}: error: {told(command, sentence)}", file=sys.stderr)
 
 

@@ -62,6 +62,22 @@ def test_from_may_be_repeated_and_may_be_a_crate(sources: list[str], tmp_path: P
     assert commands_in(tmp_path / "b.zip") == ["records/measure-2.json", "records/segment-1.json"]
 
 
+def test_a_crate_that_was_changed_is_neither_valid_nor_built_on(
+    sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["crate", "build", "--from", sources[1], "--output", str(tmp_path / "a.zip")])
+    with zipfile.ZipFile(tmp_path / "a.zip") as given, zipfile.ZipFile(tmp_path / "b.zip", "w") as changed:
+        for name in given.namelist():
+            changed.writestr(name, given.read(name).replace(b'"sigma": 1', b'"sigma": 2'))
+    assert main(["crate", "validate", str(tmp_path / "b.zip")]) == 1
+    assert "required: sha256: records/segment-1.json in" in capsys.readouterr().out
+    assert main(["crate", "build", "--from", str(tmp_path / "b.zip"), "--output", str(tmp_path / "c.zip")]) == 2
+    assert "was changed after the crate was made" in capsys.readouterr().err
+    (tmp_path / "d.zip").write_bytes((tmp_path / "a.zip").read_bytes()[:2000])
+    assert main(["crate", "build", "--from", str(tmp_path / "d.zip"), "--output", str(tmp_path / "c.zip")]) == 2
+    assert "damaged or broken off" in capsys.readouterr().err
+
+
 def test_an_invalid_crate_gives_one_line_an_issue(
     sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

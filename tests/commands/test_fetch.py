@@ -239,3 +239,41 @@ def test_a_chunk_that_cannot_be_read_leaves_nothing(
         assert "cannot be read" in said
         assert str(chunk) in said
         assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("command", ["fetch", "convert", "math", "spots"])
+@pytest.mark.parametrize("option", ["output", "record", "run-dir"])
+def test_nothing_is_written_into_what_is_read(
+    command: str, option: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(made.rglob("*"))
+    ending = {"math": ".ome.zarr", "spots": ".tsv"}.get(command, ".tiff")
+    places = {"output": tmp_path / f"o{ending}", option: made / f"labels{ending}"}
+    if command == "math":  # of several images, the last
+        other = write(
+            tmp_path / "other.ome.zarr", "0.5", "tczyx", (2, 3, 9, 35, 44), "uint16", ome(made)["multiscales"][0]
+        )
+        words = [str(other), "--b", str(made), "--expression", "a + b"]
+    else:
+        words = [str(made), *(["--sigma", "1", "--threshold", "1"] if command == "spots" else [])]
+    assert main([command, *words, *(f"--{name}={place}" for name, place in places.items())]) == 2
+    assert "which is only read" in capsys.readouterr().err
+    assert sorted(made.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("fetch", "o.jpg"),
+        ("convert", "o.csv"),
+        ("filter --method median", "o.tif"),
+        ("spots --channel GFP", "o.csv"),
+        ("spots --channel GFP", "o.xlsx"),
+    ],
+)
+def test_a_name_that_says_another_format_is_refused(
+    command: str, name: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), str(made), "--output", str(tmp_path / name)]) == 2
+    assert f"ends in {name[1:]}, and what is written is ." in capsys.readouterr().err
+    assert not (tmp_path / name).exists()

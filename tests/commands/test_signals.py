@@ -16,6 +16,7 @@ import pytest
 import zarr
 
 import made_stores
+from chunkwise import cli
 from chunkwise.cli import main
 
 
@@ -93,3 +94,19 @@ def test_the_exit_code_stays_where_the_interruption_came_inside_of_text_that_pyt
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 130, ended.stderr
     assert "interrupted; run the same command again" in ended.stderr
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_signal_that_a_module_makes_another_error_of_is_still_one(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled modules do so while they are loaded, some without saying what came before."""
+
+    def run(_: object) -> None:
+        try:
+            if code == 130:
+                raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as stop:
+            raise ImportError("initialization failed") from (stop if code == 130 else None)
+
+    monkeypatch.setattr(cli, "_run", run)
+    assert cli.main(["verify", "x"]) == code

@@ -175,7 +175,7 @@ def test_a_file_of_any_name_is_known_by_its_bytes(tmp_path: Path, monkeypatch: p
     (read,) = json.loads(Path("r.json").read_text())["inputs"]
     assert read["media_type"] == "image/tiff"
     assert read["fingerprint"]["value"] == hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    assert any("does not say how large a voxel is" in remark for remark in read["description"]["remarks"])
+    assert any("gives no voxel size" in remark for remark in read["description"]["remarks"])
     assert main(["verify", "c.zip"]) == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,19 @@ def test_a_plate_goes_on_where_it_was_stopped(
     assert made_stores.digest(output) == made_stores.digest(tmp_path / "whole.ome.zarr")
 
 
+def test_the_record_of_a_plate_may_be_written_later(
+    tmp_path: Path, make_disk: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = make_disk("64k")
+    (disk / "fill").write_bytes(bytes(60 * 1024))
+    words = ["convert", str(plate(tmp_path)), "--output", str(tmp_path / "o"), "--crate", str(disk / "c.zip")]
+    assert main(words) == 4
+    (disk / "fill").unlink()
+    assert main(words) == 0
+    assert "was whole already" in capsys.readouterr().out
+    assert (disk / "c.zip").stat().st_size > 0
+
+
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_collection(tmp_path: Path, version: str, count: int) -> None:
@@ -168,7 +182,7 @@ def test_nothing_but_a_folder_takes_a_plate(tmp_path: Path, capsys: pytest.Captu
     for output, words in {
         "o.ozx": "is written as a folder",
         "o.ome.tiff": "give the path of one of its fields: A/1/0",
-        "plate.ome.zarr/o.ome.zarr": "would be inside the plate",
+        "plate.ome.zarr/o.ome.zarr": "which is only read",
         "none/o.ome.zarr": "does not exist; make it first",
     }.items():
         assert main(["convert", str(source), "--output", str(tmp_path / output)]) == 2

@@ -13,11 +13,17 @@ import tifffile
 import zarr
 
 from chunkwise.cli import main
+from chunkwise.formats.tiff_metadata import facts_of
 from chunkwise.ngff.read import open_image
+from chunkwise.ngff.units import SPACE_UNITS, TIME_UNITS, short_unit
+from chunkwise.storage.foreign import foreign_store
 from chunkwise.storage.location import resolve
+from foreign_files import opened
 from made_stores import multiscale, write
 
 SPACE = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+
+PHYSICAL = 'PhysicalSizeX="0.5" PhysicalSizeY="0.5"'
 
 
 def pixels(planes: int, tiff_data: str, more: str = "") -> str:
@@ -100,6 +106,37 @@ def test_units_of_their_own_in_imagej(tmp_path: Path) -> None:
     units = {axis.name: axis.unit for axis in made.axes}
     assert units == {"z": "nanometer", "y": "micrometer", "x": "micrometer"}
     assert made.levels[0].scale == (300.0, 0.5, 0.5)
+
+
+def test_every_unit_of_ome_xml_is_read(tmp_path: Path) -> None:
+    for units, axis, name in ((SPACE_UNITS, "x", "PhysicalSizeX"), (TIME_UNITS, "t", "TimeIncrement")):
+        for unit in units:
+            known = {"axes": "TYX", name: 3.0, f"{name}Unit": short_unit(unit)}
+            tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((2, 5, 6), "uint8"), metadata=known)
+            with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+                facts = facts_of(file, file.series[0], 0)
+            assert facts.sizes == {axis: (3.0, unit)}
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"unit": "um", "spacing": -0.5}, "'-0.5 um' along z is not taken, because it is no length above 0"),
+        ({"unit": "um", "spacing": 1.0, "finterval": 2.0, "tunit": "frames"}, "'2.0 frames' along t is not taken"),
+    ],
+)
+def test_sizes_that_are_none_are_said(known: dict[str, Any], words: str, tmp_path: Path) -> None:
+    source = tmp_path / "a.tif"
+    tifffile.imwrite(source, np.zeros((2, 3, 5, 6), "uint8"), imagej=True, metadata={"axes": "TZYX"} | known)
+    assert any(words in remark for remark in foreign_store(opened(source).location).remarks)
+
+
+def test_ome_xml_that_is_broken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    xml = f'<OME {SPACE}><Image ID="Image:0">{pixels(1, "<TiffData/>", PHYSICAL)}</Image></O'
+    one = file_with(tmp_path / "one.ome.tif", xml, 7)
+    assert any("its OME-XML is broken" in remark for remark in foreign_store(opened(one).location).remarks)
+    two = file_with(tmp_path / "two.ome.tif", xml, 7, 8)
+    refused(["convert", str(two), "--output", str(tmp_path / "o")], "its OME-XML is broken", capsys)
 
 
 @pytest.mark.parametrize("page", ["4294967296", "1" + "0" * 30, str(2**64), "-1"])

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.formats import tiff_array
@@ -142,7 +143,7 @@ def test_what_a_person_says(tmp_path: Path) -> None:
     image = opened(tmp_path / "a.tif", axes="cyx", channel_name="a\nb\nc\nd")
     assert [one.name for one in image.channels] == ["a", "b", "c", "d"]
     (remark,) = foreign_store(image.location).remarks
-    assert "does not say how large a voxel is along y, x" in remark
+    assert "gives no voxel size along y, x" in remark
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,25 @@ def test_a_file_that_is_broken_off(tmp_path: Path, compression: str | None) -> N
     broken_off(path)
     with pytest.raises(InputError, match="broken off"):
         foreign_store(opened(path).location).check()
+
+
+@pytest.mark.parametrize("kind", ["plain", "ImageJ", "OME"])
+def test_a_file_that_is_broken_off_and_reads_as_a_smaller_one(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    array, path = noise((10, 16, 20), "uint16"), tmp_path / "a.tif"
+    if kind == "plain":  # plane by plane
+        first, *others = map(Image.fromarray, array)
+        first.save(path, save_all=True, append_images=others)
+    else:
+        tifffile.imwrite(path, array, **{kind.lower(): True}, metadata={"axes": "ZYX"})
+    whole = path.read_bytes()
+    with tifffile.TiffFile(path) as file:
+        tables = [page.offset for page in file.pages]
+    path.write_bytes(whole[: tables[1]])
+    with pytest.raises(InputError, match="is broken off: after 1 of its planes"):
+        foreign_store(opened(path).location).check()
+    assert capsys.readouterr().err == ""  # nothing of what a library says
 
 
 def test_planes_that_are_not_there(tmp_path: Path) -> None:

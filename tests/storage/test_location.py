@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chunkwise.cli import main
 from chunkwise.errors import ChunkwiseError, InputError, PolicyError
 from chunkwise.site import Person, Root, Site
 from chunkwise.storage.location import resolve
@@ -354,6 +355,24 @@ def test_what_a_file_says_stays_below_the_working_directory(tmp_path: Path, monk
             resolve(str(text), None, typed=False)
     with pytest.raises(PolicyError, match="symbolic link"):
         resolve(str(work), None, typed=False).child("link")
+
+
+@pytest.mark.parametrize("text", ["https://me:hush@x.org/i", "s3://me:hush@b/i", "ftp://hush@x/i", "file://hush@x/i"])
+def test_a_password_is_not_repeated(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(PolicyError, match="may not carry a user name") as caught:
+        resolve(text, None)
+    assert "hush" not in str(caught.value)
+    for words in (["verify", text], ["convert", "i.ome.zarr", "--output", "o.ome.zarr", f"--record={text}"]):
+        assert main(words) in (2, 3)
+        assert "hush" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", ["?b", "#b"])
+def test_of_a_file_url_nothing_is_left_out(end: str, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="%3F"):
+        resolve(f"file://{tmp_path}/a{end}", None)
+    with pytest.raises(InputError, match="not a URL"):
+        resolve("https://[::1/i", None)
 
 
 @pytest.mark.parametrize("typed", [True, False])

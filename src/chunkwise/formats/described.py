@@ -148,7 +148,7 @@ def amend(
     remarks: tuple[str, ...] = ()
     if missing:
         remarks = (
-            f"{what} does not say how large a voxel is along {', '.join(missing)}, so the result does not say it "
-            "either; give --voxel-size if you know it.",
+            f"{what} gives no voxel size along {', '.join(missing)} that can be used, so the result has none either; "
+            "give --voxel-size if you know it.",
         )
     return sizes, channels, remarks

@@ -13,12 +13,12 @@ from typing import Any, Final
 from chunkwise.errors import InputError
 from chunkwise.files import unreadable
 from chunkwise.formats.described import DescribedFile, amend
-from chunkwise.formats.tiff import chosen_series, noted
+from chunkwise.formats.tiff import chosen_series
 from chunkwise.formats.tiff_array import TiffArray, axes_of, channels_of
-from chunkwise.formats.tiff_files import open_member
+from chunkwise.formats.tiff_files import noted, open_member
 from chunkwise.formats.tiff_metadata import facts_of
 from chunkwise.formats.tiff_planes import SeriesPlanes, SetPlanes, explained
-from chunkwise.formats.tiff_refused import refuse_broken, refuse_undecodable
+from chunkwise.formats.tiff_refused import refuse_broken, refuse_cut, refuse_undecodable
 from chunkwise.ngff.model import Channel, bare_name
 from chunkwise.storage.location import Location
 
@@ -103,7 +103,8 @@ class _Members:
         """Look at every file; see :class:`chunkwise.storage.foreign.ForeignStore`."""
         for name in self._files:
             series, file, path = self._open(name)
-            with explained(path):
+            with explained(path), noted():
+                refuse_cut(series.keyframe.parent, file, path)
                 refuse_broken(series, file.size, path)
 
 

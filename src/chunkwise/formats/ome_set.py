@@ -15,10 +15,10 @@ from chunkwise.errors import InputError
 from chunkwise.files import read_file
 from chunkwise.formats.described import DescribedFile, amend
 from chunkwise.formats.tiff_array import LETTERS, TiffArray, channels_of
-from chunkwise.formats.tiff_files import is_tiff, open_member, read_member
+from chunkwise.formats.tiff_files import is_tiff, noted, open_member, read_member
 from chunkwise.formats.tiff_metadata import facts_of_ome, parse_xml
 from chunkwise.formats.tiff_planes import SeriesPlanes, SetPlanes, explained
-from chunkwise.formats.tiff_refused import refuse_broken, refuse_undecodable
+from chunkwise.formats.tiff_refused import refuse_broken, refuse_cut, refuse_undecodable
 from chunkwise.ngff.model import bare_name
 from chunkwise.storage.location import Location
 
@@ -328,8 +328,9 @@ class _Members:
     def check(self) -> None:
         """Look at every plane of every file; see :class:`chunkwise.storage.foreign.ForeignStore`."""
         for name, uuid in zip(self._told.names, self._told.uuids, strict=True):
-            tif, _ = open_member(self._location, name)
-            with explained(name):
+            tif, opened = open_member(self._location, name)
+            with explained(name), noted():
+                refuse_cut(tif, opened, name)
                 own = parse_xml(tif.ome_metadata).get("UUID") if tif.ome_metadata else None
             if own and uuid and own != uuid:
                 raise InputError(

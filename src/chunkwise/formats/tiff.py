@@ -5,10 +5,7 @@ A chunk of the store is a tile or strip of the file, and is decoded when a box a
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,22 +13,22 @@ from chunkwise.errors import InputError
 from chunkwise.formats.described import DescribedFile, amend
 from chunkwise.formats.ome_set import in_other_files, set_as_store
 from chunkwise.formats.tiff_array import TiffArray, axes_of, channels_of
-from chunkwise.formats.tiff_files import open_tiff
-from chunkwise.formats.tiff_metadata import facts_of
-from chunkwise.formats.tiff_planes import SeriesPlanes, explained
-from chunkwise.formats.tiff_refused import refuse_broken, refuse_undecodable
+from chunkwise.formats.tiff_files import noted, open_tiff
+from chunkwise.formats.tiff_metadata import facts_of, unused_xml
+from chunkwise.formats.tiff_planes import OpenFile, SeriesPlanes, explained
+from chunkwise.formats.tiff_refused import refuse_broken, refuse_cut, refuse_undecodable
 from chunkwise.ngff.model import bare_name
 from chunkwise.storage.location import Location
 
-__all__ = ["chosen_series", "noted", "open_file_as_store"]
+__all__ = ["chosen_series", "open_file_as_store"]
 
 
 def open_file_as_store(location: Location) -> DescribedFile:
     """Open a TIFF as a store; see :func:`chunkwise.storage.foreign.foreign_store`."""
     assert location.foreign is not None
     path, said = location.foreign.path, dict(location.foreign.said)
-    tif, file = open_tiff(path, lambda real: real == path or location.allows(real))
-    with explained(path):
+    with explained(path), noted() as first:
+        tif, file = open_tiff(path, lambda real: real == path or location.allows(real))
         if in_other_files(tif, path):
             return set_as_store(location, tif.ome_metadata, os.path.basename(path))
     with explained(path), noted() as notes:
@@ -41,7 +38,8 @@ def open_file_as_store(location: Location) -> DescribedFile:
                 f"Planes of {path} lie in other files, which only its own program finds; write it again as one file."
             )
         refuse_undecodable(series, path)
-    letters = axes_of(series, said.get("axes"), path)
+        words = unused_xml(tif, series)
+    letters = axes_of(series, said.get("axes"), path, "".join(f"; {one}" for one in words))
     with explained(path), noted() as more:
         levels = [TiffArray(SeriesPlanes(level, file, path), letters, path) for level in series.levels]
     with explained(path):
@@ -49,7 +47,7 @@ def open_file_as_store(location: Location) -> DescribedFile:
     axes = levels[0].axes
     sizes, channels, remarks = amend(said, axes, facts.sizes, channels_of(facts, levels[0]), path)
     known = {axis: value for axis, value in sizes.items() if axis in axes}
-    told = tuple(f"{path}: {text}" for text in (*notes, *more, *facts.dropped))
+    told = tuple(f"{path}: {text}" for text in dict.fromkeys((*first, *notes, *more, *facts.dropped)))
     return DescribedFile(
         name=said.get("name") or facts.name or bare_name(location),
         axes=axes,
@@ -59,36 +57,16 @@ def open_file_as_store(location: Location) -> DescribedFile:
         channels=channels,
         remarks=(*remarks, *told),
         attached=facts.attached,
-        check=partial(_check, list(series.levels), file.size, path),
+        check=partial(_check, list(series.levels), tif, file, path),
     )
 
 
-def _check(levels: list[Any], size: int, path: str) -> None:
+def _check(levels: list[Any], tif: Any, file: OpenFile, path: str) -> None:
     """Look at every plane, whether it is there; millions of them take a while, so that workers do not do it again."""
-    with explained(path):
+    with explained(path), noted():
+        refuse_cut(tif, file, path)
         for level in levels:
-            refuse_broken(level, size, path)
-
-
-@contextmanager
-def noted() -> Iterator[list[str]]:
-    """Collect what tifffile logs of a file instead of raising it."""
-    notes: list[str] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            text = record.getMessage().rpartition("> ")[2]
-            if text not in notes:
-                notes.append(text)
-
-    logger, collect = logging.getLogger("tifffile"), Collect(logging.WARNING)
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(collect)
-    try:
-        yield notes
-    finally:
-        logger.removeHandler(collect)
-        logger.propagate = propagate
+            refuse_broken(level, file.size, path)
 
 
 def chosen_series(tif: Any, wanted: str | None, path: str) -> tuple[int, Any]:

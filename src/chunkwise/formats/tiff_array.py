@@ -19,8 +19,10 @@ __all__ = ["LETTERS", "TiffArray", "axes_of", "channels_of"]
 LETTERS: Final = {"T": "t", "C": "c", "Z": "z", "Y": "y", "X": "x", "S": "s"}
 
 
-def axes_of(series: Any, said: str | None, path: str) -> str:
+def axes_of(series: Any, said: str | None, path: str, why: str = "") -> str:
     """Give a letter for every axis of a series: one of ``tczyxs``, or ``-`` for one of length 1 that means nothing.
+
+    ``why``: what there is to say where the file does not say it.
 
     Raises
     ------
@@ -43,7 +45,9 @@ def axes_of(series: Any, said: str | None, path: str) -> str:
         at = letters.find("?")
         which = f"what the {shape[at]} planes along its axis {at} are" if at >= 0 else "which axes are y and x"
         example = letters.replace("?", "z", 1).replace("-", "c")
-        raise InputError(f"{path} does not say {which}; say it with --axes, such as {example} (its axes: {given}).")
+        raise InputError(
+            f"{path} does not say {which}; say it with --axes, such as {example} (its axes: {given}{why})."
+        )
     return letters
 
 

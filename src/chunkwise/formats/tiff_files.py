@@ -6,6 +6,7 @@ by the policy when it is opened, by its handle, as the first one was. tifffile o
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from chunkwise.files import file_signature, open_file, read_file, unreadable
 from chunkwise.formats.tiff_planes import OpenFile, explained
 from chunkwise.storage.location import Location
 
-__all__ = ["is_tiff", "member_path", "open_member", "open_tiff", "read_member"]
+__all__ = ["is_tiff", "member_path", "noted", "open_member", "open_tiff", "read_member"]
 
 #: Files of a set that a process holds open.
 AT_ONCE = 64
@@ -35,10 +36,31 @@ def open_tiff(path: str, allows: Callable[[str], bool]) -> tuple[Any, OpenFile]:
     """
     import tifffile
 
-    with explained(path):
+    with explained(path), noted():
         file = OpenFile(open_file(path, allows, what="TIFF"))
         # Left to itself, tifffile opens whatever file the metadata name.
         return tifffile.TiffFile(file.handle, name=os.path.basename(path), _multifile=False), file
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """Collect what tifffile logs of a file instead of raising it."""
+    notes: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage().rpartition("> ")[2]
+            if text not in notes:
+                notes.append(text)
+
+    logger, collect = logging.getLogger("tifffile"), Collect(logging.WARNING)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(collect)
+    try:
+        yield notes
+    finally:
+        logger.removeHandler(collect)
+        logger.propagate = propagate
 
 
 def member_path(location: Location, name: str) -> str:

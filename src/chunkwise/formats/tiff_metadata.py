@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chunkwise.ngff.beside import OME_XML
-from chunkwise.ngff.model import Channel
+from chunkwise.ngff.model import AXIS_TYPES, Channel
+from chunkwise.ngff.units import standard_unit
 
-__all__ = ["TiffFacts", "facts_of", "facts_of_ome", "parse_xml"]
+__all__ = ["TiffFacts", "facts_of", "facts_of_ome", "parse_xml", "unused_xml"]
 
-#: Units as programs write them, and as OME-Zarr does.
-UNITS: Final = {
-    "µm": "micrometer",
-    "μm": "micrometer",
-    "um": "micrometer",
-    "micron": "micrometer",
-    "microns": "micrometer",
-    "micrometer": "micrometer",
-    "\\u00b5m": "micrometer",
-    "nm": "nanometer",
-    "nanometer": "nanometer",
-    "mm": "millimeter",
-    "millimeter": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-    "pm": "picometer",
-    "å": "angstrom",
-    "s": "second",
-    "sec": "second",
-    "ms": "millisecond",
-    "min": "minute",
-    "h": "hour",
-}
+#: Units by which a file says that it does not know the size.
+NO_UNITS: Final = ("", "pixel", "pixels")
 
 #: Elements of OME-XML that say something which is not carried into the OME-Zarr, and what it is about.
 NOT_CARRIED: Final = {"Objective": "the objective", "Plane": "the place and time of each plane", "ROI": "regions"}
@@ -125,12 +106,23 @@ def _by_kind(tif: Any, series: Any, number: int, rgb: bool) -> TiffFacts:
         return TiffFacts(rgb=rgb, dropped=(which,), attached={OME_XML: tif.ome_metadata.encode()})
     if series.kind == "imagej" and tif.imagej_metadata:
         found = tif.imagej_metadata
+        sizes = _by_imagej(found, series.keyframe)
         names = [words for key, words in NOT_CARRIED_OF_IMAGEJ.items() if key in found]
         dropped = (f"{', '.join(names)}: not carried into the result",) if names else ()
-        return TiffFacts(sizes=_by_imagej(found, series.keyframe), rgb=rgb, dropped=dropped)
+        return TiffFacts(sizes=sizes.known, rgb=rgb, dropped=(*sizes.refused, *dropped))
     if series.kind == "lsm" and tif.lsm_metadata:
-        return TiffFacts(sizes=_by_lsm(tif.lsm_metadata), rgb=rgb)
-    return TiffFacts(rgb=rgb)
+        sizes = _by_lsm(tif.lsm_metadata)
+        return TiffFacts(sizes=sizes.known, rgb=rgb, dropped=tuple(sizes.refused))
+    return TiffFacts(rgb=rgb, dropped=unused_xml(tif, series))
+
+
+def unused_xml(tif: Any, series: Any) -> tuple[str, ...]:
+    """Say of a TIFF with OME-XML that it does not count; tifffile reads its planes as those of any TIFF."""
+    if series.kind == "ome" or "<OME" not in (tif.pages.first.description or "")[:2000]:
+        return ()
+    return (
+        "its OME-XML is broken or does not fit its planes, so axes, sizes, names and colours are not taken from it",
+    )
 
 
 def parse_xml(text: str | bytes) -> ElementTree.Element:
@@ -160,12 +152,11 @@ def _by_ome(root: ElementTree.Element, text: str | bytes, number: int, page: Any
     if (pixels.get("SizeY"), pixels.get("SizeX")) != (str(page.imagelength), str(page.imagewidth)):
         other = "its OME-XML describes planes of another size, so sizes, names and colours are not taken from it"
         return TiffFacts(rgb=rgb, dropped=(other,), attached=attached)
-    sizes: dict[str, tuple[float, str | None]] = {}
+    sizes = _Sizes()
     for axis in "xyz":
-        _put(
-            sizes, axis, pixels.get(f"PhysicalSize{axis.upper()}"), pixels.get(f"PhysicalSize{axis.upper()}Unit", "µm")
-        )
-    _put(sizes, "t", pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
+        name = f"PhysicalSize{axis.upper()}"
+        sizes.put(axis, pixels.get(name), pixels.get(f"{name}Unit", "µm"))
+    sizes.put("t", pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
     entries = [node for node in pixels if _tag(node) == "Channel"]
     channels = tuple(
         Channel(index, node.get("Name") or str(index), _color(node.get("Color"))) for index, node in enumerate(entries)
@@ -173,40 +164,55 @@ def _by_ome(root: ElementTree.Element, text: str | bytes, number: int, page: Any
     tags = {_tag(node) for node in root.iter()}
     dropped = [words for tag, words in NOT_CARRIED.items() if tag in tags]
     told = (f"{', '.join(dropped)}: only in OME/METADATA.ome.xml, not in the image's own metadata",) if dropped else ()
-    return TiffFacts(image.get("Name") or "", sizes, channels, rgb, told, attached)
+    return TiffFacts(image.get("Name") or "", sizes.known, channels, rgb, (*sizes.refused, *told), attached)
 
 
-def _by_imagej(found: Mapping[str, Any], page: Any) -> dict[str, tuple[float, str | None]]:
-    sizes: dict[str, tuple[float, str | None]] = {}
-    unit = str(found.get("unit", ""))
-    units = {axis: str(found.get(f"{axis}unit", unit)) for axis in "yz"}
+class _Sizes:
+    """Sizes of a voxel, and the time step: what can be taken of what a file says."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[float, str | None]] = {}
+        self.refused: list[str] = []
+        """What cannot be taken, in words."""
+
+    def put(self, axis: str, value: Any, unit: str) -> None:
+        """Note what a file says of an axis; None where it says nothing."""
+        if value is None or unit.strip().lower() in NO_UNITS:
+            return
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = 0.0
+        known = standard_unit(unit, AXIS_TYPES[axis])
+        if known is not None and 0 < number < float("inf"):
+            self.known[axis] = (number, known)
+        else:
+            of = "time" if axis == "t" else "length"
+            self.refused.append(f"'{value} {unit}' along {axis} is not taken, because it is no {of} above 0")
+
+
+def _by_imagej(found: Mapping[str, Any], page: Any) -> _Sizes:
+    sizes = _Sizes()
+    # The program writes the sign for micro as an escape of Java's.
+    said = {name: re.sub(r"\\u00b5", "µ", str(found[name]), flags=re.I) for name in found if name.endswith("unit")}
+    unit = said.get("unit", "")
+    units = {axis: said.get(f"{axis}unit", unit) for axis in "yz"}
     for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
         entry = page.tags.get(tag)
         if entry is not None and entry.value[0]:
-            _put(sizes, axis, entry.value[1] / entry.value[0], units.get(axis, unit))
-    _put(sizes, "z", found.get("spacing"), units["z"])
-    _put(sizes, "t", found.get("finterval"), str(found.get("tunit", "sec")))
+            sizes.put(axis, entry.value[1] / entry.value[0], units.get(axis, unit))
+    sizes.put("z", found.get("spacing"), units["z"])
+    sizes.put("t", found.get("finterval"), said.get("tunit", "sec"))
     return sizes
 
 
-def _by_lsm(found: Mapping[str, Any]) -> dict[str, tuple[float, str | None]]:
-    sizes: dict[str, tuple[float, str | None]] = {}
+def _by_lsm(found: Mapping[str, Any]) -> _Sizes:
+    sizes = _Sizes()
     for axis in "xyz":
         meters = found.get(f"VoxelSize{axis.upper()}")
-        _put(sizes, axis, None if meters is None else meters * 1e6, "µm")
-    _put(sizes, "t", found.get("TimeInterval"), "s")
+        sizes.put(axis, None if meters is None else meters * 1e6, "µm")
+    sizes.put("t", found.get("TimeInterval") or None, "s")
     return sizes
-
-
-def _put(sizes: dict[str, tuple[float, str | None]], axis: str, value: Any, unit: str | None) -> None:
-    """Note a size where it is a number above 0 with a unit that is known; a pixel is no unit."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return
-    known = UNITS.get((unit or "").strip().lower())
-    if known is not None and 0 < number < float("inf"):
-        sizes[axis] = (number, known)
 
 
 def _color(text: str | None) -> str | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from math import prod
+from struct import unpack
 from typing import Any
 
 import numpy as np
 
 from chunkwise.errors import InputError
+from chunkwise.formats.tiff_planes import OpenFile
 
-__all__ = ["refuse_broken", "refuse_undecodable"]
+__all__ = ["refuse_broken", "refuse_cut", "refuse_undecodable"]
 
 
 def refuse_undecodable(series: Any, path: str) -> None:
@@ -46,6 +48,39 @@ def refuse_undecodable(series: Any, path: str) -> None:
             f"{path} is compressed with {name} (number {int(page.compression)}), which is not read here; write it "
             "again with another compression, such as zlib, with the program that made it."
         ) from None
+
+
+def refuse_cut(tif: Any, file: OpenFile, path: str) -> None:
+    """Refuse a file whose planes go on where it has ended: tifffile takes those that are there for all.
+
+    Many programs write the table of a plane behind its pixels, so that nothing that is left speaks of the others.
+
+    Parameters
+    ----------
+    tif : tifffile.TiffFile
+        The file.
+    file : OpenFile
+        The same.
+    path : str
+        Of the file, for sentences.
+
+    Raises
+    ------
+    InputError
+        With the numbers.
+    """
+    with file.lock:
+        where = tif.pages.next_page_offset
+        if where is None:
+            return
+        tif.filehandle.seek(where)
+        found = tif.filehandle.read(tif.tiff.offsetsize)
+    following = unpack(tif.tiff.offsetformat, found)[0] if len(found) == tif.tiff.offsetsize else where
+    if following >= file.size:
+        raise InputError(
+            f"{path} is broken off: after {len(tif.pages)} of its planes it goes on at byte {following}, and it has "
+            f"{file.size}; copy the file again."
+        )
 
 
 def refuse_broken(series: Any, size: int, path: str) -> None:

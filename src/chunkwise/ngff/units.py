@@ -33,20 +33,25 @@ SPACE_UNITS = frozenset(
     {"angstrom", "foot", "inch", "meter", "mile", "parsec", "yard"} | {f"{prefix}meter" for prefix in _PREFIXES}
 )
 
+#: Symbols of OME-XML that are not made of a prefix.
+_SYMBOLS = {
+    "space": {"angstrom": "Å", "foot": "ft", "inch": "in", "mile": "mi", "parsec": "pc", "yard": "yd"},
+    "time": {"minute": "min", "hour": "h", "day": "d"},
+}
+
 _SHORT = {
     "space": {
         "m": "meter",
         "micron": "micrometer",
         "feet": "foot",
         "inches": "inch",
-        "Å": "angstrom",
+        **{symbol: unit for unit, symbol in _SYMBOLS["space"].items()},
         **{short + "m": prefix + "meter" for prefix, short in _PREFIXES.items()},
     },
     "time": {
         "s": "second",
         "sec": "second",
-        "min": "minute",
-        "h": "hour",
+        **{symbol: unit for unit, symbol in _SYMBOLS["time"].items()},
         **{short + "s": prefix + "second" for prefix, short in _PREFIXES.items()},
     },
 }
@@ -128,8 +133,7 @@ def standard_unit(unit: str, kind: str) -> str | None:
 
 def short_unit(unit: str) -> str:
     """Write the specification's name of a unit as its symbol, the one that OME-XML uses: ``µm`` for micrometer."""
-    special = {"angstrom": "Å", "foot": "ft", "inch": "in", "mile": "mi", "parsec": "pc", "yard": "yd"}
-    special |= {"minute": "min", "hour": "h", "day": "d"}
+    special = _SYMBOLS["space"] | _SYMBOLS["time"]
     if unit in special:
         return special[unit]
     for base, symbol in (("meter", "m"), ("second", "s")):

@@ -21,6 +21,7 @@ __all__ = [
     "attachments_of",
     "check_crate",
     "check_inside",
+    "holds_records",
     "is_crate_folder",
     "joined",
     "manifests_in",
@@ -41,6 +42,14 @@ def is_crate_folder(file: Path | str) -> bool:
     """Whether a folder is an unpacked crate, and no store that has an ``ro-crate-metadata.json`` of its own."""
     file = Path(file)
     return (file / METADATA_FILE).is_file() and (file / "records").is_dir()
+
+
+def holds_records(file: Path | str) -> bool:
+    """Whether a file or folder is a crate of run records, and none of another program's."""
+    if not (is_crate_folder(file) or is_zip(file)):
+        return False
+    with _opened(file) as (names, _):
+        return any(name.startswith("records/") for name in names)
 
 
 def attachments_of(file: Path | str) -> dict[str, bytes]:

@@ -31,7 +31,7 @@ from chunkwise.storage.location import Location, resolve
 from chunkwise.storage.manifest import ATTACHED, FILE_NAME
 from chunkwise.storage.writer import json_bytes, put_object
 
-__all__ = ["Attempts", "close_run", "find_run", "recording"]
+__all__ = ["Attempts", "close_run", "completed_run", "find_run", "recording"]
 
 _WITHOUT_A_WORD: Final = (
     "The process ended without an error message, as it does when it is killed, runs out of memory or its machine "
@@ -140,6 +140,25 @@ def find_run(path: str | os.PathLike[str]) -> str | None:
     """Give the run directory that a path stands for: itself, or the one beside the output; None where there is none."""
     path = os.path.abspath(path)
     return next((folder for folder in (path, f"{path}.run") if os.path.isfile(os.path.join(folder, PLAN))), None)
+
+
+def completed_run(folder: str, plan: str) -> tuple[RunRecord, dict[str, bytes]] | None:
+    """Give the record of a run that is complete, and the files that belong to it.
+
+    Parameters
+    ----------
+    folder : str
+        The run directory.
+    plan : str
+        The hash of its plan; None is given of a run of another one, of one that is not complete, or of what is damaged.
+    """
+    try:
+        record = _read_record(folder)
+        if record is None or record.status != "completed" or _plan(folder).hash != plan:
+            return None
+    except InputError:
+        return None
+    return record, _files_of(folder, record)
 
 
 def close_run(folder: str, site: Site | None = None) -> tuple[RunRecord, dict[str, bytes]]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from chunkwise.errors import InputError
-from chunkwise.files import is_zip, open_zip, read_file
-from chunkwise.provenance.attachments import UNREADABLE, check_inside, is_crate_folder
+from chunkwise.files import is_zip, open_file, open_zip, read_file
+from chunkwise.provenance.attachments import UNREADABLE, check_crate, check_inside, holds_records, is_crate_folder
 from chunkwise.provenance.fields import Json
 from chunkwise.provenance.record import RunRecord
 from chunkwise.storage.json_text import parse_json
@@ -29,11 +29,14 @@ def read_records(file: Path | str) -> list[RunRecord]:
     Raises
     ------
     InputError
-        If the file cannot be read, is none of these, or holds no record.
+        If the file cannot be read, is none of these, or holds no record; of a crate, also if one of its files is not
+        what its metadata say.
     """
     file = Path(file)
     try:
         contents: list[Json] | None
+        if holds_records(file):
+            check_crate(file)
         if is_crate_folder(file):
             contents = _from_folder(file)
         elif file.is_dir():
@@ -47,11 +50,13 @@ def read_records(file: Path | str) -> list[RunRecord]:
     except FileNotFoundError:
         raise InputError(f"There is no file {file}; give the reference or run record that a command wrote.") from None
     except UNREADABLE as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise _no_json(file) from None
         if isinstance(error, RecursionError):
             raise InputError(f"{file} is nested too deeply to be a reference or a run record.") from None
         raise InputError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     except ValueError:
-        raise InputError(f"{file} is not JSON; give a reference or a run record that a command wrote.") from None
+        raise _no_json(file) from None
     if contents is None:
         raise InputError(f"{file} is not a reference, run record or crate of chunkwise.")
     if not contents:
@@ -60,6 +65,13 @@ def read_records(file: Path | str) -> list[RunRecord]:
         return [RunRecord.from_dict(content) for content in contents]
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
+
+
+def _no_json(file: Path) -> InputError:
+    with open_file(file) as opened:
+        if opened.read(2) == b"PK":
+            return InputError(f"{file} is a zip file that is damaged or broken off; copy it again.")
+    return InputError(f"{file} is not JSON; give a reference or a run record that a command wrote.")
 
 
 def records_in(content: Json) -> list[RunRecord]:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from math import prod
 from typing import Any
 
@@ -17,50 +17,77 @@ from chunkwise.blocks.job import Job, Workers
 from chunkwise.blocks.run import Plan, Run
 from chunkwise.cluster.resources import Resources
 from chunkwise.cluster.start import open_executor
-from chunkwise.errors import InputError, PolicyError
+from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.operations.model import Table
 from chunkwise.provenance.closing import recording
 from chunkwise.provenance.record import Recorder, RunRecord
 from chunkwise.reference import Reference
+from chunkwise.running.done import lacking, seems_done
 from chunkwise.running.inputs import ChangedError, Input, Inputs
 from chunkwise.running.outputs import beside
 from chunkwise.running.places import Place, set_aside
 from chunkwise.running.planned import Planned
-from chunkwise.running.request import Destination, Request
+from chunkwise.running.request import REPORTS, Destination, Done, Request, Result
+from chunkwise.storage.location import resolve
 from chunkwise.storage.outputs import check_output_file, write_atomically
 from chunkwise.storage.writer import json_bytes
 
-__all__ = ["LifeCycle", "check_files", "earlier_records", "write_reports"]
+__all__ = ["LifeCycle", "check_files", "earlier_records", "report_file", "write_lacking", "write_reports"]
 
 #: Seconds that a run waits in the workspace for another one of the same input, parameters and name.
 PATIENCE = 3600.0
+
+#: Endings of names by which people ask for a format, and which would lie of a result in another one.
+OTHERS = (
+    *(".csv", ".xls", ".xlsx", ".ods", ".json", ".h5", ".hdf5", ".n5", ".npy", ".mat", ".nd2", ".czi", ".lif", ".mrc"),
+    *(".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".svg", ".pdf", ".nii", ".gz", ".tsv", ".parquet"),
+)
 
 #: How work is spread, and whether it is checked; no parameters of what is computed.
 SPREAD = frozenset({"workers", "memory", "block", "shard", "check"})
 
 
-def check_files(request: Request) -> None:
+def check_files(request: Request, *, sure: bool = False) -> None:
     """Refuse output files that cannot be written, or would take each other's place, before hours of work.
 
     Parameters
     ----------
     request : Request
         As asked for.
+    sure : bool
+        Whether it is known that the run has not been done; else :class:`LifeCycle` finds it out.
     """
     to, operation = request.to, request.operation
     files = set(to.files) - {name for name, file in operation.files.items() if file.folder}
     if isinstance(operation.gives, Table):
         files.add("output")
     taken: dict[str, str] = {}
+    done = seems_done(to)
+    _check_name(request)
     for name, path in {"output": to.output, "run_dir": to.run_dir, **to.files}.items():
         if not path:
             continue
-        if name in files:
+        if name in files and (sure or not done):
             check_output_file(path)
         other = taken.setdefault(os.path.realpath(path), name)
         if other != name:
             both = " and ".join(f"--{one.replace('_', '-')}" for one in (other, name))
             raise InputError(f"{both} both name {path}; give each its own name.")
+
+
+def _check_name(request: Request) -> None:
+    """Refuse a name that says another format than what would be written."""
+    gives, name = request.operation.gives, (request.to.output or "").lower()
+    formats = getattr(gives, "formats", None)
+    if request.to.format or (isinstance(gives, Table) and not formats):
+        return
+    endings = list(formats.values()) if formats else [".ome.zarr", ".ozx"]
+    own = (*endings, *(".tif" for ending in endings if ending == ".tiff"))
+    other = next((ending for ending in OTHERS if name.endswith(ending) and not name.endswith(own)), None)
+    if other is not None:
+        hint = "" if isinstance(gives, Table) or ".tiff" in own else "; 'chunkwise convert' makes other files of it"
+        made = " or ".join(endings)
+        raise InputError(f"{request.to.output} ends in {other}, and what is written is {made}: give such a name{hint}.")
 
 
 class LifeCycle:
@@ -102,6 +129,7 @@ class LifeCycle:
         self._earlier = earlier_records(*(one.opened.records for one in inputs))
         self._table_name = f"blocks-{len(self._earlier) + 1}.tsv.gz"
         self._workers = Workers()
+        write_lacking(request, self._plan.hash, self._earlier)
         self._place = self._find_place()
 
     @property
@@ -240,6 +268,55 @@ class LifeCycle:
         if self._place.workspace:
             self._place.workspace.forget()  # reference, record and crate say all that the run's folder said
         return reference
+
+
+def report_file(to: Destination, record: RunRecord, earlier: list[dict[str, Any]], kind: str) -> Reference:
+    """Write the reports on a result that is one file, made at once: all of them, or the command starts over.
+
+    Parameters and the result are those of :func:`write_reports`.
+
+    Raises
+    ------
+    ResumableError
+        If the disk is full or fails; neither result nor reports are left, which would be in the way of the next try.
+    """
+    try:
+        return write_reports(to, record, earlier, kind, {})
+    except (ResumableError, KeyboardInterrupt):
+        for path in (to.output, *(to.files[name] for name in REPORTS if name in to.files)):
+            with suppress(OSError):
+                os.unlink(path or "")
+        raise
+
+
+def write_lacking(request: Request, plan: str, earlier: list[dict[str, Any]]) -> None:
+    """Write what is lacking of the reports on a run that has been done.
+
+    Parameters
+    ----------
+    request : Request
+        As asked for.
+    plan : str
+        The hash of its plan.
+    earlier : list of dict
+        As :func:`earlier_records` returns them.
+
+    Raises
+    ------
+    Done
+        If that was all there was to do.
+    InputError
+        If it was another run, whose output is in the way.
+    """
+    left = lacking(request, plan)
+    if left is not None:
+        record, attachments, to = left
+        kind, output = record.outputs[0].kind, to.output or ""
+        reference = write_reports(to, record, earlier, kind, attachments)
+        lines = (f"{output} was whole already; written now: {', '.join(to.files.values())}",)
+        raise Done(Result(reference, lines, None if kind == "table" else resolve(output, request.site)))
+    if seems_done(request.to):
+        check_files(request, sure=True)
 
 
 def earlier_records(*chains: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

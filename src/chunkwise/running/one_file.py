@@ -20,7 +20,7 @@ from chunkwise.provenance.files import describe_file
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput
 from chunkwise.running.inputs import Input, Inputs
-from chunkwise.running.life import earlier_records, write_reports
+from chunkwise.running.life import earlier_records, report_file
 from chunkwise.running.places import check_size
 from chunkwise.running.planned import Planned
 from chunkwise.running.request import Request, Result
@@ -150,7 +150,7 @@ def write_one_file(request: Request, opened: OpenedInput, selection: Selection, 
     recorder.output(
         "output", image.kind, output, media_type=known.media_type, description=description, **describe_file(output)
     )
-    reference = write_reports(to, recorder.finish(), earlier_records(opened.records), image.kind, {})
+    reference = report_file(to, recorder.finish(), earlier_records(opened.records), image.kind)
     colours = ""
     if form == "png" and len(cut.channels) == 3:
         pairs = zip(cut.channels, ("red", "green", "blue"), strict=True)

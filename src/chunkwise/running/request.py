@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from chunkwise.errors import InputError
 from chunkwise.operations.model import Labels, Operation, Table
 
 if TYPE_CHECKING:  # what a command asks for is put together before NumPy is imported
@@ -14,7 +16,7 @@ if TYPE_CHECKING:  # what a command asks for is put together before NumPy is imp
     from chunkwise.site import Site
     from chunkwise.storage.location import Location
 
-__all__ = ["REPORTS", "WORDS", "Around", "Destination", "Request", "Result", "Spread"]
+__all__ = ["REPORTS", "WORDS", "Around", "Destination", "Done", "Request", "Result", "Spread"]
 
 #: What every run can write of itself: what stands for the file, and what it is.
 REPORTS: Final = {
@@ -96,7 +98,7 @@ class Request:
         Raises
         ------
         InputError
-            If it cannot be read.
+            If it cannot be read, or something is to be written into it.
         PolicyError
             If the site does not allow it.
         """
@@ -104,12 +106,30 @@ class Request:
 
         given = self.inputs[role]
         if not isinstance(given, str):
+            self.keep_outside(given.image.location)
             return given
         opened = open_image_input(given, self.site)
+        self.keep_outside(opened.image.location)
         if opened.location.foreign is not None:
             for finding in opened.image.findings:
                 print(f"chunkwise {self.operation.family}: remark: {finding.message}", file=sys.stderr)
         return opened
+
+    def keep_outside(self, source: Location) -> None:
+        """Refuse to write into a store that is read: it would not be the one that the record describes.
+
+        Raises
+        ------
+        InputError
+            With the place.
+        """
+        if source.is_url or source.foreign is not None:
+            return
+        for path in (self.to.output, self.to.run_dir, *self.to.files.values()):
+            if path and "://" not in path and os.path.realpath(path).startswith(f"{source.address}/"):
+                raise InputError(
+                    f"The output {path} would be inside {source.address}, which is only read; choose a place outside."
+                )
 
     def recorded(self, **others: Any) -> dict[str, Any]:
         """The parameters as typed JSON values, for the run record; ``others`` are added, or stand in their place."""
@@ -149,3 +169,17 @@ class Result:
     """What there is to say of it, to people."""
     location: Location | None = None
     """Of a store."""
+
+
+class Done(Exception):
+    """Comes out of a run whose result is there already, when the reports that were lacking are written.
+
+    Parameters
+    ----------
+    result : Result
+        As the run gives it.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result

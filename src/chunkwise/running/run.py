@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chunkwise.errors import InputError
 from chunkwise.operations import find, has_methods, operations_for, options_of
-from chunkwise.running.request import REPORTS, Destination, Request, Result, Spread
+from chunkwise.running.request import REPORTS, Destination, Done, Request, Result, Spread
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation
@@ -37,7 +37,10 @@ def run(request: Request) -> Result:
     """
     operation = request.operation
     chain: Callable[[Request], Result] = getattr(chain_of(operation), (operation.chain or LOCAL).partition(":")[2])
-    return chain(request)
+    try:
+        return chain(request)
+    except Done as done:
+        return done.result
 
 
 def chain_of(operation: Operation) -> ModuleType:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from math import inf
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from chunkwise.errors import InputError
 from chunkwise.files import read_file
@@ -64,7 +65,8 @@ def load_site() -> Site | None:
     try:
         content = tomllib.loads(read_file(file, largest=_LARGEST, what="site file").decode())
     except (OSError, ValueError) as error:
-        raise InputError(f"The site file {file} cannot be read: {error}") from None
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise InputError(f"The site file {file} cannot be read: {why.rstrip('.')}.") from None
     unknown = set(content) - set(NAMED) - set(PLAIN)
     if unknown:
         raise InputError(f"The site file {file} has an unknown section '{min(unknown)}'.")
@@ -262,6 +264,11 @@ def _root(file: Path, name: str, entry: dict[str, Any], given: dict[str, Any]) -
     if url is not None:
         if not url.startswith(("http://", "https://", "s3://")):
             raise InputError(f"{where} has the url '{url}', which has to begin with https://, http:// or s3://.")
+        if not _is_plain(url):
+            raise InputError(
+                f"{where} has a url without a host, or with a user name, a password, a query or a fragment; give the "
+                "address alone."
+            )
         entry["url"] = url.rstrip("/")
     if job:
         if path is None:
@@ -284,6 +291,15 @@ def _root(file: Path, name: str, entry: dict[str, Any], given: dict[str, Any]) -
     if (entry["credentials"] == "file") != (entry["credentials_file"] is not None):
         raise InputError(f'{where} needs credentials = "file" and credentials_file together.')
     return Root(name=name, writable=writable, job=job, **entry)
+
+
+def _is_plain(url: str) -> bool:
+    """Whether a URL says where something lies, and no more; who knows a password would be told by every sentence."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and "@" not in parts.netloc and not parts.query and not parts.fragment
+    except ValueError:
+        return False
 
 
 def _cluster(file: Path, name: str, entry: dict[str, Any]) -> Cluster:

@@ -16,7 +16,7 @@ import posixpath
 import stat
 import sys
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urlsplit
 
 from chunkwise.errors import InputError, PolicyError
 from chunkwise.files import DOCUMENT, unreadable
@@ -213,8 +213,9 @@ def in_archive(location: Location) -> Location:
 
 def _resolve(text: str, site: Site | None, write: bool, typed: bool) -> Location:
     scheme = text.split("://", 1)[0] if "://" in text else ""
+    if scheme:  # before anything else, so that no sentence and no record repeats a password
+        parts = _parts(text)
     if scheme == "file":
-        parts = urlsplit(text)
         if parts.netloc not in ("", "localhost"):
             raise InputError(f"{text} names another host; give a path on this machine.")
         return _resolve_path(unquote(parts.path), site, write, typed, plain=False)
@@ -223,6 +224,20 @@ def _resolve(text: str, site: Site | None, write: bool, typed: bool) -> Location
             raise InputError(f"{text} begins with '{scheme}://', which chunkwise cannot read; use https, http or s3.")
         return _resolve_url(text, site, write)
     return _resolve_path(text, site, write, typed, plain=True)
+
+
+def _parts(url: str) -> SplitResult:
+    """Take a URL apart, which may say where something lies and no more."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InputError("This is not a URL; correct what stands between '://' and the next '/'.") from None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise PolicyError(
+            "A URL may not carry a user name, a password, a query or a fragment; in a name, write ? as %3F and # as "
+            "%23."
+        )
+    return parts
 
 
 def _resolve_path(text: str, site: Site | None, write: bool, typed: bool, plain: bool) -> Location:
@@ -257,9 +272,7 @@ def _resolve_path(text: str, site: Site | None, write: bool, typed: bool, plain:
 def _resolve_url(text: str, site: Site | None, write: bool) -> Location:
     if site is None:
         raise PolicyError(f"{text} is a URL, and without a site file URLs are not opened; ask your administrator.")
-    parts = urlsplit(text)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise PolicyError("A URL may not carry a user name, a password, a query or a fragment.")
+    _parts(text)
     return _grant(text, _normal_url(text), site, write, named=True)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from chunkwise.commands.crate import about, merge, report, rerun
 from chunkwise.commands.crate.words import add_action
+from chunkwise.errors import InputError
 from chunkwise.running.outputs import Output
 
 __all__ = ["add_arguments", "run"]
@@ -31,7 +32,8 @@ The data themselves are neither opened nor copied: the crate says where they wer
 how to recognise them."""
 
 VALIDATE = """\
-Check a crate against the run profile that it says it follows, without a network.
+Check a crate against the run profile that it says it follows, without a network, and its files against the sha256
+that it says of them.
 
 Prints one line for every rule that is broken. The exit code is 0 for a valid crate, 1 for one that breaks
 a rule, 2 for something that is not a crate."""
@@ -121,10 +123,16 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
-    from chunkwise.provenance.validate import profile_of, validate_crate
+    from chunkwise.provenance.attachments import check_crate, holds_records
+    from chunkwise.provenance.validate import Issue, profile_of, validate_crate
 
     profile = args.profile or profile_of(args.crate)
     issues = validate_crate(args.crate, profile=profile, level=args.level)
+    try:
+        if holds_records(args.crate):
+            check_crate(args.crate)
+    except InputError as error:  # the rules of the profile know no digests
+        issues.insert(0, Issue("required", "sha256", None, str(error)))
     for issue in issues:
         print(issue)
     if issues:

@@ -68,16 +68,12 @@ def _report(args: argparse.Namespace) -> int:
 
 def _root(crate: Path, records: Sequence[RunRecord]) -> dict[str, str]:
     """Return what the crate is called; of records alone, what a crate of them would be."""
-    from chunkwise.provenance.attachments import check_crate, is_crate_folder
+    from chunkwise.provenance.attachments import is_crate_folder
     from chunkwise.provenance.crate import METADATA_FILE, crate_files
     from chunkwise.provenance.validate import read_metadata
     from chunkwise.storage.json_text import parse_json
 
-    if is_crate_folder(crate) or is_zip(crate):
-        check_crate(crate)
-        metadata = read_metadata(crate)
-    else:
-        metadata = crate_files(records)[METADATA_FILE]
+    metadata = read_metadata(crate) if is_crate_folder(crate) or is_zip(crate) else crate_files(records)[METADATA_FILE]
     try:
         graph = parse_json(metadata)["@graph"]
         root = next(entity for entity in graph if entity.get("@id") == "./")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from chunkwise.commands.crate.words import add_action, check_words, file_name, parser_of, words_of
 from chunkwise.errors import ChunkwiseError, InputError
 from chunkwise.faces.parser import run_command
-from chunkwise.files import is_zip
 from chunkwise.running.outputs import Output, hold_outputs
 
 if TYPE_CHECKING:
@@ -58,15 +57,12 @@ def add_arguments(actions: Any) -> None:
 
 
 def _rerun(args: argparse.Namespace) -> int:
-    from chunkwise.provenance.attachments import check_crate, is_crate_folder
     from chunkwise.provenance.collect import read_records
     from chunkwise.provenance.rerun import compare_outputs, other_versions, plan_rerun
     from chunkwise.site import load_site
 
     if not args.dry_run and not args.output:
         raise InputError("Say with --output where the new results go, or give --dry-run to see only the commands.")
-    if is_crate_folder(args.crate) or is_zip(args.crate):
-        check_crate(args.crate)
     records = read_records(args.crate)
     steps, notes = plan_rerun(records, _maps(args.maps, records))
     check_words(steps)

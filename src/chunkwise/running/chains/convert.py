@@ -42,6 +42,7 @@ def run(request: Request) -> Result:
 
 
 def _convert_any(request: Request, opened: OpenedInput) -> Result:
+    request.keep_outside(opened.location)
     if isinstance(opened.store, Image) or format_of(request.to) in FILES:
         return _convert(request, opened)
     return convert_group(request, opened, _convert)

@@ -18,7 +18,7 @@ from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput, describe, kind_of, metadata_paths
 from chunkwise.running.beside import tell_left
-from chunkwise.running.life import earlier_records, write_reports
+from chunkwise.running.life import earlier_records, write_lacking, write_reports
 from chunkwise.running.many import One, Outcome, Ready, do_each, failures, listed
 from chunkwise.running.outputs import beside
 from chunkwise.running.request import Destination, Request, Result
@@ -70,6 +70,7 @@ def convert_group(request: Request, opened: OpenedInput, convert: Callable[[Requ
         {name: value for name, value in recorded.items() if name not in ("workers", "memory", "block", "check")},
         {"images": list(hierarchy.images), "beside": hierarchy.state},
     )
+    write_lacking(request, plan.hash, earlier_records(opened.records))
     recorder = Recorder("convert", recorded)
     remarks = [finding.line for finding in store.findings]
     about = describe(store) | ({"remarks": remarks} if remarks else {}) | carried_by(store.location)
@@ -125,10 +126,6 @@ def _place(request: Request, store: Plate | Collection, what: str) -> tuple[Loca
     folder = os.path.dirname(place.address)
     if not os.path.isdir(folder):
         raise InputError(f"The folder {folder} does not exist; make it first.")
-    if place.address.startswith(f"{store.location.address}/"):
-        raise InputError(
-            f"The output {place.address} would be inside the {what} that it is made from; choose a place outside."
-        )
     return place, to.run_dir or beside(place.address, ".run", request.site)
 
 

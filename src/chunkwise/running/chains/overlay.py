@@ -26,7 +26,7 @@ from chunkwise.running.chains.fetch import BASE, format_of
 from chunkwise.running.coarse import find_coarse
 from chunkwise.running.inputs import Input, Inputs
 from chunkwise.running.labels import check_labels, report_remarks, time_of_labels
-from chunkwise.running.life import check_files, earlier_records, write_reports
+from chunkwise.running.life import check_files, earlier_records, report_file
 from chunkwise.running.planned import Planned
 from chunkwise.running.request import Request, Result
 from chunkwise.running.stores import StoreRun, check_chunks, fit_blocks, laid_out
@@ -163,7 +163,7 @@ def _picture(
         "output", "picture", output, media_type="image/png", description=description, **describe_file(output)
     )
     records = earlier_records(*(one.opened.records for one in inputs))
-    reference = write_reports(to, recorder.finish(), records, "image", {})
+    reference = report_file(to, recorder.finish(), records, "image")
     place = f"plane z {plane}, " if len(source.shape) == 3 else ""
     time = f"time point {source.first_time}, " if "t" in source.axes else ""
     return Result(reference, (f"{place}{time}{drawn.shape[1]} x {drawn.shape[0]} pixels in {to.output}",))
