@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from chunkwise.cli import FOR_ADMINISTRATORS, build_parser, summaries
+from chunkwise.faces.pages import declared_families
 from chunkwise.faces.parser import options_of as declared_options
 from chunkwise.operations import families, load_family, operations_of
 from chunkwise.operations.model import Parameter
@@ -218,6 +219,26 @@ def test_choices_and_defaults_agree(command: str) -> None:
             assert selected == [usual or str(default)], name
         elif kind == "text":
             assert parameter.get("value") is None, name
+
+
+@pytest.mark.parametrize("command", families())
+def test_choices_are_called_what_they_mean(command: str) -> None:
+    """In forms that are written by hand, the name of a method may stand before it."""
+    for name, parameter in arguments_of(tool_of(command)):
+        declared = declared_of(command).get(name)
+        means = declared.meanings if declared and declared.choices else {}
+        for option in parameter.iter("option"):
+            if means.get(str(option.get("value")), option.get("value")) != option.get("value"):
+                said, meant = str(option.text), means[str(option.get("value"))]
+                assert said == meant[:1].upper() + meant[1:] or said.endswith(f": {meant}"), f"{name}: {said}"
+
+
+@pytest.mark.parametrize("command", declared_families())
+def test_nobody_has_to_know_the_words_of_the_command_line(command: str) -> None:
+    """Where a form is made of the declaration, each choice has a meaning there."""
+    for name, parameter in arguments_of(tool_of(command)):
+        for option in parameter.iter("option"):
+            assert option.text != option.get("value"), f"{name}: {option.text}"
 
 
 def numbers_that_differ(command: str, tool: ElementTree.Element) -> Iterator[str]:

@@ -123,7 +123,7 @@ def tool_xml(
     family, operations = load_family(name), list(operations_of(name).values())
     usual = family.usual or operations[0].name
     known = {package: _PACKAGES[package] for one in operations for package in _PACKAGES if f"{package}." in one.equals}
-    first = operations[0]
+    first, by_title = operations[0], sorted(operations, key=lambda one: one.title.lower())
     citations = dict.fromkeys([doi for _, doi in known.values()] + [one.citation for one in operations if one.citation])
     return _TOOL.format(
         name=name,
@@ -134,13 +134,13 @@ def tool_xml(
         located="".join(_located(one) for one in operations),
         xrefs="\n".join(f'            <xref type="biii">{found}</xref>' for found, _ in known.values()),
         words="\n".join(_words(one) for one in operations if one.parameters),
-        options="\n".join(_option(one.name, one.title, one.name == usual) for one in operations),
+        options="\n".join(_option(one.name, one.title, one.name == usual) for one in by_title),
         whens="\n".join(_when(one) for one in operations),
         preview="@PREVIEW@\n" if first.previews else "",
         alone="$selection.planes\n" if "planes" in first.part else "",
         tests="\n".join(tests_of(operations, expected, brightness)),
         about="\n\n".join(_paragraphs(family.about)),
-        items="\n".join(_item(one) for one in operations),
+        items="\n".join(_item(one) for one in by_title),
         more=f"{family.help.strip()}\n\n" if family.help else "",
         citations="\n".join(f'        <citation type="doi">{doi}</citation>' for doi in citations),
     )
@@ -295,7 +295,8 @@ def _param(name: str, one: Parameter, indent: int) -> str:
         kind = f'type="boolean" truevalue="{option}" falsevalue="" checked="false"'
     elif one.choices and one.type is str:
         kind = 'type="select"'
-        inside = [_option(value, value, value == one.default).strip() for value in one.choices]
+        said = {value: _in_words(means) for value, means in one.meanings.items()}
+        inside = [_option(value, words, value == one.default).strip() for value, words in said.items()]
         if one.default is None:  # never "Nothing selected": what happens then is a choice like any other
             inside.insert(0, _option(USUAL, one.default_words.capitalize(), True).strip())
     elif one.type is str and one.required:  # of several, one field that holds them all

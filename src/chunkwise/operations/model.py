@@ -59,7 +59,8 @@ class Parameter:
     least: float | None = None
     most: float | None = None
     odd: bool = False
-    choices: tuple[str, ...] = ()
+    choices: Mapping[str, str] | tuple[str, ...] = ()
+    """Words that may be chosen; with what each means, as a clause of a few words, which Galaxy shows instead."""
     several: bool = False
     """Whether it may be given several times."""
     together: bool = False
@@ -70,6 +71,19 @@ class Parameter:
     """The default, where its value does not say it."""
     group: str = ""
     """Title of the options among which it stands; else the family's."""
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """What each choice means; where the declaration does not say it, the word itself."""
+        return self.choices if isinstance(self.choices, Mapping) else {one: one for one in self.choices}
+
+    @property
+    def explained(self) -> str:
+        """The help, with what the choices mean."""
+        if not isinstance(self.choices, Mapping):
+            return self.help
+        said = (one if one == means else f"{one} ({means})" for one, means in self.choices.items())
+        return f"{self.help}; one of {', '.join(said)}"
 
     @property
     def range_words(self) -> str:

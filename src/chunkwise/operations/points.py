@@ -81,7 +81,7 @@ OPERATION = Operation(
             "fail",
             "Shapes outside of the image",
             "what becomes of points outside of the image, and of polygons no part of which is in it",
-            choices=("fail", "drop"),
+            choices={"fail": "stop, and name the first", "drop": "leave them out, and count them"},
         ),
     },
     part={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chunkwise.operations._part import TYPES
 from chunkwise.operations.model import Parameter
 
 DTYPE: Final = Parameter(
@@ -11,7 +12,7 @@ DTYPE: Final = Parameter(
     "float32",
     "Type of the result",
     "type of the voxels of the result",
-    choices=("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64"),
+    choices=TYPES,
 )
 
 ENDS: Final = {
