@@ -241,6 +241,15 @@ def test_nobody_has_to_know_the_words_of_the_command_line(command: str) -> None:
             assert option.text != option.get("value"), f"{name}: {option.text}"
 
 
+@pytest.mark.parametrize("command", declared_families())
+def test_plane_by_plane_is_asked_for_only_with_methods_that_do_it(command: str) -> None:
+    """The harness of the operations sees to it that the others refuse it."""
+    tool = tool_of(command)
+    asking = {when.get("value") for when in tool.iter("when") if when.find("param[@name='planes']") is not None}
+    assert asking == {name for name, one in operations_of(command).items() if one.offers("planes")}
+    assert len(tool.findall("./inputs//param[@name='planes']")) == len(asking)
+
+
 def numbers_that_differ(command: str, tool: ElementTree.Element) -> Iterator[str]:
     """Numbers whose default, range or kind is another in the wrapper than in the declaration."""
     declared = declared_of(command)

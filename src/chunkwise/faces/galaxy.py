@@ -40,7 +40,7 @@ _TOOL = """\
 {located}chunkwise {name} "\\$image"
 @RESULT@
 {preview}@SELECTION@
-{chosen}{alone}--method '$operation.method'
+{chosen}--method '$operation.method'
 {words}
 @ADVANCED@
 @AFTER@
@@ -89,13 +89,12 @@ _TOOL = """\
 #: Which part of an image.
 _SECTION = """\
         <expand macro="selection" channel_label="Channels" expanded="false" channel_help="Names or numbers (from 0), \
-separated by commas{also}. Leave empty for all channels">{planes}
-        </expand>"""
+separated by commas{also}. Leave empty for all channels"/>"""
 
 #: Which part of a label image.
 _PLAIN_SECTION = """\
         <section name="selection" title="Time points and region" expanded="false">
-            <expand macro="part"/>{planes}
+            <expand macro="part"/>
         </section>"""
 
 _LABELS = (
@@ -133,11 +132,10 @@ def tool_xml(
         **_seen(family, operations),
         located="".join(_located(one) for one in operations),
         xrefs="\n".join(f'            <xref type="biii">{found}</xref>' for found, _ in known.values()),
-        words="\n".join(_words(one) for one in operations if one.parameters),
+        words="\n".join(_words(one) for one in operations if one.parameters or one.offers("planes")),
         options="\n".join(_option(one.name, one.title, one.name == usual) for one in by_title),
         whens="\n".join(_when(one) for one in operations),
         preview="@PREVIEW@\n" if first.previews else "",
-        alone="$selection.planes\n" if "planes" in first.part else "",
         tests="\n".join(tests_of(operations, expected, brightness)),
         about="\n\n".join(_paragraphs(family.about)),
         items="\n".join(_item(one) for one in by_title),
@@ -149,7 +147,6 @@ def tool_xml(
 def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
     """What differs between tools of images and of labels, which have no channels."""
     first, several = operations[0], any(images_of(one) for one in operations)
-    planes = "\n" + _param("planes", first.part["planes"], 12) if "planes" in first.part else ""
     if "channel" in first.part:
         return {
             "asked": "",
@@ -157,9 +154,7 @@ def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
             "made": f'what="{family.made}"',
             "result": "image",
             "source": "image has them",
-            "selection": _SECTION.format(
-                planes=planes, also=", of all images; or of one of them, as in b=GFP" if several else ""
-            ),
+            "selection": _SECTION.format(also=", of all images; or of one of them, as in b=GFP" if several else ""),
             "destination": "destination" if first.previews else "destination_without_preview",
         }
     return {
@@ -168,7 +163,7 @@ def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
         "made": f'what="{family.made}" of="@IMAGE@"',
         "result": "labels",
         "source": "labels have them; a mask, where the method makes one",
-        "selection": _PLAIN_SECTION.format(planes=planes),
+        "selection": _PLAIN_SECTION,
         "destination": 'destination_without_preview" what="the labels',
     }
 
@@ -200,6 +195,8 @@ def _when(operation: Operation) -> str:
         inside.append(f'                <expand macro="same_voxels" help="{_SAME}"/>')
     if "sizes_in" in operation.options:
         inside.append('                <expand macro="sizes_in"/>')
+    if operation.offers("planes"):
+        inside.append(_param("planes", operation.part["planes"], 16))
     start = f'            <when value="{operation.name}"'
     return "\n".join((f"{start}>", *inside, "            </when>")) if inside else f"{start}/>"
 
@@ -222,6 +219,8 @@ def _words(operation: Operation) -> str:
             lines.append(f"    {option} '{value}'")
     if "sizes_in" in operation.options:
         lines.append("    --sizes-in '$operation.sizes_in'")
+    if operation.offers("planes"):
+        lines.append("    $operation.planes")
     return "\n".join((*lines, "#end if"))
 
 

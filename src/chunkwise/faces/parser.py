@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or (family.part_group if option in operations[methods[0]].part else own)
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
-        only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
+        offering = [one.name for one in operations.values() if one.offers(option)]
+        only = f"{', '.join(offering)}: " if len(offering) < len(operations) else ""
         _add_parameter(group, option, parameter, only, several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)

@@ -368,6 +368,10 @@ class Operation:
         sizes = {"sizes_in": SIZES_IN} if any(one.measures for one in self.parameters.values()) else {}
         return {**self.part, **self.parameters, **sizes}
 
+    def offers(self, name: str) -> bool:
+        """Whether a person is asked for an option: not for planes alone where the whole volume is looked at first."""
+        return name in self.options and (name != "planes" or self.places or not self.needs)
+
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Complete values by the defaults, and hold each to its range.
 

@@ -87,9 +87,10 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
     if has_methods(family):
         methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
         chosen["method"] = (Literal[tuple(operations)], inspect.Parameter.empty, methods)
-    for name, (parameter, of) in options_of(operations).items():
+    for name, (parameter, having) in options_of(operations).items():
+        of = [one.name for one in operations.values() if one.offers(name)]
         only = f"{', '.join(of)}: " if len(of) < len(operations) else ""
-        needed = parameter.required and len(of) == len(operations)
+        needed = parameter.required and len(having) == len(operations)
         default = inspect.Parameter.empty if needed else parameter.default
         chosen[name] = (_annotation(parameter), default, only + parameter.explained)
     chosen |= destination_parameters(first)

@@ -183,7 +183,7 @@ def check(request: Request, selection: Selection) -> None:
     """Refuse what the operation does not take."""
     operation, image, dtype = request.operation, selection.image, selection.source.dtype
     address = image.location.address
-    if operation.needs and request.values.get("planes") and not operation.places:
+    if request.values.get("planes") and not operation.offers("planes"):
         raise InputError(
             f"The {operation.phrase} looks at a whole volume first and cannot treat each plane on its own; leave out "
             "--planes."
