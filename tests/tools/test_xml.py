@@ -302,7 +302,7 @@ def test_template_quotes_every_value(command: str) -> None:
     for line in text.splitlines():
         line = line.replace('"\\$$name"', "")  # a variable of the shell, inside of quotes that hold it
         if line.lstrip().startswith("#") or line.strip().startswith(
-            ("$locate(", "$name=", "image=${quote(", "called=${quote(")
+            ("$locate(", "$locate_table(", "$call(", "$name=", "image=${quote(", "called=${quote(")
         ):
             continue
         line = re.sub(r"\$\{quote\(\$name\(\$\w+\)\)\}", "", line)

@@ -91,6 +91,9 @@ _SECTION = """\
         <expand macro="selection" channel_label="Channels" expanded="false" channel_help="Names or numbers (from 0), \
 separated by commas{also}. Leave empty for all channels"/>"""
 
+#: How one of several images is meant.
+_ALSO = "; those of all images, unless you write b=GFP, which is the channel GFP of image b"
+
 #: Which part of a label image.
 _PLAIN_SECTION = """\
         <section name="selection" title="Time points and region" expanded="false">
@@ -98,8 +101,8 @@ _PLAIN_SECTION = """\
         </section>"""
 
 _LABELS = (
-    "A label image, such as 'Segment objects' makes; for the methods of a mask, a mask. A dataset, a reference or a "
-    "deferred dataset; nothing is copied"
+    "A label image, such as 'Segment objects' makes{masks}. A dataset, a reference or a deferred dataset; nothing is "
+    "copied"
 )
 
 
@@ -154,11 +157,13 @@ def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
             "made": f'what="{family.made}"',
             "result": "image",
             "source": "image has them",
-            "selection": _SECTION.format(also=", of all images; or of one of them, as in b=GFP" if several else ""),
+            "selection": _SECTION.format(also=_ALSO if several else ""),
             "destination": "destination" if first.previews else "destination_without_preview",
         }
+    of_masks = " and ".join(f"'{one.title}'" for one in operations if one.takes["image"].kinds == "b")
+    masks = f"; for {of_masks}, a mask" if of_masks else ""
     return {
-        "asked": f' label="Labels" help={quoteattr(_LABELS)}',
+        "asked": f' label="Labels" help={quoteattr(_LABELS.format(masks=masks))}',
         "chosen": "",
         "made": f'what="{family.made}" of="@IMAGE@"',
         "result": "labels",
@@ -205,7 +210,7 @@ def _words(operation: Operation) -> str:
     """The options of a method, as Cheetah writes them."""
     lines = [f"#if $operation.method == '{operation.name}'"]
     lines += _each_image(operation, """'--$name' "\\$$name\"""")
-    lines += [f"    --{name} '$operation.{name}'" for name, one in operation.takes.items() if isinstance(one, Table)]
+    lines += [f'    --{name} "\\${name}"' for name, one in operation.takes.items() if isinstance(one, Table)]
     if "same_voxels" in operation.part:
         lines.append("    $operation.same_voxels")
     for name, one in operation.parameters.items():
@@ -239,8 +244,10 @@ def _each_image(operation: Operation, line: str) -> list[str]:
 
 
 def _located(operation: Operation) -> str:
-    """Where the other images of a method lie, as the shell is told before the command."""
+    """Where the other images of a method lie, and its table, as the shell is told before the command."""
     lines = _each_image(operation, "$locate($name, $operation.images[$name])")
+    tables = [name for name, one in operation.takes.items() if isinstance(one, Table)]
+    lines += [f"    $locate_table('{name}', $operation.{name})" for name in tables]
     return "\n".join((f"#if $operation.method == '{operation.name}'", *lines, "#end if\n")) if lines else ""
 
 

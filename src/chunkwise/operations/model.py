@@ -119,7 +119,9 @@ class Parameter:
             return [self.accept(item, f"{option} {item}") for item in items]
         if value is None and self.default is None and not self.required:
             return None
-        return self.accept(value, f"{option} {value}")
+        # Galaxy writes a size, which may be in micrometres, with a point.
+        shown = int(value) if self.type is int and isinstance(value, float) and value.is_integer() else value
+        return self.accept(value, f"{option} {shown}")
 
     def accept(self, value: Any, words: str) -> Any:
         """Give one value as it is used, or refuse it; ``words`` stand for it in the sentence.

@@ -24,7 +24,7 @@ OPERATION = conversion(
             str,
             "hed",
             "Stains",
-            "stains of the slide; of two stains, the third channel is what is left",
+            "what the slide is stained with; of two stains, the third channel is what is left",
             choices={  # by the names of scikit-image's matrices
                 "hed": "haematoxylin, eosin, DAB",
                 "hdx": "haematoxylin, DAB",

@@ -11,7 +11,7 @@ DTYPE: Final = Parameter(
     str,
     "float32",
     "Type of the result",
-    "type of the voxels of the result",
+    "voxel type of the result",
     choices=TYPES,
 )
 

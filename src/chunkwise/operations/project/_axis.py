@@ -15,7 +15,7 @@ AXIS: Final = Parameter(
     str,
     "z",
     "Along",
-    "what to combine; an image without that axis counts as one",
+    "what becomes one; an image that has none of them counts as one",
     choices={"z": "planes of a stack", "t": "time points", "c": "channels"},
 )
 DTYPE: Final = replace(
