@@ -69,6 +69,13 @@ def test_forms_speak_to_people(command: str) -> None:
     assert wrong_in(tool_of(command)) == []
 
 
+@pytest.mark.parametrize("command", OFFERED)
+def test_help_names_no_options(command: str) -> None:
+    """Code in it is the call of a library."""
+    text = tool_of(command).findtext("help") or ""
+    assert re.findall(r"(?<![\w-])--[a-z][\w-]*|'(?:chunkwise )?[a-z]+' does", re.sub(r"``.*?``", "", text)) == []
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "seen"),
     [

@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from chunkwise.faces.galaxy_tests import Found, images_of, tests_of
 from chunkwise.faces.pages import exactness_words, reference_call
+from chunkwise.faces.sentences import on_page
 from chunkwise.operations import load_family, operations_of
 from chunkwise.operations.model import Example, Family, Operation, Parameter, Table
 
@@ -140,7 +141,7 @@ def tool_xml(
         whens="\n".join(_when(one) for one in operations),
         preview="@PREVIEW@\n" if first.previews else "",
         tests="\n".join(tests_of(operations, expected, brightness)),
-        about="\n\n".join(_paragraphs(family.about)),
+        about=on_page(name, "\n\n".join(_paragraphs(family.about))),
         items="\n".join(_item(one) for one in by_title),
         more=f"{family.help.strip()}\n\n" if family.help else "",
         citations="\n".join(f'        <citation type="doi">{doi}</citation>' for doi in citations),
@@ -180,11 +181,11 @@ def _paragraphs(about: str) -> list[str]:
 
 
 def _item(operation: Operation) -> str:
-    call = reference_call(operation)
+    call, does = reference_call(operation), on_page(operation.family, operation.does)
     if len(call) > 80:  # nobody reads it here; docs/exactness.md has it
-        return f"- *{operation.title}*: {operation.does}."
+        return f"- *{operation.title}*: {does}."
     equal = exactness_words(operation)
-    return f"- *{operation.title}*: {operation.does}; {equal} to ``{call}`` on the whole image."
+    return f"- *{operation.title}*: {does}; {equal} to ``{call}`` on the whole image."
 
 
 def _option(value: str, words: str, selected: bool) -> str:

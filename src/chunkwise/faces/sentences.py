@@ -17,7 +17,7 @@ from typing import Final, TextIO
 from chunkwise.operations import families, has_methods, load_family, operations_of, options_of
 from chunkwise.site.called import called, in_galaxy
 
-__all__ = ["labels_of", "speaking", "told"]
+__all__ = ["labels_of", "on_page", "speaking", "told"]
 
 #: Labels of options that no declaration has, by the command, or for all.
 _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -114,6 +114,11 @@ def told(command: str, sentence: str) -> str:
     """Say a sentence in the words of the page, where this is a job of Galaxy."""
     if not in_galaxy():
         return sentence
+    return _COMMAND.sub(lambda found: _AGAIN[found.group()], called(on_page(command, sentence)))
+
+
+def on_page(command: str, sentence: str) -> str:
+    """Call options, choices and other commands what the page of a command calls them."""
     labels = labels_of(command)
 
     def field(found: re.Match[str]) -> str:
@@ -131,8 +136,7 @@ def told(command: str, sentence: str) -> str:
         return f"{_CHOSEN[before]}'{words}' under '{labels[name]}'"
 
     choices = _choices_of(command)
-    sentence = _OPTION.sub(field, _CHOICE.sub(choice, _TOOL.sub(_tool, sentence)))
-    return _COMMAND.sub(lambda found: _AGAIN[found.group()], called(sentence))
+    return _OPTION.sub(field, _CHOICE.sub(choice, _TOOL.sub(_tool, sentence)))
 
 
 class _Told(io.TextIOBase):
