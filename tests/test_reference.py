@@ -166,7 +166,9 @@ def test_damaged_references_get_a_sentence(tmp_path: Path, content: bytes) -> No
 def test_other_files_are_no_references(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.json").write_bytes(content)
     assert read_reference(tmp_path / "file.json") is None
-    with pytest.raises(InputError, match=r"is a file, not a Zarr store|is a PNG, not an OME-Zarr"):
+    with pytest.raises(
+        InputError, match=r"is neither an image that can be read here nor a reference|is a PNG, not an OME-Zarr"
+    ):
         open_input(str(tmp_path / "file.json"), None)
 
 

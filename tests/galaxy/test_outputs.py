@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import urllib.error
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,26 @@ def test_where_an_image_is_asked_for_only_images_are_offered(site_user: User) ->
     (field,) = (one for one in form["inputs"] if one["name"] == "image")
     offered = sorted(one["name"] for one in field["options"]["hda"])
     assert offered == sorted([COINS, "coins_2d", "coins_2d: labels", "coins_2d: piece (single file)"])
+
+
+def test_shapes_are_no_image_and_a_table_is_called_by_its_name(analyst: User) -> None:
+    """Galaxy offers GeoJSON, which is a kind of JSON, where a reference is taken; the form refuses it."""
+    files = {
+        "shapes": ("geojson", '{"type": "FeatureCollection", "features": []}'),
+        "places": ("tabular", "a\tb\n1\t2"),
+    }
+    elements = [
+        {"src": "pasted", "paste_content": text, "ext": kind, "name": name} for name, (kind, text) in files.items()
+    ]
+    body = {"history_id": analyst.history, "targets": [{"destination": {"type": "hdas"}, "elements": elements}]}
+    shapes, places = (
+        f"hda:{analyst.wait(one['id'])['id']}" for one in analyst.call("POST", "/api/tools/fetch", body)["outputs"]
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        analyst.start("chunkwise_filter", {"image": shapes})
+    assert "neither an image nor a reference" in refused.value.read().decode()
+    (sentence,) = failed(analyst, "chunkwise_points", {"image": f"hda:{analyst.deferred(COINS)}", "points": places})
+    assert sentence.startswith("Fatal error: places has no column for x ")
 
 
 def test_a_failed_job_has_one_box_with_one_sentence(analyst: User) -> None:

@@ -426,7 +426,7 @@ def check_run(operation: Operation, folder: Path) -> None:
             volume = (volume - volume.min()) / np.ptp(volume)
         image, output = folder / f"{number}.ome.zarr", folder / f"{number}.out.ome.zarr"
         write_image(image, volume, axes)
-        if "planes" in part and operation.needs and not operation.places:
+        if "planes" in part and not operation.offers("planes"):
             with pytest.raises(InputError, match="cannot treat each plane on its own"):
                 run_on(operation, image, output, {**values, **part}, block)
             continue

@@ -193,7 +193,7 @@ def test_points_in_one_voxel_are_said_and_outside_is_refused_or_counted(capsys: 
     Path("t.csv").write_text("x,y\n5,5\n82.4,60\n5.2,4.8\n83,2\n1e300,2\n")
     made("t.csv", code=2)
     said = "2 of the 5 shapes of t.csv lie outside of the image: number 4 at y 2, x 83, and 1 more"
-    assert f"{said}; places are in voxels of the level" in capsys.readouterr().err
+    assert f"{said}; give places in voxels of the level" in capsys.readouterr().err
     found = made("t.csv", "--outside", "drop")
     assert np.array_equal(found, whole_shapes(SHAPE, [(3, (5, 5), 0), (2, (60, 82), 0)]))
     told = capsys.readouterr().err
@@ -204,7 +204,10 @@ def test_points_in_one_voxel_are_said_and_outside_is_refused_or_counted(capsys: 
 
 
 BAD = {
-    "no column": ("a,y\n1,2\n", "t has no column for x (x, pos_x, POS_X, centroid-1): give --columns x=NAME, or"),
+    "no column": (
+        "a,y\n1,2\n",
+        "t has no column for x (x, pos_x, POS_X, centroid-1); its columns are a, y. Give --columns x=NAME, or",
+    ),
     "text": ("x,y\n1,many\n", "The column 'y' of t holds string, and numbers are needed."),
     "missing": ("x,y\n1,2\n3,\n,4\n", "t has no number in the column 'y' in row 2."),
     "no rows": ("x,y\n", "t has no rows."),

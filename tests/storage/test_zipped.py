@@ -446,7 +446,7 @@ def test_one_below_a_root_that_is_closed_is_not_opened(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "i.ozx")
-    with pytest.raises(InputError, match="is a file, not a Zarr store"):
+    with pytest.raises(InputError, match="is neither an image that can be read here nor a reference"):
         open_store(resolve(str(tmp_path / "i.ozx"), None))
 
 

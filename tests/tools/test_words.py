@@ -69,6 +69,13 @@ def test_forms_speak_to_people(command: str) -> None:
     assert wrong_in(tool_of(command)) == []
 
 
+@pytest.mark.parametrize("command", OFFERED)
+def test_help_names_no_options(command: str) -> None:
+    """Code in it is the call of a library."""
+    text = tool_of(command).findtext("help") or ""
+    assert re.findall(r"(?<![\w-])--[a-z][\w-]*|'(?:chunkwise )?[a-z]+' does", re.sub(r"``.*?``", "", text)) == []
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "seen"),
     [
@@ -145,6 +152,23 @@ def test_errors_call_fields_as_the_form_does(command: str) -> None:
         ("predict", "give a smaller --block, or fewer --workers", "give a smaller 'Tile size', or fewer workers"),
         ("objects", "no such map; give --method.", "no such map; choose 'Method'."),
         ("crate", "list it with --outside.", "list it under 'Runs outside of the workflow, too'."),
+        (
+            "points",
+            "3 lie outside; leave such shapes out with --outside drop.",
+            "3 lie outside; leave such shapes out with 'Leave them out, and count them' under 'Shapes outside of the "
+            "image'.",
+        ),
+        (
+            "label",
+            "give --method split, not --method splat.",
+            "choose 'Splitting of touching objects of a mask' under 'Method', not 'Method' splat.",
+        ),
+        (
+            "filter",
+            "convert them first: 'chunkwise intensity --method cast --dtype uint16', or 'chunkwise crate build'.",
+            "convert them first: 'Change intensities' (Method: Conversion of the voxel type; Type of the result: "
+            "16-bit: whole numbers from 0 to 65535), or 'chunkwise crate build'.",
+        ),
         ("open", "There is nothing at /srv/images/a b/x.ome.zarr.", "There is nothing at a b/x.ome.zarr."),
         ("open", "There is nothing at file:///srv/images/x.ome.zarr.", "There is nothing at x.ome.zarr."),
         ("open", "https://a.org/b/x.ome.zarr is not allowed.", "https://a.org/b/x.ome.zarr is not allowed."),
@@ -165,6 +189,7 @@ def test_sentences_in_galaxy(command: str, sentence: str, told: str, monkeypatch
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A job of Galaxy on two datasets, with a site that has one root."""
     names = f"image\t/galaxy/1_files/image.ome.zarr\tcoins: mask (otsu)\nlabels\t{tmp_path}/in.tif\ta.tif\n"
+    names += "table\t/galaxy/files/dataset_12-ab.dat\tmy points\n"
     (tmp_path / "names.tsv").write_text(names)
     (tmp_path / "site.toml").write_text(f'[roots.lab]\npath = "{tmp_path}"\naccess = "read"\n')
     monkeypatch.setenv("CHUNKWISE_GALAXY_TOOL_ID", "chunkwise_measure")
@@ -181,6 +206,8 @@ def test_places_are_called_as_the_history_does(job: Path, monkeypatch: pytest.Mo
         f"Those of {job}/deep/a b.zarr, or {job}/in.tiff.": "Those of lab:deep/a b.zarr, or lab:in.tiff.",
         f"2 objects in {made}": "2 objects in the new dataset",
         "See /srv/x/y.zarr": "See y.zarr",
+        "dataset_12-ab.dat has no column x.": "'my points' has no column x.",
+        "dataset_12-ac.dat, /galaxy/files/dataset_12-ab.dat": "dataset_12-ac.dat, 'my points'",
     }
     assert {one: called(one) for one in said} == said
     assert (name_of("image"), name_of("parents")) == ("coins: mask (otsu)", None)

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from chunkwise.cli import FOR_ADMINISTRATORS, build_parser, summaries
+from chunkwise.faces.pages import declared_families
 from chunkwise.faces.parser import options_of as declared_options
 from chunkwise.operations import families, load_family, operations_of
 from chunkwise.operations.model import Parameter
@@ -220,6 +221,35 @@ def test_choices_and_defaults_agree(command: str) -> None:
             assert parameter.get("value") is None, name
 
 
+@pytest.mark.parametrize("command", families())
+def test_choices_are_called_what_they_mean(command: str) -> None:
+    """In forms that are written by hand, the name of a method may stand before it."""
+    for name, parameter in arguments_of(tool_of(command)):
+        declared = declared_of(command).get(name)
+        means = declared.meanings if declared and declared.choices else {}
+        for option in parameter.iter("option"):
+            if means.get(str(option.get("value")), option.get("value")) != option.get("value"):
+                said, meant = str(option.text), means[str(option.get("value"))]
+                assert said == meant[:1].upper() + meant[1:] or said.endswith(f": {meant}"), f"{name}: {said}"
+
+
+@pytest.mark.parametrize("command", declared_families())
+def test_nobody_has_to_know_the_words_of_the_command_line(command: str) -> None:
+    """Where a form is made of the declaration, each choice has a meaning there."""
+    for name, parameter in arguments_of(tool_of(command)):
+        for option in parameter.iter("option"):
+            assert option.text != option.get("value"), f"{name}: {option.text}"
+
+
+@pytest.mark.parametrize("command", declared_families())
+def test_plane_by_plane_is_asked_for_only_with_methods_that_do_it(command: str) -> None:
+    """The harness of the operations sees to it that the others refuse it."""
+    tool = tool_of(command)
+    asking = {when.get("value") for when in tool.iter("when") if when.find("param[@name='planes']") is not None}
+    assert asking == {name for name, one in operations_of(command).items() if one.offers("planes")}
+    assert len(tool.findall("./inputs//param[@name='planes']")) == len(asking)
+
+
 def numbers_that_differ(command: str, tool: ElementTree.Element) -> Iterator[str]:
     """Numbers whose default, range or kind is another in the wrapper than in the declaration."""
     declared = declared_of(command)
@@ -272,7 +302,7 @@ def test_template_quotes_every_value(command: str) -> None:
     for line in text.splitlines():
         line = line.replace('"\\$$name"', "")  # a variable of the shell, inside of quotes that hold it
         if line.lstrip().startswith("#") or line.strip().startswith(
-            ("$locate(", "$name=", "image=${quote(", "called=${quote(")
+            ("$locate(", "$locate_table(", "$call(", "$name=", "image=${quote(", "called=${quote(")
         ):
             continue
         line = re.sub(r"\$\{quote\(\$name\(\$\w+\)\)\}", "", line)

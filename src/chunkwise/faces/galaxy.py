@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from chunkwise.faces.galaxy_tests import Found, images_of, tests_of
 from chunkwise.faces.pages import exactness_words, reference_call
+from chunkwise.faces.sentences import on_page
 from chunkwise.operations import load_family, operations_of
 from chunkwise.operations.model import Example, Family, Operation, Parameter, Table
 
@@ -40,7 +41,7 @@ _TOOL = """\
 {located}chunkwise {name} "\\$image"
 @RESULT@
 {preview}@SELECTION@
-{chosen}{alone}--method '$operation.method'
+{chosen}--method '$operation.method'
 {words}
 @ADVANCED@
 @AFTER@
@@ -89,18 +90,20 @@ _TOOL = """\
 #: Which part of an image.
 _SECTION = """\
         <expand macro="selection" channel_label="Channels" expanded="false" channel_help="Names or numbers (from 0), \
-separated by commas{also}. Leave empty for all channels">{planes}
-        </expand>"""
+separated by commas{also}. Leave empty for all channels"/>"""
+
+#: How one of several images is meant.
+_ALSO = "; those of all images, unless you write b=GFP, which is the channel GFP of image b"
 
 #: Which part of a label image.
 _PLAIN_SECTION = """\
         <section name="selection" title="Time points and region" expanded="false">
-            <expand macro="part"/>{planes}
+            <expand macro="part"/>
         </section>"""
 
 _LABELS = (
-    "A label image, such as 'Segment objects' makes; for the methods of a mask, a mask. A dataset, a reference or a "
-    "deferred dataset; nothing is copied"
+    "A label image, such as 'Segment objects' makes{masks}. A dataset, a reference or a deferred dataset; nothing is "
+    "copied"
 )
 
 
@@ -123,7 +126,7 @@ def tool_xml(
     family, operations = load_family(name), list(operations_of(name).values())
     usual = family.usual or operations[0].name
     known = {package: _PACKAGES[package] for one in operations for package in _PACKAGES if f"{package}." in one.equals}
-    first = operations[0]
+    first, by_title = operations[0], sorted(operations, key=lambda one: one.title.lower())
     citations = dict.fromkeys([doi for _, doi in known.values()] + [one.citation for one in operations if one.citation])
     return _TOOL.format(
         name=name,
@@ -133,14 +136,13 @@ def tool_xml(
         **_seen(family, operations),
         located="".join(_located(one) for one in operations),
         xrefs="\n".join(f'            <xref type="biii">{found}</xref>' for found, _ in known.values()),
-        words="\n".join(_words(one) for one in operations if one.parameters),
-        options="\n".join(_option(one.name, one.title, one.name == usual) for one in operations),
+        words="\n".join(_words(one) for one in operations if one.parameters or one.offers("planes")),
+        options="\n".join(_option(one.name, one.title, one.name == usual) for one in by_title),
         whens="\n".join(_when(one) for one in operations),
         preview="@PREVIEW@\n" if first.previews else "",
-        alone="$selection.planes\n" if "planes" in first.part else "",
         tests="\n".join(tests_of(operations, expected, brightness)),
-        about="\n\n".join(_paragraphs(family.about)),
-        items="\n".join(_item(one) for one in operations),
+        about=on_page(name, "\n\n".join(_paragraphs(family.about))),
+        items="\n".join(_item(one) for one in by_title),
         more=f"{family.help.strip()}\n\n" if family.help else "",
         citations="\n".join(f'        <citation type="doi">{doi}</citation>' for doi in citations),
     )
@@ -149,7 +151,6 @@ def tool_xml(
 def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
     """What differs between tools of images and of labels, which have no channels."""
     first, several = operations[0], any(images_of(one) for one in operations)
-    planes = "\n" + _param("planes", first.part["planes"], 12) if "planes" in first.part else ""
     if "channel" in first.part:
         return {
             "asked": "",
@@ -157,18 +158,18 @@ def _seen(family: Family, operations: list[Operation]) -> dict[str, str]:
             "made": f'what="{family.made}"',
             "result": "image",
             "source": "image has them",
-            "selection": _SECTION.format(
-                planes=planes, also=", of all images; or of one of them, as in b=GFP" if several else ""
-            ),
+            "selection": _SECTION.format(also=_ALSO if several else ""),
             "destination": "destination" if first.previews else "destination_without_preview",
         }
+    of_masks = " and ".join(f"'{one.title}'" for one in operations if one.takes["image"].kinds == "b")
+    masks = f"; for {of_masks}, a mask" if of_masks else ""
     return {
-        "asked": f' label="Labels" help={quoteattr(_LABELS)}',
+        "asked": f' label="Labels" help={quoteattr(_LABELS.format(masks=masks))}',
         "chosen": "",
         "made": f'what="{family.made}" of="@IMAGE@"',
         "result": "labels",
         "source": "labels have them; a mask, where the method makes one",
-        "selection": _PLAIN_SECTION.format(planes=planes),
+        "selection": _PLAIN_SECTION,
         "destination": 'destination_without_preview" what="the labels',
     }
 
@@ -180,11 +181,11 @@ def _paragraphs(about: str) -> list[str]:
 
 
 def _item(operation: Operation) -> str:
-    call = reference_call(operation)
+    call, does = reference_call(operation), on_page(operation.family, operation.does)
     if len(call) > 80:  # nobody reads it here; docs/exactness.md has it
-        return f"- *{operation.title}*: {operation.does}."
+        return f"- *{operation.title}*: {does}."
     equal = exactness_words(operation)
-    return f"- *{operation.title}*: {operation.does}; {equal} to ``{call}`` on the whole image."
+    return f"- *{operation.title}*: {does}; {equal} to ``{call}`` on the whole image."
 
 
 def _option(value: str, words: str, selected: bool) -> str:
@@ -200,6 +201,8 @@ def _when(operation: Operation) -> str:
         inside.append(f'                <expand macro="same_voxels" help="{_SAME}"/>')
     if "sizes_in" in operation.options:
         inside.append('                <expand macro="sizes_in"/>')
+    if operation.offers("planes"):
+        inside.append(_param("planes", operation.part["planes"], 16))
     start = f'            <when value="{operation.name}"'
     return "\n".join((f"{start}>", *inside, "            </when>")) if inside else f"{start}/>"
 
@@ -208,7 +211,7 @@ def _words(operation: Operation) -> str:
     """The options of a method, as Cheetah writes them."""
     lines = [f"#if $operation.method == '{operation.name}'"]
     lines += _each_image(operation, """'--$name' "\\$$name\"""")
-    lines += [f"    --{name} '$operation.{name}'" for name, one in operation.takes.items() if isinstance(one, Table)]
+    lines += [f'    --{name} "\\${name}"' for name, one in operation.takes.items() if isinstance(one, Table)]
     if "same_voxels" in operation.part:
         lines.append("    $operation.same_voxels")
     for name, one in operation.parameters.items():
@@ -222,6 +225,8 @@ def _words(operation: Operation) -> str:
             lines.append(f"    {option} '{value}'")
     if "sizes_in" in operation.options:
         lines.append("    --sizes-in '$operation.sizes_in'")
+    if operation.offers("planes"):
+        lines.append("    $operation.planes")
     return "\n".join((*lines, "#end if"))
 
 
@@ -240,8 +245,10 @@ def _each_image(operation: Operation, line: str) -> list[str]:
 
 
 def _located(operation: Operation) -> str:
-    """Where the other images of a method lie, as the shell is told before the command."""
+    """Where the other images of a method lie, and its table, as the shell is told before the command."""
     lines = _each_image(operation, "$locate($name, $operation.images[$name])")
+    tables = [name for name, one in operation.takes.items() if isinstance(one, Table)]
+    lines += [f"    $locate_table('{name}', $operation.{name})" for name in tables]
     return "\n".join((f"#if $operation.method == '{operation.name}'", *lines, "#end if\n")) if lines else ""
 
 
@@ -295,7 +302,8 @@ def _param(name: str, one: Parameter, indent: int) -> str:
         kind = f'type="boolean" truevalue="{option}" falsevalue="" checked="false"'
     elif one.choices and one.type is str:
         kind = 'type="select"'
-        inside = [_option(value, value, value == one.default).strip() for value in one.choices]
+        said = {value: _in_words(means) for value, means in one.meanings.items()}
+        inside = [_option(value, words, value == one.default).strip() for value, words in said.items()]
         if one.default is None:  # never "Nothing selected": what happens then is a choice like any other
             inside.insert(0, _option(USUAL, one.default_words.capitalize(), True).strip())
     elif one.type is str and one.required:  # of several, one field that holds them all

@@ -141,8 +141,9 @@ def _preview(number: int, operation: Operation, example: Example, height: int, m
 
 
 def _test(number: int, operation: Operation, example: Example, found: Found) -> str:
-    part = [_asked(name, value) for name, value in example.part.items()]
-    values = {"method": operation.name, **example.values}
+    part = [_asked(name, value) for name, value in example.part.items() if name != "planes"]
+    alone = {name: value for name, value in example.part.items() if name == "planes"}  # asked for beside the method
+    values = {"method": operation.name, **example.values, **alone}
     kinds = {True: 'ftype="ome_zarr" class="Directory"', False: 'ftype="tabular"'}
     files = [
         f'{" " * 16}<param name="{role}" value="{file}" {kinds[file.endswith(".zarr")]}/>'

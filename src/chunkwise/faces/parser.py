@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or (family.part_group if option in operations[methods[0]].part else own)
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
-        only = f"{', '.join(methods)}: " if len(methods) < len(operations) else ""
+        offering = [one.name for one in operations.values() if one.offers(option)]
+        only = f"{', '.join(offering)}: " if len(offering) < len(operations) else ""
         _add_parameter(group, option, parameter, only, several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)
@@ -83,7 +84,7 @@ def _add_role(parser: argparse.ArgumentParser, name: str, role: Role, only: str 
 
 def _add_parameter(group: Any, name: str, parameter: Parameter, only: str, several: bool) -> None:
     option = f"--{name.replace('_', '-')}"
-    words = only + parameter.help
+    words = only + parameter.explained
     if parameter.type is bool:
         default = f" (default: {parameter.default_words})" if parameter.default_words else ""
         group.add_argument(option, action="store_true", default=None, help=words + default)
@@ -91,7 +92,7 @@ def _add_parameter(group: Any, name: str, parameter: Parameter, only: str, sever
     default = parameter.default_words or ("" if parameter.default is None else str(parameter.default))
     how: dict[str, Any] = {"type": _reader(parameter), "help": words + (f" (default: {default})" if default else "")}
     if parameter.choices and parameter.type is str:
-        how["choices"] = parameter.choices
+        how["choices"] = tuple(parameter.choices)
     else:
         how["metavar"] = parameter.metavar or ("|".join((*parameter.choices, "NUMBER")) if parameter.choices else "N")
     if parameter.several:

@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from threading import Lock
 from typing import Final, TextIO
 
-from chunkwise.operations import families, operations_of, options_of
+from chunkwise.operations import families, has_methods, load_family, operations_of, options_of
 from chunkwise.site.called import called, in_galaxy
 
-__all__ = ["labels_of", "speaking", "told"]
+__all__ = ["labels_of", "on_page", "speaking", "told"]
 
 #: Labels of options that no declaration has, by the command, or for all.
 _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -63,7 +63,10 @@ _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 _OPTION = re.compile(r"(?:\b(with|by|give|gives) )?(?<![\w-])--([a-z](?:[a-z-]*[a-z])?)(?![a-z])")
+_CHOICE = re.compile(r"(?:\b(with|by|give|gives) )?(?<![\w-])--([a-z][a-z-]*) ([\w-]+)")
+_TOOL = re.compile(r"'chunkwise (\w+)((?: --[a-z-]+ [^\s']+)*)'")
 _BEFORE: Final = {"with": "under ", "by": "under ", "give": "choose ", "gives": "chooses "}
+_CHOSEN: Final = {None: "", "with": "with ", "by": "by ", "give": "choose ", "gives": "chooses "}
 #: What a person does again: a command in a shell, a tool in the page.
 _AGAIN: Final = {
     "run the same command again": "run the tool again",
@@ -85,10 +88,37 @@ def labels_of(command: str) -> dict[str, str]:
     return {**_LABELS[""], **method, **said, **own, **_LABELS.get(command, {})}
 
 
+def _choices_of(command: str) -> dict[tuple[str, str], str]:
+    """What the page calls the choices of a command, by option and word."""
+    if command not in families():
+        return {}
+    operations = operations_of(command)
+    said = {("method", one.name): one.title for one in operations.values()} if has_methods(command) else {}
+    for name, (parameter, _) in options_of(operations).items():
+        said |= {(name, word): words for word, words in parameter.meanings.items() if words != word}
+    return {choice: f"{words[:1].upper()}{words[1:]}" for choice, words in said.items()}
+
+
+def _tool(found: re.Match[str]) -> str:
+    """A command that does something else first, as its tool, and what to choose there."""
+    command, options = found.groups()
+    if command not in families():
+        return found.group()
+    labels, choices = labels_of(command), _choices_of(command)
+    words = [(option.replace("-", "_"), word) for option, word in re.findall(r"--([a-z-]+) (\S+)", options)]
+    said = "; ".join(f"{labels.get(name, name)}: {choices.get((name, word), word)}" for name, word in words)
+    return f"'{load_family(command).title}'{f' ({said})' if said else ''}"
+
+
 def told(command: str, sentence: str) -> str:
     """Say a sentence in the words of the page, where this is a job of Galaxy."""
     if not in_galaxy():
         return sentence
+    return _COMMAND.sub(lambda found: _AGAIN[found.group()], called(on_page(command, sentence)))
+
+
+def on_page(command: str, sentence: str) -> str:
+    """Call options, choices and other commands what the page of a command calls them."""
     labels = labels_of(command)
 
     def field(found: re.Match[str]) -> str:
@@ -98,7 +128,15 @@ def told(command: str, sentence: str) -> str:
             return f"{before + ' ' if before else ''}{option.replace('-', ' ')}"
         return f"{_BEFORE.get(before or '', '')}'{label}'"
 
-    return _COMMAND.sub(lambda found: _AGAIN[found.group()], called(_OPTION.sub(field, sentence)))
+    def choice(found: re.Match[str]) -> str:
+        before, name = found.group(1), found.group(2).replace("-", "_")
+        words = choices.get((name, found.group(3)))
+        if words is None or name not in labels:
+            return found.group()
+        return f"{_CHOSEN[before]}'{words}' under '{labels[name]}'"
+
+    choices = _choices_of(command)
+    return _OPTION.sub(field, _CHOICE.sub(choice, _TOOL.sub(_tool, sentence)))
 
 
 class _Told(io.TextIOBase):

@@ -35,7 +35,7 @@ def say_not_zarr(location: Location) -> str:
         known = format_of(address)
         if known is not None:
             return say_unread(address, known)
-        return f"{address} is a file, not a Zarr store (which is a directory)."
+        return f"{address} is a file that is neither an image that can be read here nor a reference to one."
     names = sorted(os.listdir(address))
     tiffs = [name for name in names if name.lower().endswith((".tif", ".tiff"))]
     inside = [name for name in names if name.endswith(".zarr")]

@@ -22,6 +22,7 @@ __all__ = [
     "SAME_VOXELS",
     "TABLE",
     "TIME",
+    "TYPES",
     "VIEW",
     "in_both",
     "of_image",
@@ -76,6 +77,17 @@ SAME_VOXELS: Final = Parameter(
     default_words="all of that has to agree",
 )
 ALL_SAME_VOXELS: Final = replace(SAME_VOXELS, help=SAME_VOXELS.help.replace("the two images show", "all images show"))
+
+#: Types of voxels that an operation may be asked for.
+TYPES: Final = {
+    "uint8": "8-bit: whole numbers from 0 to 255",
+    "uint16": "16-bit: whole numbers from 0 to 65535",
+    "uint32": "32-bit: whole numbers from 0 to 4294967295",
+    "int16": "16-bit with sign: whole numbers from -32768 to 32767",
+    "int32": "32-bit with sign: whole numbers from -2147483648 to 2147483647",
+    "float32": "32-bit floating point: numbers with fractions",
+    "float64": "64-bit floating point: more digits, twice the space",
+}
 
 #: What an image can be written as: endings by the names of the formats.
 FORMATS: Final = {"zarr": ".ome.zarr", "ozx": ".ozx", "ome-tiff": ".ome.tiff", "tiff": ".tiff", "png": ".png"}

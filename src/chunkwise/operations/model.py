@@ -62,7 +62,8 @@ class Parameter:
     least: float | None = None
     most: float | None = None
     odd: bool = False
-    choices: tuple[str, ...] = ()
+    choices: Mapping[str, str] | tuple[str, ...] = ()
+    """Words that may be chosen; with what each means, as a clause of a few words, which Galaxy shows instead."""
     several: bool = False
     """Whether it may be given several times."""
     together: bool = False
@@ -73,6 +74,19 @@ class Parameter:
     """The default, where its value does not say it."""
     group: str = ""
     """Title of the options among which it stands; else the family's."""
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """What each choice means; where the declaration does not say it, the word itself."""
+        return self.choices if isinstance(self.choices, Mapping) else {one: one for one in self.choices}
+
+    @property
+    def explained(self) -> str:
+        """The help, with what the choices mean."""
+        if not isinstance(self.choices, Mapping):
+            return self.help
+        said = (one if one == means else f"{one} ({means})" for one, means in self.choices.items())
+        return f"{self.help}; one of {', '.join(said)}"
 
     @property
     def range_words(self) -> str:
@@ -108,7 +122,9 @@ class Parameter:
             return [self.accept(item, f"{option} {item}") for item in items]
         if value is None and self.default is None and not self.required:
             return None
-        return self.accept(value, f"{option} {value}")
+        # Galaxy writes a size, which may be in micrometres, with a point.
+        shown = int(value) if self.type is int and isinstance(value, float) and value.is_integer() else value
+        return self.accept(value, f"{option} {shown}")
 
     def accept(self, value: Any, words: str) -> Any:
         """Give one value as it is used, or refuse it; ``words`` stand for it in the sentence.
@@ -356,6 +372,10 @@ class Operation:
         """All that may be chosen: part and parameters, and what its sizes are given in."""
         sizes = {"sizes_in": SIZES_IN} if any(one.measures for one in self.parameters.values()) else {}
         return {**self.part, **self.parameters, **sizes}
+
+    def offers(self, name: str) -> bool:
+        """Whether a person is asked for an option: not for planes alone where the whole volume is looked at first."""
+        return name in self.options and (name != "planes" or self.places or not self.needs)
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Complete values by the defaults, and hold each to its range.

@@ -11,7 +11,14 @@ from chunkwise.operations.segment import CONNECTIVITY, FILL_HOLES
 
 __all__ = ["FAMILY", "OPERATION", "SETTINGS"]
 
-METHODS: Final = ("auto", "threshold", "foreground-boundary", "foreground-distance", "flows", "stardist")
+METHODS: Final = {
+    "auto": "as the model's package says",
+    "threshold": "connected voxels are one object",
+    "foreground-boundary": "split where the model sees a boundary",
+    "foreground-distance": "split between the centres",
+    "flows": "Cellpose: cell probability and flows",
+    "stardist": "StarDist: probability and distances along rays (2-D)",
+}
 
 
 FAMILY = Family(
@@ -96,7 +103,7 @@ OPERATION = Operation(
     gives=Labels(),
     part={"level": LEVEL, "time": TIME, "region": REGION},
     parameters={
-        "method": Parameter(str, "auto", "Method", "auto does what the model's package says", choices=METHODS),
+        "method": Parameter(str, "auto", "Method", "how the maps become objects", choices=METHODS),
         "channels": Parameter(
             str,
             None,

@@ -50,14 +50,18 @@ OPERATION = Operation(
     ),
     parameters={
         "style": Parameter(
-            str, "outlines", "Draw", "outlines of the objects, or all of their area", choices=("outlines", "filled")
+            str,
+            "outlines",
+            "Draw",
+            "what is drawn of the objects",
+            choices={"outlines": "outlines", "filled": "filled objects"},
         ),
         "mode": Parameter(
             str,
             "inner",
             "Outlines lie",
-            "of outlines: on the objects (inner), or on the background around them as well (thick)",
-            choices=("inner", "thick"),
+            "which voxels outlines cover",
+            choices={"inner": "on the objects", "thick": "on the objects and around them"},
         ),
         "width": Parameter(int, 1, "Width of the outlines", "of outlines", unit="voxel", least=1, most=32),
         "opacity": Parameter(
@@ -84,7 +88,10 @@ OPERATION = Operation(
             "viridis",
             "Colour map",
             "with --column: colours from the lowest number to the highest, as Matplotlib has them",
-            choices=("viridis", "magma"),
+            choices={
+                "viridis": "from violet over green to yellow",
+                "magma": "from black over red to a light yellow",
+            },
         ),
         "low": Parameter(
             float,

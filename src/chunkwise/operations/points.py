@@ -63,7 +63,7 @@ OPERATION = Operation(
         "no_header": Parameter(
             bool,
             False,
-            "The first line holds numbers",
+            "Table without names of columns",
             "of a table: its first line is a point already; columns are called 1, 2, 3, and x is the first and y the "
             "second unless --columns says otherwise",
         ),
@@ -81,7 +81,7 @@ OPERATION = Operation(
             "fail",
             "Shapes outside of the image",
             "what becomes of points outside of the image, and of polygons no part of which is in it",
-            choices=("fail", "drop"),
+            choices={"fail": "stop, and name the first", "drop": "leave them out, and count them"},
         ),
     },
     part={

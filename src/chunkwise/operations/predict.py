@@ -63,8 +63,12 @@ OPERATION = Operation(
             str,
             "float32",
             "Number type of the maps",
-            "of the result; uint8 maps 0 to 1 onto 0 to 255, for probabilities",
-            choices=("float32", "float16", "uint8"),
+            "of the result",
+            choices={
+                "float32": "as the model gives them",
+                "float16": "half the space",
+                "uint8": "a quarter of the space, 0 to 1 becomes 0 to 255 (for probability maps)",
+            },
         ),
         "rescale": Parameter(
             bool,

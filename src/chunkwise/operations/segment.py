@@ -10,7 +10,14 @@ from chunkwise.operations.model import Family, File, Image, Labels, Operation, P
 
 __all__ = ["CONNECTIVITY", "FAMILY", "FILL_HOLES", "METHODS", "MIN_DISTANCE", "OPERATION"]
 
-METHODS: Final = ("otsu", "li", "triangle", "yen", "isodata", "mean")
+METHODS: Final = {
+    "otsu": "clear difference between objects and background",
+    "li": "faint objects on a dark background",
+    "triangle": "few objects on a large background",
+    "yen": "objects of very different brightness",
+    "isodata": "halfway between the mean of the objects and that of the background",
+    "mean": "mean of the image",
+}
 
 
 CONNECTIVITY: Final = Parameter(
@@ -78,15 +85,15 @@ OPERATION = Operation(
             float,
             "otsu",
             "Threshold",
-            "how the threshold is found, from the whole smoothed volume; or its value",
+            "the value itself, or how it is found, from the whole smoothed volume",
             choices=METHODS,
         ),
         "foreground": Parameter(
             str,
             "bright",
             "Objects are",
-            "objects are the voxels brighter than the threshold, or those that are not",
-            choices=("bright", "dark"),
+            "what objects are by the threshold",
+            choices={"bright": "brighter than the background", "dark": "darker than the background"},
         ),
         "connectivity": CONNECTIVITY,
         "fill_holes": FILL_HOLES,

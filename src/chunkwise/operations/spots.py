@@ -38,7 +38,17 @@ OPERATION = Operation(
     takes={"image": Image("iuf")},
     gives=Table(metavar="SPOTS.tsv|.parquet|.geojson", help="the table to write"),
     parameters={
-        "method": Parameter(str, "log", "Method", "how spots are found", choices=("log", "dog", "peaks")),
+        "method": Parameter(
+            str,
+            "log",
+            "Method",
+            "how spots are found",
+            choices={
+                "log": "Laplacian of Gaussian (LoG), at several sizes",
+                "dog": "difference of Gaussians (DoG), at several sizes",
+                "peaks": "local maxima of the smoothed image",
+            },
+        ),
         "min_sigma": Parameter(
             float, 1.0, "Smallest sigma", "of log and dog: of the smallest spots", unit="voxel", least=0.3, most=64
         ),

@@ -142,10 +142,10 @@ def _columns(names: Sequence[str], asked: Asked) -> dict[str, str]:
             if names.count(there[0]) > 1:
                 raise InputError(f"{asked.name} has several columns '{there[0]}'; {known}.")
         elif what in asked.axes:
-            more = " or --no-header if the first line holds numbers already," if asked.header else ""
+            more = ", or --no-header if the first line holds numbers already" if asked.header else ""
             raise InputError(
-                f"{asked.name} has no column for {what} ({', '.join(usual.get(what, (what,)))}): give --columns "
-                f"{what}=NAME,{more} {known}."
+                f"{asked.name} has no column for {what} ({', '.join(usual.get(what, (what,)))}); {known}. Give "
+                f"--columns {what}=NAME{more}."
             )
     return found
 

@@ -87,11 +87,12 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
     if has_methods(family):
         methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
         chosen["method"] = (Literal[tuple(operations)], inspect.Parameter.empty, methods)
-    for name, (parameter, of) in options_of(operations).items():
+    for name, (parameter, having) in options_of(operations).items():
+        of = [one.name for one in operations.values() if one.offers(name)]
         only = f"{', '.join(of)}: " if len(of) < len(operations) else ""
-        needed = parameter.required and len(of) == len(operations)
+        needed = parameter.required and len(having) == len(operations)
         default = inspect.Parameter.empty if needed else parameter.default
-        chosen[name] = (_annotation(parameter), default, only + parameter.help)
+        chosen[name] = (_annotation(parameter), default, only + parameter.explained)
     chosen |= destination_parameters(first)
     keywords = [
         inspect.Parameter(
@@ -139,7 +140,7 @@ def destination_parameters(operation: Operation) -> dict[str, tuple[Any, Any, st
 
 
 def _annotation(parameter: Parameter) -> Any:
-    words = Literal[parameter.choices] if parameter.choices else None
+    words = Literal[tuple(parameter.choices)] if parameter.choices else None
     one = words if words and parameter.type is str else parameter.type | words if words else parameter.type
     return one | Sequence[one] if parameter.several else one  # type: ignore[valid-type]
 

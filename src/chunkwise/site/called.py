@@ -22,6 +22,8 @@ _BEGIN = r"(?:\bfile://|(?<![\w:/.]))"
 _PATH = re.compile(rf"{_BEGIN}/(?:[^\s/'\"]+/)+(?=[^\s/'\"])")
 #: What a job writes lies in its own folder until Galaxy takes it over.
 _NEW = re.compile(rf"{_BEGIN}/[^\s'\"]*/outputs/dataset_[0-9a-f-]+_files/[\w.-]*[\w-]")
+#: A file of the history, by Galaxy's own name for it.
+_FILE = re.compile(r"(?<![\w/])dataset_[0-9a-f-]+\.dat\b")
 _SIMPLE = re.compile(r"[\w./:-]+")
 
 
@@ -37,13 +39,18 @@ def name_of(role: str) -> str | None:
 
 def called(sentence: str) -> str:
     """Say places of the server as the user knows them, where this is a job of Galaxy."""
-    if not in_galaxy() or not _PATH.search(sentence):
+    if not in_galaxy() or not (_PATH.search(sentence) or _FILE.search(sentence)):
         return sentence
     sentence = _NEW.sub("the new dataset", sentence)  # also where the jobs' folder is in a root
     for path, words in _places():
         end = "" if path.endswith("/") else r"(?![\w-]|\.\w)"
         sentence = re.sub(rf"{_BEGIN}{re.escape(path)}{end}", words.replace("\\", r"\\"), sentence)
-    return _PATH.sub("", sentence)
+    files = {os.path.basename(path): _quoted(name) for _, path, name in _said()}
+    return _FILE.sub(lambda found: files.get(found.group(), found.group()), _PATH.sub("", sentence))
+
+
+def _quoted(name: str) -> str:
+    return name if _SIMPLE.fullmatch(name) else f"'{name}'"
 
 
 def _said() -> list[tuple[str, str, str]]:
@@ -65,6 +72,5 @@ def _places() -> list[tuple[str, str]]:
         roots = {} if site is None else {name: one for name, one in site.roots.items() if site.names_root(name)}
         found |= {f"{one.path.rstrip('/')}/": f"{name}:" for name, one in roots.items() if one.path is not None}
     for _, path, name in _said():
-        words = name if _SIMPLE.fullmatch(name) else f"'{name}'"
-        found |= dict.fromkeys({os.path.abspath(path), os.path.realpath(path)}, words)
+        found |= dict.fromkeys({os.path.abspath(path), os.path.realpath(path)}, _quoted(name))
     return sorted(found.items(), key=lambda one: -len(one[0]))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from chunkwise.operations._part import PART
+from chunkwise.operations._part import PART, TYPES
 from chunkwise.operations.model import Example, Image, Operation, Parameter
 
 #: All but the planes: a voxel's colour is its own.
@@ -28,7 +28,7 @@ DTYPE: Final = Parameter(
     "float32",
     "Type of the result",
     "voxel type of the result",
-    choices=("float32", "float64"),
+    choices={name: TYPES[name] for name in ("float32", "float64")},
 )
 
 

@@ -24,12 +24,20 @@ OPERATION = conversion(
             str,
             "hed",
             "Stains",
-            "stains of the slide, as scikit-image names its matrices: hed haematoxylin, eosin, DAB; hdx haematoxylin, "
-            "DAB; fgx Feulgen, light green; bex Giemsa (methyl blue, eosin); rbd fast red, fast blue, DAB; gdx methyl "
-            "green, DAB; hax haematoxylin, AEC; bro aniline blue, azocarmine, orange G; bpx methyl blue, ponceau "
-            "fuchsin; ahx alcian blue, haematoxylin; hpx haematoxylin, PAS; of two stains, the third channel is what "
-            "is left",
-            choices=("hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"),
+            "what the slide is stained with; of two stains, the third channel is what is left",
+            choices={  # by the names of scikit-image's matrices
+                "hed": "haematoxylin, eosin, DAB",
+                "hdx": "haematoxylin, DAB",
+                "fgx": "Feulgen, light green",
+                "bex": "Giemsa: methyl blue, eosin",
+                "rbd": "fast red, fast blue, DAB",
+                "gdx": "methyl green, DAB",
+                "hax": "haematoxylin, AEC",
+                "bro": "aniline blue, azocarmine, orange G",
+                "bpx": "methyl blue, ponceau fuchsin",
+                "ahx": "alcian blue, haematoxylin",
+                "hpx": "haematoxylin, PAS",
+            },
         ),
         "dtype": DTYPE,
     },

@@ -38,7 +38,8 @@ OPERATION = Operation(
             str,
             None,
             "New colours",
-            "colours of the channels, each as six hexadecimal digits, separated by commas, in the order of the result",
+            "colours of the channels, each as six hexadecimal digits, separated by commas, in the order of the "
+            "result, such as 00FF00,FF00FF for green and magenta",
             metavar="RRGGBB,RRGGBB",
             default_words="those of the images; where one has none, or two have the same, colours that are easily told "
             "apart",

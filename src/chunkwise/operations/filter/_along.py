@@ -12,8 +12,13 @@ AXIS: Final = Parameter(
     str,
     "all",
     "Along",
-    "direction of the differences: one axis, or all of them together",
-    choices=("all", "x", "y", "z"),
+    "direction of the differences",
+    choices={
+        "all": "all axes together",
+        "x": "x, from left to right",
+        "y": "y, from top to bottom",
+        "z": "z, from plane to plane",
+    },
 )
 #: A filter of scikit-image's in the words of NumPy.
 EQUALS: Final = f"skimage.filters.{{name}}({FLOATS}, axis=None if axis == 'all' else 'zyx'[-image.ndim:].index(axis))"

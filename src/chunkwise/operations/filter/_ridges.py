@@ -30,8 +30,8 @@ PARAMETERS: Final = {
         str,
         "bright",
         "Ridges are",
-        "whether ridges are brighter or darker than what surrounds them",
-        choices=("bright", "dark"),
+        "which ridges are found",
+        choices={"bright": "brighter than what surrounds them", "dark": "darker than what surrounds them"},
     ),
 }
 

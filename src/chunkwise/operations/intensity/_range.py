@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from chunkwise.operations._part import TYPES
 from chunkwise.operations.model import Parameter
 
 DTYPE: Final = Parameter(
     str,
     "float32",
     "Type of the result",
-    "type of the voxels of the result",
-    choices=("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64"),
+    "voxel type of the result",
+    choices=TYPES,
 )
 
 ENDS: Final = {

@@ -25,9 +25,8 @@ MISSING: Final = Parameter(
     str,
     "remove",
     "Objects without a row",
-    "what becomes of objects that the table does not have: removed, kept as they are, or the run fails; they are named "
-    "in any case",
-    choices=("remove", "keep", "fail"),
+    "what becomes of objects that the table does not have; they are named in any case",
+    choices={"remove": "remove them", "keep": "keep them as they are", "fail": "stop with an error"},
 )
 COLUMN: Final = Parameter(
     str, None, "Column", "column of the table whose numbers the objects get", metavar="NAME", required=True

@@ -8,7 +8,7 @@ OPERATION = of_mask(
     name="components",
     title="Connected components of a mask",
     does="numbers the objects of a mask 1, 2, 3, ... in the order in which their first voxels come, row by row, as "
-    "'segment' does",
+    "'chunkwise segment' does",
     parameters={"connectivity": CONNECTIVITY},
     equals="skimage.measure.label(image, connectivity=connectivity).astype('uint32')",
     examples=(Example("coins_2d_mask.ome.zarr", {"connectivity": 1}),),

@@ -8,7 +8,7 @@ OPERATION = of_mask(
     name="split",
     title="Splitting of touching objects of a mask",
     does="numbers the objects of a mask, and cuts those that touch where they narrow, by a watershed from the points "
-    "deepest inside, as 'segment' does with --split distance",
+    "deepest inside, as 'chunkwise segment' does where it splits",
     parameters={"min_distance": MIN_DISTANCE, "connectivity": CONNECTIVITY},
     equals=(
         "skimage.measure.label((lambda distance: (lambda seeds: skimage.segmentation.watershed(numpy.unique(-distance, "

@@ -23,8 +23,8 @@ FOOTPRINT: Final = {
         str,
         "ball",
         "Shape",
-        "what is looked at around each voxel: a ball, which is a disk where there is one plane, or a box",
-        choices=("ball", "box"),
+        "what is looked at around each voxel",
+        choices={"ball": "a ball; in a plane, a disk", "box": "a box; in a plane, a square"},
     ),
 }
 

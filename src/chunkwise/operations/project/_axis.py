@@ -15,8 +15,8 @@ AXIS: Final = Parameter(
     str,
     "z",
     "Along",
-    "what to combine: planes (z), time points (t) or channels (c); an image without that axis counts as one",
-    choices=("z", "t", "c"),
+    "what becomes one; an image that has none of them counts as one",
+    choices={"z": "planes of a stack", "t": "time points", "c": "channels"},
 )
 DTYPE: Final = replace(
     TYPE,

@@ -12,8 +12,8 @@ FOREGROUND: Final = Parameter(
     str,
     "bright",
     "Mask shows",
-    "which voxels become true: those brighter than the threshold, or those that are not",
-    choices=("bright", "dark"),
+    "which voxels become true",
+    choices={"bright": "voxels brighter than the threshold", "dark": "voxels that are not brighter"},
 )
 OFFSET: Final = Parameter(
     float, 0.0, "Offset", "subtracted from the threshold; a number above 0 makes more voxels count as bright"

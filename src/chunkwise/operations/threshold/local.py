@@ -55,9 +55,12 @@ OPERATION = of_image(
             str,
             "gaussian",
             "Threshold from",
-            "what each voxel is compared with: the mean around it, in which near voxels weigh more (gaussian) or "
-            "all weigh the same (mean), or the median",
-            choices=("gaussian", "mean", "median"),
+            "what each voxel is compared with",
+            choices={
+                "gaussian": "mean around it, in which near voxels weigh more",
+                "mean": "mean around it, in which all voxels weigh the same",
+                "median": "median around it",
+            },
         ),
         "size": SIZE,
         "offset": OFFSET,

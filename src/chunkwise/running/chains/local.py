@@ -183,13 +183,18 @@ def check(request: Request, selection: Selection) -> None:
     """Refuse what the operation does not take."""
     operation, image, dtype = request.operation, selection.image, selection.source.dtype
     address = image.location.address
-    if operation.needs and request.values.get("planes") and not operation.places:
+    if request.values.get("planes") and not operation.offers("planes"):
         raise InputError(
             f"The {operation.phrase} looks at a whole volume first and cannot treat each plane on its own; leave out "
             "--planes."
         )
     role = operation.takes["image"]
     takes, kind = role.kinds, "e" if dtype == "float16" else np.dtype(dtype).kind
+    if isinstance(role, Labels) and kind == "b" and "b" not in takes:
+        raise InputError(
+            f"{address} is a mask, and the {operation.phrase} needs a label image; 'chunkwise label --method "
+            "components' makes one of it."
+        )
     if isinstance(role, Labels):
         made = "give a mask, such as 'chunkwise threshold' makes"
         check_labels(image, made if takes == "b" else "give a label image, such as 'chunkwise segment' makes")
@@ -205,9 +210,12 @@ def check(request: Request, selection: Selection) -> None:
             f"{needs}."
         )
     if kind not in takes:
-        known = ", ".join(words for letter, words in KINDS.items() if letter in takes)
         if takes == "b":
-            known = "masks (bool); 'chunkwise threshold --method value' makes one of 0 and 255, 'label' one of labels"
+            raise InputError(
+                f"{address} is no mask, which the {operation.phrase} needs; 'chunkwise label --method mask' makes one "
+                "of labels, and 'chunkwise threshold --method value' of an image of 0 and 255."
+            )
+        known = ", ".join(words for letter, words in KINDS.items() if letter in takes)
         raise InputError(f"{address} holds {dtype} voxels, and the {operation.phrase} takes {known}.")
 
 

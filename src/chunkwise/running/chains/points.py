@@ -144,7 +144,9 @@ def _outside(those: Shapes, count: int, image: Image, given: str, fail: bool) ->
             f"{_where(those.rows[0], image)}{_others(those)}"
         )
         if fail:
-            raise InputError(f"{said}; places are in voxels of the level, or leave these out with --outside drop.")
+            raise InputError(
+                f"{said}; give places in voxels of the level, or leave such shapes out with --outside drop."
+            )
         print(f"warning: {said}, and so left out.", file=sys.stderr)
     return len(those.rows)
 
