@@ -21,7 +21,8 @@ from pathlib import Path
 
 from chunkwise.blocks.job import Workers
 from chunkwise.blocks.journal import Entry
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.plan import Plan
+from chunkwise.blocks.run import Run
 from chunkwise.provenance.collect import read_records
 from chunkwise.provenance.crate import METADATA_FILE, build_crate
 from chunkwise.provenance.record import Recorder

@@ -82,7 +82,8 @@ def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def begun(folder: str) -> Any:
     """A run that has begun in a folder."""
-    from chunkwise.blocks.run import Plan, Run
+    from chunkwise.blocks.plan import Plan
+    from chunkwise.blocks.run import Run
 
     plan = Plan("simulated", {}, {}, {})
     run = Run.at(plan, folder, os.path.join(folder, "scratch"))
@@ -310,7 +311,7 @@ def write_journal(folder: str, blocks: int) -> None:
     import simulated_cluster as here
 
     from chunkwise.blocks.journal import Entry
-    from chunkwise.blocks.run import Plan
+    from chunkwise.blocks.plan import Plan
 
     mark = Plan("simulated", {}, {}, {}).hash
     os.makedirs(os.path.join(folder, "journal"))
@@ -382,7 +383,7 @@ def small_files(folder: str, files: int) -> float:
 def driver(args: argparse.Namespace, folder: str) -> None:
     write_journal(folder, args.blocks)
     with open(os.path.join(folder, "plan.json"), "wb") as file:
-        from chunkwise.blocks.run import Plan
+        from chunkwise.blocks.plan import Plan
         from chunkwise.storage.writer import json_bytes
 
         file.write(json_bytes(Plan("simulated", {}, {}, {}).document()))

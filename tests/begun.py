@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.plan import Plan
+from chunkwise.blocks.run import Run
 
 __all__ = ["begun"]
 

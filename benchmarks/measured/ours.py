@@ -117,7 +117,8 @@ def factors(image: str) -> list[dict[str, int]]:
 
 
 def _run(folder: str, store: str) -> Any:
-    from chunkwise.blocks.run import Plan, Run
+    from chunkwise.blocks.plan import Plan
+    from chunkwise.blocks.run import Run
 
     plan = Plan("bench", {}, {"folder": folder}, {})
     run = Run.at(plan, folder, store)

@@ -10,7 +10,8 @@ import pytest
 
 from begun import begun
 from chunkwise.blocks.journal import Entry, Journal, last_time, read_entries
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.plan import Plan
+from chunkwise.blocks.run import Run
 from chunkwise.blocks.table import COLUMNS
 from chunkwise.errors import InputError, ResumableError
 from chunkwise.storage.location import Location

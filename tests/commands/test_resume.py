@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import made_stores
@@ -17,6 +18,7 @@ from chunkwise.cli import main
 from chunkwise.errors import ResumableError
 from chunkwise.provenance.collect import read_records
 from killing import at_line
+from operations.harness import write_image
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -26,7 +26,7 @@ from chunkwise.cli import main
 from chunkwise.cluster.resources import Resources
 from chunkwise.errors import ChunkwiseError, ResumableError
 from chunkwise.ngff.volumes import EVERY, select
-from chunkwise.running.stores import check_chunks
+from chunkwise.running.fitting import check_chunks
 from chunkwise.storage.foreign import foreign_store, format_of
 from foreign_files import full, noise, opened, voxels
 

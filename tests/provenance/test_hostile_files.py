@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from chunkwise.blocks.journal import Journal
-from chunkwise.blocks.run import Plan
+from chunkwise.blocks.plan import Plan
 from chunkwise.cli import main
 from chunkwise.provenance.carried import carried_by
 from chunkwise.provenance.crate import build_crate

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import zarr
 
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.plan import Plan
+from chunkwise.blocks.run import Run
 from chunkwise.cli import main
 from chunkwise.errors import InputError
 from chunkwise.ngff.read import open_image

@@ -16,7 +16,6 @@ block is done, or made one zip file; on S3 it gets the document at its root last
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from chunkwise.blocks.journal import read_entries
+from chunkwise.blocks.plan import Plan
 from chunkwise.blocks.table import make_table
 from chunkwise.errors import InputError, ResumableError
 from chunkwise.files import read_file
@@ -38,7 +38,7 @@ from chunkwise.storage.lock import held
 from chunkwise.storage.manifest import FILE_NAME
 from chunkwise.storage.writer import StoredObject, json_bytes, put_object
 
-__all__ = ["BEGUN", "INPUTS", "PLAN", "RECORD", "Plan", "Run"]
+__all__ = ["BEGUN", "INPUTS", "PLAN", "RECORD", "Run"]
 
 #: The run record in the run directory; unless it says that the run failed, the run is complete.
 RECORD = "record.json"
@@ -57,36 +57,6 @@ FOLDERS = ("journal", "scratch", "cluster", "array")
 
 #: Lines of the journal whose objects are looked at together.
 TOGETHER = 64
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is computed from what.
-
-    The hash covers the input's fingerprint, the parameters and the grid; neither workers nor the
-    place of the output, which do not change the bytes.
-    """
-
-    operation: str
-    inputs: dict[str, Any]
-    parameters: dict[str, Any]
-    layout: dict[str, Any]
-
-    def document(self) -> dict[str, Any]:
-        """The content of ``plan.json``."""
-        return {
-            "chunkwise_plan": 1,
-            "operation": self.operation,
-            "inputs": self.inputs,
-            "parameters": self.parameters,
-            "layout": self.layout,
-        }
-
-    @property
-    def hash(self) -> str:
-        """Sha256 of the canonical document."""
-        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

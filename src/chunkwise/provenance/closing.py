@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from chunkwise.blocks.job import Workers
 from chunkwise.blocks.journal import last_time
-from chunkwise.blocks.run import BEGUN, PLAN, RECORD, Plan, Run
+from chunkwise.blocks.plan import Plan
+from chunkwise.blocks.run import BEGUN, PLAN, RECORD, Run
 from chunkwise.cluster.accounting import account_left, driver_of
 from chunkwise.errors import ChunkwiseError, InputError, ResumableError
 from chunkwise.files import open_file, read_file

@@ -20,9 +20,10 @@ from chunkwise.ops.local import LocalVolumes, apply_locally
 from chunkwise.provenance.record import Recorder
 from chunkwise.reference import OpenedInput
 from chunkwise.running.copying import copied
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.inputs import Input
 from chunkwise.running.request import Request
-from chunkwise.running.stores import Also, fit_blocks
+from chunkwise.running.stores import Also
 from chunkwise.storage.writer import json_bytes
 
 __all__ = ["Carried", "gather", "left_of", "tell_left"]

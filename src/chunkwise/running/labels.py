@@ -15,8 +15,9 @@ from chunkwise.ngff.layout import SHARD_VOXELS, shard_of
 from chunkwise.ngff.model import Image
 from chunkwise.ngff.volumes import Selection
 from chunkwise.provenance.record import Recorder
+from chunkwise.running.fitting import check_block, check_chunks
 from chunkwise.running.request import Around, Request
-from chunkwise.running.stores import StoreRun, check_block, check_chunks
+from chunkwise.running.stores import StoreRun
 
 if TYPE_CHECKING:  # SciPy is imported there
     from chunkwise.ops.write_labels import LabelResult

@@ -14,7 +14,8 @@ from math import prod
 from typing import Any
 
 from chunkwise.blocks.job import Job, Workers
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.plan import Plan
+from chunkwise.blocks.run import Run
 from chunkwise.cluster.resources import Resources
 from chunkwise.cluster.start import open_executor
 from chunkwise.errors import InputError, PolicyError, ResumableError

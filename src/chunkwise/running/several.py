@@ -19,11 +19,12 @@ from chunkwise.ops.expression import LETTERS
 from chunkwise.ops.mixed import MixedVolumes
 from chunkwise.reference import OpenedInput
 from chunkwise.running.chains.local import BASE
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.inputs import Input
 from chunkwise.running.labels import report_remarks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Around, Request
-from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
+from chunkwise.running.stores import StoreRun, laid_out
 
 __all__ = ["around", "on_one_grid", "open_all", "roles_of", "selected", "selections_of", "write_mixed"]
 

@@ -16,10 +16,11 @@ from chunkwise.ngff.volumes import Selection
 from chunkwise.operations.model import Image
 from chunkwise.ops.mixed import MixedVolumes
 from chunkwise.running.chains.local import BASE, check, selected
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.several import around
-from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
+from chunkwise.running.stores import StoreRun, laid_out
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation

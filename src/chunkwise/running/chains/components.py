@@ -11,11 +11,12 @@ from chunkwise.ops.split_passes import SplitParameters
 from chunkwise.ops.write_labels import write_labels
 from chunkwise.running.chains.local import check, selected
 from chunkwise.running.chains.segment import spacing_of
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.labels import by_time, check_connectivity, report_unsplit
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
 from chunkwise.running.sizes import in_voxels
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun
 
 __all__ = ["run"]
 

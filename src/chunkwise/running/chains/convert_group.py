@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from chunkwise.blocks.run import Plan, Run
+from chunkwise.blocks.plan import Plan
+from chunkwise.blocks.run import Run
 from chunkwise.errors import InputError, PolicyError, ResumableError
 from chunkwise.ngff.beside import within
 from chunkwise.ngff.hierarchy import Hierarchy

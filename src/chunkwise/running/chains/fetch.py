@@ -18,10 +18,11 @@ from chunkwise.ops.local import apply_locally
 from chunkwise.reference import OpenedInput
 from chunkwise.running.beside import Carried, gather, left_of
 from chunkwise.running.copying import copied, together_of, wide_block
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.life import check_files
 from chunkwise.running.one_file import FILES, line_of, write_one_file
 from chunkwise.running.request import Destination, Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
+from chunkwise.running.stores import StoreRun, laid_out
 from chunkwise.storage.location import ZIP_NAMES
 
 __all__ = ["bytes_of", "copy_to_store", "format_of", "run"]

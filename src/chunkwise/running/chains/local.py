@@ -22,11 +22,12 @@ from chunkwise.ops.object_table import ObjectTable
 from chunkwise.ops.percentiles import finite
 from chunkwise.ops.threshold import threshold_of_volume
 from chunkwise.running.coarse import Coarse
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.labels import check_labels, report_remarks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Around, Request, Result
 from chunkwise.running.sizes import in_voxels
-from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
+from chunkwise.running.stores import StoreRun, laid_out
 
 if TYPE_CHECKING:
     from chunkwise.operations.model import Operation

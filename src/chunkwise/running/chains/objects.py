@@ -14,11 +14,12 @@ from chunkwise.ops import star_passes
 from chunkwise.ops.objects import ObjectParameters, find_objects, memory_of
 from chunkwise.ops.write_labels import LabelResult
 from chunkwise.reference import OpenedInput
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.labels import by_time, followed, report_unsplit
 from chunkwise.running.life import check_files
 from chunkwise.running.object_options import channels_of, choose, rays_from, told_by_model
 from chunkwise.running.request import Around, Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun
 
 __all__ = ["around", "run", "selected"]
 

@@ -24,12 +24,13 @@ from chunkwise.report.pictures import CHANNEL_COLORS, READABLE, contrast, number
 from chunkwise.running.chains.coloured import COUNTING, Coloured, check_coloured
 from chunkwise.running.chains.fetch import BASE, format_of
 from chunkwise.running.coarse import find_coarse
+from chunkwise.running.fitting import check_chunks, fit_blocks
 from chunkwise.running.inputs import Input, Inputs
 from chunkwise.running.labels import check_labels, report_remarks, time_of_labels
 from chunkwise.running.life import check_files, earlier_records, report_file
 from chunkwise.running.planned import Planned
 from chunkwise.running.request import Request, Result
-from chunkwise.running.stores import StoreRun, check_chunks, fit_blocks, laid_out
+from chunkwise.running.stores import StoreRun, laid_out
 from chunkwise.storage.outputs import check_output_file
 
 __all__ = ["run"]

@@ -20,9 +20,10 @@ from chunkwise.ops.shape_files import FIELDS, Asked, read_shapes
 from chunkwise.ops.shapes import Shapes, draw
 from chunkwise.provenance.files import describe_file
 from chunkwise.running.chains.local import BASE
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun
 from chunkwise.storage.location import resolve
 from chunkwise.storage.writer import put_object
 

@@ -19,9 +19,10 @@ from chunkwise.ngff.model import Axis, Channel, Image
 from chunkwise.ngff.units import conversion, standard_unit
 from chunkwise.ngff.volumes import EVERY, Selection, select
 from chunkwise.reference import OpenedInput
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Around, Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
+from chunkwise.running.stores import StoreRun, laid_out
 
 __all__ = ["around", "run", "selected"]
 

@@ -14,8 +14,9 @@ from chunkwise.ngff.volumes import Selection
 from chunkwise.operations.model import Image
 from chunkwise.ops.stacks import StackedVolumes
 from chunkwise.running.chains.local import BASE, check, selected
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.request import Around, Request, Result
-from chunkwise.running.stores import StoreRun, fit_blocks, laid_out
+from chunkwise.running.stores import StoreRun, laid_out
 
 if TYPE_CHECKING:
     from chunkwise.reference import OpenedInput

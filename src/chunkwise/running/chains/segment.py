@@ -23,11 +23,12 @@ from chunkwise.ops.split_passes import SplitParameters
 from chunkwise.ops.threshold import threshold_of_volume
 from chunkwise.reference import OpenedInput
 from chunkwise.running.coarse import Coarse
+from chunkwise.running.fitting import fit_blocks
 from chunkwise.running.labels import check_connectivity, counted, followed, report_unsplit
 from chunkwise.running.life import check_files
 from chunkwise.running.request import Around, Request, Result
 from chunkwise.running.sizes import in_voxels
-from chunkwise.running.stores import StoreRun, fit_blocks
+from chunkwise.running.stores import StoreRun
 
 __all__ = ["around", "run", "selected", "settle", "spacing_of"]
 
