@@ -162,6 +162,7 @@ BAD = {
     "abs(*a)": "'*a', which is outside",
     "sqrt(a, a)": "'sqrt(a, a)', and sqrt takes 1 argument.",
     "min(a)": "'min(a)', and min takes two or more arguments.",
+    "where(a > 0, a)": "'where(a > 0, a)', and where takes 3 arguments: a mask,",
     "a and a > 0": "'a', which is numbers, where a mask is needed",
     "where(a, 1, 0)": "'a', which is numbers, where a mask is needed",
     "a +": "cannot be read: invalid syntax",

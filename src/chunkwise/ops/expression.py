@@ -170,6 +170,11 @@ def _value(node: ast.expr, text: str, known: Mapping[str, Array]) -> Any:
             if any(side.dtype != bool for side in both):
                 both = [side.astype(np.float64) for side in both]
             return np.where(mask(choice), *both)
+        case ast.Call(func=ast.Name(id="where"), keywords=[]):
+            raise InputError(
+                f"--expression has '{_piece(node, text)}', and where takes 3 arguments: a mask, and what becomes of a "
+                "voxel where it is true, and where it is false."
+            )
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
             count, function = _FUNCTIONS[name]
             if len(args) == count or (not count and len(args) > 1):

@@ -158,7 +158,7 @@ def by_time(counts: Sequence[int], where: str, first_time: int) -> list[str]:
     """Say how many objects there are, and of several time points how many at each."""
     lines = [f"{counted(sum(counts))} in {where}"]
     if len(counts) > 1:
-        lines += [f"  time point {first_time + time}: {count} objects" for time, count in enumerate(counts)]
+        lines += [f"  time point {first_time + time}: {counted(count)}" for time, count in enumerate(counts)]
     return lines
 
 

@@ -19,7 +19,7 @@ from chunkwise.report.comparison import comparison_page
 from chunkwise.report.page import Page, Section, write_page
 from chunkwise.report.view.make import Matches, view_of_comparison, write_view
 from chunkwise.running.inputs import Input, Inputs
-from chunkwise.running.labels import check_labels, reading_grid, report_remarks
+from chunkwise.running.labels import check_labels, counted, reading_grid, report_remarks
 from chunkwise.running.life import LifeCycle, check_files
 from chunkwise.running.request import Destination, Request, Result
 from chunkwise.storage.outputs import check_output_file, write_atomically
@@ -153,7 +153,7 @@ def _lines(content: dict[str, Any], paths: list[str]) -> list[str]:
     pooled = content["pooled"]
     first = pooled["thresholds"][0]
     return [
-        f"{pooled['objects']['truth']} objects in the truth, {pooled['objects']['predicted']} predicted",
+        f"{counted(pooled['objects']['truth'])} in the truth, {pooled['objects']['predicted']} predicted",
         f"  IoU above {first['threshold']:g}: {first['true_positives']} matched, {first['false_negatives']} missed, "
         f"{first['false_positives']} without a match; {pooled['splits']} split, {pooled['merges']} merged",
         f"  mean average precision {pooled['mean_average_precision']:.4f}, Dice {pooled['foreground']['dice']:.4f}",

@@ -150,7 +150,7 @@ def run(request: Request) -> Result:
         _report_too_large(recorder, (found.large, found.named))
     reference = work.close("table")
     if not count:
-        return Result(reference, (f"No objects in {labels.image.location.address}: {to.output} has only its header",))
+        return Result(reference, (f"No objects in {labels.image.location.address}: {to.output} lists none",))
     lines = [f"{counted(count)}, {len(wanted)} columns in {to.output}"]
     if image is not None:
         where = f"level {read[-1].path} of {image.image.location.address}"

@@ -74,7 +74,7 @@ def run(request: Request) -> Result:
     lines = [f"{counted(sum(result.counts))} in {work.location.address}"]
     for time, (value, count) in enumerate(zip(thresholds, result.counts, strict=True)):
         where = f"time point {source.first_time + time}: " if source.volumes > 1 else ""
-        lines.append(f"  {where}threshold {value:g}, {count} objects")
+        lines.append(f"  {where}threshold {value:g}, {counted(count)}")
     return work.finish(result.output, [*lines, *sizes.lines])
 
 
