@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import skimage
 import tifffile
@@ -87,6 +88,9 @@ def _tiff(path: Path, source: str) -> File:
 def _picture(path: Path, source: str) -> File:
     with Picture.open(path) as picture:
         kind, array = picture.format or "", np.asarray(picture if picture.mode != "P" else picture.convert("RGB"))
+    content = path.read_bytes()
+    if kind == "PNG" and content[24] == 16 and content[25]:  # of several samples Pillow gives the first 8 bits
+        array = imagecodecs.png_decode(content)
     return File(kind, source, path, array, "yxs" if array.ndim == 3 else "yx")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from chunkwise.cli import build_parser, main
@@ -394,3 +395,14 @@ def test_an_image_of_other_dates_is_run_again(
     said = capsys.readouterr().out
     assert "is known only by sizes and dates, and these differ: it may have been copied" in said
     assert "all of 1 output the same" in said
+
+
+def test_a_file_that_has_another_name_by_now_comes_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("cells.tif", np.arange(600, dtype="uint16").reshape(20, 30))
+    assert main(["convert", "cells.tif", "--output", "o.ome.zarr", "--crate", "c.zip"]) == 0
+    os.rename("cells.tif", "dataset_7.dat")
+    assert main(["crate", "rerun", "c.zip", "--output", "again", "--map", "cells.tif=dataset_7.dat"]) == 0
+    assert "all of 1 output the same" in capsys.readouterr().out

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,6 +31,30 @@ def test_png(tmp_path: Path, mode: str) -> None:
     whole = np.asarray(Image.open(tmp_path / "a.png"))
     expected = np.moveaxis(whole, -1, 0) if samples else whole[np.newaxis]
     np.testing.assert_array_equal(voxels(image)[0, :, 0], expected)
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_png_of_16_bits_and_several_samples(samples: int, tmp_path: Path) -> None:
+    array = noise((37, 53, samples), "uint16")
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(array))
+    image = opened(tmp_path / "a.png")
+    assert len(image.channels) == samples
+    np.testing.assert_array_equal(voxels(image)[0, :, 0], np.moveaxis(array, -1, 0))
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:2000])
+    with pytest.raises(InputError, match="cannot be read"):
+        opened(tmp_path / "a.png")
+
+
+def test_grey_values_that_are_stretched_are_said(tmp_path: Path) -> None:
+    rows = zlib.compress(b"\0\x01\x23" * 4)  # Pillow writes none of so few bits
+    parts = (b"IHDR", struct.pack(">IIBBBBB", 4, 4, 4, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b"")
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in parts:
+        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    (tmp_path / "a.png").write_bytes(content)
+    image = opened(tmp_path / "a.png")
+    assert voxels(image)[0, 0, 0, 0].tolist() == [0, 17, 34, 51]
+    assert any("stretched to 0 to 255" in remark for remark in foreign_store(image.location).remarks)
 
 
 def test_jpeg(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
-"""PNG and JPEG, read by Pillow. They cannot be read in parts, so that they are read whole, up to a bound."""
+"""PNG and JPEG, read by Pillow. They cannot be read in parts, so that they are read whole, up to a bound.
+
+Of a PNG whose samples have 16 bits, Pillow gives the first 8, where a pixel has several: libpng reads those.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from chunkwise.errors import InputError
 from chunkwise.files import open_file
 from chunkwise.formats.described import COLORS, DescribedFile, amend
+from chunkwise.formats.tiff_planes import explained
 from chunkwise.ngff.model import Channel, bare_name
 from chunkwise.storage.array_reader import Box
 from chunkwise.storage.location import Location
@@ -20,6 +24,9 @@ __all__ = ["open_file_as_store"]
 #: Pixels at most: what a camera or a slide's overview has (Pillow itself refuses more than 2**27.4). More is kept in
 #: formats that can be read in parts.
 MOST_PIXELS = 2**27
+
+#: What pixels hold, as Pillow calls it, by the number in the header of a PNG of several samples a pixel.
+SEVERAL = {2: "RGB", 4: "LA", 6: "RGBA"}
 
 #: EXIF's tag for how a picture is to be turned.
 ORIENTATION = 0x0112
@@ -51,6 +58,8 @@ def _pixels(path: str, location: Location) -> tuple[np.ndarray[Any, Any], str, l
 
     said = []
     with open_file(path, lambda real: real == path or location.allows(real), what="picture") as file:
+        bits, kind = _png_header(file.read(26))
+        file.seek(0)
         try:
             with warnings.catch_warnings():
                 # Pillow warns of sizes below our own bound.
@@ -70,6 +79,10 @@ def _pixels(path: str, location: Location) -> tuple[np.ndarray[Any, Any], str, l
                 image = image.convert("RGBA" if "transparency" in image.info else "RGB")
             if image.mode not in ("1", "L", "I;16", "I;16B", "I", *PARTS):
                 raise InputError(f"{path} has pixels of the kind {image.mode}, which are not read; write it as a TIFF.")
+            if bits == 16 and kind in SEVERAL:
+                return *_of_16_bits(path, file, SEVERAL[kind]), said
+            if bits in (2, 4) and kind == 0:
+                said.append(f"its grey values have {bits} bits, and are stretched to 0 to 255")
             image.load()
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             words = " ".join(str(error).split()).rstrip(".")
@@ -77,6 +90,21 @@ def _pixels(path: str, location: Location) -> tuple[np.ndarray[Any, Any], str, l
     pixels = np.asarray(image)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     return (np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels), image.mode, said
+
+
+def _png_header(begin: bytes) -> tuple[int, int]:
+    """Bits of a sample and what a pixel holds, as a PNG says it; of another file 0."""
+    return (begin[24], begin[25]) if len(begin) == 26 and begin.startswith(b"\x89PNG") else (0, 0)
+
+
+def _of_16_bits(path: str, file: IO[bytes], mode: str) -> tuple[np.ndarray[Any, Any], str]:
+    """Pixels of several samples, which come first, and what they hold."""
+    import imagecodecs
+
+    file.seek(0)
+    with explained(path, what="picture"):
+        pixels = np.moveaxis(imagecodecs.png_decode(file.read()), -1, 0)
+    return pixels, "RGBA" if len(pixels) == 4 else mode  # one colour may stand for none
 
 
 class _Whole:

@@ -139,6 +139,10 @@ def _adjusted(step: Step) -> dict[str, Any]:
         found["shard"] = None
     if record.parameters.get("into_source") is not None:
         found["into_source"] = None
+    for source in record.inputs if record.command == "convert" and record.parameters.get("name") is None else ():
+        # A file is called by its own name, and may have another one by now.
+        if str(source.media_type or "").startswith("image/") and isinstance(source.description.get("name"), str):
+            found["name"] = source.description["name"]
     if record.command == "predict":
         found["model"] = step.model or record.parameters.get("model")
         if not found["model"]:
