@@ -4,8 +4,8 @@
 
 Each operation runs by one worker, with default parameters, on a small and on a larger synthetic volume of nuclei; the
 difference leaves out what it takes to start. Voxels are those that are read, of all channels and images. The volumes
-are kept in FOLDER for the next time. ``predict`` has no rate, which depends on the model, and ``points`` none, which
-depends on the table.
+are kept in FOLDER for the next time. ``predict`` has no rate, which depends on the model, ``points`` none, which
+depends on the table, and nothing has one that takes more than LIMIT seconds for the small volume.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ import harness
 from chunkwise.operations import families, has_methods, operations_of
 from chunkwise.operations.model import Labels, Operation, Table
 
-SMALL, LARGE = (96, 256, 256), (144, 320, 320)
+LIMIT = 240
+SMALL, LARGE = (96, 256, 256), (192, 384, 384)
 RATES = Path(__file__).parents[1] / "src" / "chunkwise" / "running" / "rates.json"
 
 #: Words beside the image, where an operation cannot do without them.
@@ -87,9 +89,8 @@ def runs() -> Iterator[tuple[Operation, dict[str, Any], str, int]]:
 def cpu(words: list[str]) -> float:
     """CPU-seconds of a command and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, "-m", "chunkwise.cli", *words, "--workers", "1"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "chunkwise.cli", *words, "--workers", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
     if done.returncode:
         sys.exit(f"{' '.join(words)}: {done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -141,12 +142,15 @@ def main() -> None:
         name = f"{operation.family} {operation.name}"
         if not name.startswith(args.only):
             continue
-        found = []
+        found, out = [], args.folder / "out"
         for made in stores:
-            out = args.folder / "out"
-            found.append(cpu([word.format(**made, out=out) for word in words.split()]))
+            with suppress(subprocess.TimeoutExpired):
+                found.append(cpu([word.format(**made, out=out) for word in words.split()]))
             for path in args.folder.glob("out*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if len(found) < len(stores):
+            print(f"{name:28} not measured: stopped after {LIMIT} s")
+            continue
         rate = (found[1] - found[0]) / (voxels[1] - voxels[0]) / images * 10**6
         print(f"{name:28} {rate:6.4f} CPU-s a million voxels ({found[0]:.1f} s and {found[1]:.1f} s)", flush=True)
         rates.append(
@@ -159,8 +163,10 @@ def main() -> None:
         )
     rates.sort(key=lambda one: (one["family"], one["method"]))
     rows = ",\n  ".join(json.dumps(one) for one in rates)
-    processor = json.dumps(harness.machine()["processor"])
-    RATES.write_text(f'{{"processor": {processor}, "rates": [\n  {rows}\n]}}\n')
+    about = harness.machine()["processor"]
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        about += ", all cores busy"
+    RATES.write_text(f'{{"processor": {json.dumps(about)}, "rates": [\n  {rows}\n]}}\n')
 
 
 if __name__ == "__main__":
