@@ -14,7 +14,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 #: Declared and imported by nothing here, and why.
 BEHIND_OTHERS = {
     "cryptography",  # distributed makes the certificates of a run with it, and does not ask for it
-    "imagecodecs",  # tifffile decompresses with it what it cannot decompress alone
     "pydantic",  # a bound on what bioimageio.spec asks for
 }
 
