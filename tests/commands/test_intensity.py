@@ -31,10 +31,10 @@ def test_a_percentile_that_is_infinite_is_refused(tmp_path: Path, capsys: pytest
     image = np.random.default_rng(0).random((20, 20)).astype("float32")
     image[3, 4] = np.inf
     words = ["intensity", str(write_image(tmp_path / "i", image, "yx")), "--method", "rescale"]
-    for to in ("--preview", "--output"):
-        assert main([*words, to, str(tmp_path / "o.png")]) == 2
+    for to, name in (("--preview", "o.png"), ("--output", "o.ome.zarr")):
+        assert main([*words, to, str(tmp_path / name)]) == 2
         assert "The percentile 100 of the image is not finite; choose percentiles" in capsys.readouterr().err
-        assert not (tmp_path / "o.png").exists()
+        assert not (tmp_path / name).exists()
     place = tmp_path / "p.ome.zarr"
     assert main([*words, "--high-percentile", "99", "--output", str(place)]) == 0
     found = np.asarray(zarr.open_array(place / "0", mode="r")[...])
