@@ -151,7 +151,7 @@ def test_too_large_groups_are_named(
 
 
 def test_every_method_can_be_chosen() -> None:
-    assert ("auto", *objects.METHODS) == METHODS
+    assert ["auto", *objects.METHODS] == list(METHODS)
 
 
 # --- bad input ---

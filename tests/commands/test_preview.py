@@ -250,7 +250,7 @@ def test_other_channels_and_times(family: str, tmp_path: Path, capsys: pytest.Ca
     ("words", "because"),
     [
         (["--preview-region", "0:9,0:9"], "--preview"),
-        (["--preview", "p.png", "--preview-region", "0:9"], "--preview-region '0:9' has 1 ranges"),
+        (["--preview", "p.png", "--preview-region", "0:9"], "--preview-region '0:9' has 1 range,"),
         (["--preview", "p.png", "--preview-region", "0:9,0:999"], "not entirely inside the image"),
         (["--preview", "p.png", "--region", "0:50,0:50", "--preview-region", "0:60,0:9"], "inside --region"),
         (["--preview", "p.png", "--record", "r.json"], "leave out --record"),
