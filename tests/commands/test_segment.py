@@ -292,7 +292,7 @@ def test_results_do_not_take_each_others_place(cells: Path, tmp_path: Path, caps
     # A run directory in the place of the output would be in the way when all is done.
     refused(capsys, tmp_path, [str(cells), "--channel", "0", "--run-dir", output], "--output and --run-dir both name")
     assert main(["segment", str(cells), "--channel", "0", "--output", str(cells / "labels.zarr")]) == 2
-    assert "inside the image" in capsys.readouterr().err
+    assert "which is only read; choose a place outside" in capsys.readouterr().err
     assert not list(cells.glob("labels.zarr*"))
 
 
