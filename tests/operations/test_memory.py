@@ -31,10 +31,10 @@ FEW = 12
 KERNELS = [one for family in families() for one in operations_of(family).values() if one.kernel]
 ALL = [one for one in KERNELS if "table" not in one.takes]
 #: How many times as much as its voxels take a worker may be said to take, and bytes that are always granted.
-TOO_MUCH, GRANTED = 2.5, 100 * 10**6
+TOO_MUCH, GRANTED = 2.5, 125 * 10**6
 #: How often a call is measured whose plan seems too much: whether two threads hold their arrays at once is chance, and
-#: on busy cores one call took from 21 to 75 MB for its voxels.
-TRIES = 5
+#: on busy cores one call took from 21 to 75 MB for its voxels, at one time 23 at most in five runs.
+TRIES = 3
 Tiny = Callable[[str, Path], tuple[int, int]]
 #: Bytes by which two runs of one process differ anyhow.
 NOISE = 10 * 10**6
