@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from chunkwise.errors import InputError
-from chunkwise.operations import has_methods, load_family, operations_for, operations_of, options_of
+from chunkwise.operations import has_methods, help_of, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.running.outputs import Output, StoreOutput
 from chunkwise.running.request import REPORTS, WORDS
@@ -66,9 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, method: str | None
     for option, (parameter, methods) in options_of(operations).items():
         title = parameter.group or (family.part_group if option in operations[methods[0]].part else own)
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
-        offering = [one.name for one in operations.values() if one.offers(option)]
-        only = f"{', '.join(offering)}: " if len(offering) < len(operations) else ""
-        _add_parameter(group, option, parameter, only, several=has_methods(name))
+        _add_parameter(group, option, parameter, help_of(operations, option, parameter), several=has_methods(name))
     _add_destination(parser, first)
     add_resources(parser)
 
@@ -82,9 +80,8 @@ def _add_role(parser: argparse.ArgumentParser, name: str, role: Role, only: str 
         parser.add_argument(name, metavar=role.metavar or name.upper(), help=what)
 
 
-def _add_parameter(group: Any, name: str, parameter: Parameter, only: str, several: bool) -> None:
+def _add_parameter(group: Any, name: str, parameter: Parameter, words: str, several: bool) -> None:
     option = f"--{name.replace('_', '-')}"
-    words = only + parameter.explained
     if parameter.type is bool:
         default = f" (default: {parameter.default_words})" if parameter.default_words else ""
         group.add_argument(option, action="store_true", default=None, help=words + default)

@@ -35,7 +35,7 @@ from chunkwise.models.rescale import Rescaled, back_on_voxels, box_around, resca
 from chunkwise.models.session import Measure, Session, open_session
 from chunkwise.models.statistics import Quantile, Samples, measure_samples
 from chunkwise.models.tiles import Axis, Tile, fit_axis, tiles_of
-from chunkwise.models.trial import digest_of_arrays, of_noise
+from chunkwise.models.trial import Trial, of_noise
 from chunkwise.ngff.layout import OutputImage
 from chunkwise.ngff.pyramid import write_pyramid
 from chunkwise.ngff.volumes import VolumeSource
@@ -101,8 +101,7 @@ class Inference:
         InputError
             If the model does not run on such an image.
         """
-        made = self._of_noise()
-        maps = sum(made[index].shape[1] for index in self.outputs)
+        maps = sum(self._trial().maps[index] for index in self.outputs)
         if maps != self.output.n_volumes // self.times:
             name = self.session().package.name
             raise InputError(f"{name} gives {maps} maps, but its description promises another number.")
@@ -117,10 +116,10 @@ class Inference:
         ResumableError
             If it is not.
         """
-        made = "gpu" if self.session().device == "gpu" else digest_of_arrays(self._of_noise())
+        made = "gpu" if self.session().device == "gpu" else self._trial().digest
         check_rounding(run.folder, made, "runs this model with other results")
 
-    def _of_noise(self) -> list[Array]:
+    def _trial(self) -> Trial:
         channels = tuple(len(sources) for sources in self.inputs)
         return of_noise(self.session(), channels, tuple(axis.tile for axis in self.axes), self.source.dtype)
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from chunkwise.models.session import Session
 
-__all__ = ["digest_of_arrays", "of_noise"]
-
-Array = np.ndarray[Any, Any]
+__all__ = ["Trial", "of_noise"]
 
 #: Of the noise: its largest value, and statistics that a model may ask for, so that it gets numbers of the usual size.
 MOST: Final = 100.0
 MEASURED: Final = {"mean": MOST / 2, "std": MOST / 12**0.5}
 
 
+class Trial(NamedTuple):
+    """What is known of a model that ran."""
+
+    maps: tuple[int, ...]
+    """How many maps each output has."""
+    digest: str
+    """Sha256 of the voxels of all of them."""
+
+
 @lru_cache(maxsize=2)
-def of_noise(session: Session, channels: tuple[int, ...], tile: tuple[int, ...], dtype: str) -> list[Array]:
-    """Run the smallest tile that a model takes, of noise that is always the same.
+def of_noise(session: Session, channels: tuple[int, ...], tile: tuple[int, ...], dtype: str) -> Trial:
+    """Run the smallest tile that a model takes, of noise that is always the same; once a process.
 
     Parameters
     ----------
@@ -34,11 +40,6 @@ def of_noise(session: Session, channels: tuple[int, ...], tile: tuple[int, ...],
         Along each spatial axis; no longer than that.
     dtype : str
         Of the image.
-
-    Returns
-    -------
-    list of ndarray
-        One an output, with the axes batch, channel and the spatial ones.
 
     Raises
     ------
@@ -54,12 +55,7 @@ def of_noise(session: Session, channels: tuple[int, ...], tile: tuple[int, ...],
         one = MEASURED.get(measure.kind, MOST * measure.q)
         of = () if measure.over_channels else (channels[session.input_ids.index(measure.input)],)
         values[measure.key] = np.full(of if measure.dataset else (1, *of), one)
-    return session.run(arrays, values)
-
-
-def digest_of_arrays(arrays: Iterable[Array]) -> str:
-    """Sha256 of the voxels of arrays."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+    outputs, found = session.run(arrays, values), hashlib.sha256()
+    for output in outputs:
+        found.update(np.ascontiguousarray(output).tobytes())
+    return Trial(tuple(output.shape[1] for output in outputs), found.hexdigest())

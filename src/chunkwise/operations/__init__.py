@@ -14,7 +14,7 @@ from functools import cache
 from chunkwise.errors import InputError
 from chunkwise.operations.model import Family, Operation, Parameter
 
-__all__ = ["families", "find", "has_methods", "load_family", "operations_for", "operations_of", "options_of"]
+__all__ = ["families", "find", "has_methods", "help_of", "load_family", "operations_for", "operations_of", "options_of"]
 
 _HERE = os.path.dirname(__file__)
 
@@ -63,6 +63,12 @@ def options_of(operations: Mapping[str, Operation]) -> dict[str, tuple[Parameter
                 raise AssertionError(f"--{name} of {methods[0]} and of {operation.name} differ; they have one option")
             methods.append(operation.name)
     return found
+
+
+def help_of(operations: Mapping[str, Operation], name: str, parameter: Parameter) -> str:
+    """Say what an option of a family is for, and of which methods it is, where it is not of all."""
+    offering = [one.name for one in operations.values() if one.offers(name)]
+    return (f"{', '.join(offering)}: " if len(offering) < len(operations) else "") + parameter.explained
 
 
 def operations_for(family: str, method: str | None) -> dict[str, Operation]:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from chunkwise.blocks.progress import Progress
 from chunkwise.cluster.resources import parse_bytes
 from chunkwise.errors import InputError
-from chunkwise.operations import families, has_methods, load_family, operations_for, operations_of, options_of
+from chunkwise.operations import families, has_methods, help_of, load_family, operations_for, operations_of, options_of
 from chunkwise.operations.model import Labels, Operation, Parameter, Role, Table
 from chunkwise.python.handles import Image, Result, open
 from chunkwise.python.words import in_python, python_words
@@ -88,11 +88,9 @@ def function_of(family: str, named: str | None = None) -> Callable[..., Result]:
         methods = "; ".join(f"{one.name} {one.does}" for one in operations.values())
         chosen["method"] = (Literal[tuple(operations)], inspect.Parameter.empty, methods)
     for name, (parameter, having) in options_of(operations).items():
-        of = [one.name for one in operations.values() if one.offers(name)]
-        only = f"{', '.join(of)}: " if len(of) < len(operations) else ""
         needed = parameter.required and len(having) == len(operations)
         default = inspect.Parameter.empty if needed else parameter.default
-        chosen[name] = (_annotation(parameter), default, only + parameter.explained)
+        chosen[name] = (_annotation(parameter), default, help_of(operations, name, parameter))
     chosen |= destination_parameters(first)
     keywords = [
         inspect.Parameter(
